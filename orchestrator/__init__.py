@@ -1,0 +1,1 @@
+"""Orchestrator: a webhook-driven job orchestrator for media-generation APIs."""
