@@ -1,0 +1,75 @@
+"""What is known of the provider's models; asked at the door before a job is stored and paid for.
+
+A page speaks for its own API version only: a v2 request to a model that has but a v3 page is not
+checked, because the other version may know other names, types and ranges. Unknown models pass too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchestrator.catalogue import models_answer
+from orchestrator.catalogue.checker import Checker
+from orchestrator.catalogue.media import MediaClass, class_of, holds_embedded, is_embedded
+from orchestrator.catalogue.page import Page
+from orchestrator.catalogue.pages import BUILT_IN
+
+# How the answer travels, not what is made: these never tell two tasks apart.
+_TRAVEL = ("enable_sync_mode", "webhook", "webhook_url")
+
+
+class Catalogue:
+    """All pages, by model and API version (`v2`, `v3`). Never changes once made."""
+
+    def __init__(self, pages: Iterable[Page] = BUILT_IN) -> None:
+        self.pages = tuple(pages)
+        self._pages = {(page.model, page.version): page for page in self.pages}
+        self._types = {page.model: page.type for page in self.pages}
+        self._checkers = {key: Checker(page) for key, page in self._pages.items()}
+
+    def with_provider_models(self, models_answer_body: Any) -> Catalogue:
+        """This catalogue and, for models it does not know in any version, the provider's own schemas."""
+        found = models_answer.read_pages(models_answer_body)
+        return Catalogue([*self.pages, *(page for page in found if page.model not in self._types)])
+
+    def page(self, model: str, version: str) -> Page | None:
+        """The model's page in this very API version."""
+        return self._pages.get((model, version))
+
+    def check(self, model: str, version: str, inputs: Mapping[str, Any]) -> None:
+        """Raise InvalidInput, naming the field, for what the page of this model and version refuses."""
+        checker = self._checkers.get((model, version))
+        if checker is not None:
+            checker.check(inputs)
+
+    def canonical_input(self, model: str, version: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs in the one form in which two tasks that ask for the same are equal.
+
+        Defaults are filled in, null counts as left out, 5.0 is 5, keys are sorted at every depth, and
+        what says only how the answer travels is left out.
+        """
+        page = self.page(model, version)
+        filled = {"enable_base64_output": False, **(page.implied if page else {})}
+        filled.update((name, value) for name, value in inputs.items() if value is not None)
+        return {name: _plain(filled[name]) for name in sorted(filled) if name not in _TRAVEL}
+
+    def has_embedded_media(self, model: str, version: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether media is part of the inputs themselves, so that it cannot be compared as a URL."""
+        page = self.page(model, version)
+        given = (inputs.get(name) for name in (page.media if page else ()))
+        return any(isinstance(text, str) and is_embedded(text) for text in given) or holds_embedded(
+            dict(inputs)
+        )
+
+    def media_class(self, model: str, provider_type: str | None = None) -> MediaClass:
+        """By the provider's word, now or from the model's page, else by the model's name."""
+        return class_of(model, provider_type or self._types.get(model))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(value[key]) for key in sorted(value) if value[key] is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

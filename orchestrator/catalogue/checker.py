@@ -1,0 +1,118 @@
+"""Checks a request's inputs against one page, and says in plain words what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from orchestrator.catalogue.media import is_media
+from orchestrator.catalogue.page import Kind, Limits, Page, Parameter
+from orchestrator.errors import InvalidInput
+from orchestrator.strict_json import encode
+
+_SIZE = re.compile(r"([1-9][0-9]{0,4})\*([1-9][0-9]{0,4})")
+_SHOWN = 60
+
+
+class Checker:
+    """The compiled checks of one page."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._validator = jsonschema_rs.Draft202012Validator(page.request_schema())
+        self._sizes = tuple(row for row in page.parameters if row.kind is Kind.SIZE)
+        self._media = tuple(row for row in page.parameters if row.kind is Kind.MEDIA)
+
+    def check(self, inputs: Mapping[str, Any]) -> None:
+        """Raise InvalidInput for a missing required parameter, or a known one of a wrong type or range.
+
+        null is the same as leaving the parameter out, as typed clients send it for every unset option.
+        28.0 is an integer, as in JSON Schema; true is not. Unknown parameters pass.
+        """
+        given = dict(inputs)
+        if None in given.values():
+            given = {name: value for name, value in given.items() if value is not None}
+        if not self._validator.is_valid(given):
+            raise self._refusal(given)
+        for row in self._sizes:
+            if row.name in given:
+                _check_size(row, given[row.name])
+        for row in self._media:
+            if row.name in given:
+                _check_media(row, given[row.name])
+
+    def _refusal(self, given: dict[str, Any]) -> InvalidInput:
+        """The first complaint in the order of the page."""
+        wrong = {
+            error.instance_path[0] for error in self._validator.iter_errors(given) if error.instance_path
+        }
+        missing = {row.name for row in self._page.parameters if row.required and row.name not in given}
+        row = next(row for row in self._page.parameters if row.name in wrong | missing)
+        if row.name in missing:
+            return InvalidInput(row.name, "is required")
+        return InvalidInput(row.name, f"must be {_rule(row)}; got {_shown(given[row.name])}")
+
+
+def _check_size(row: Parameter, text: str) -> None:
+    sides = _SIZE.fullmatch(text)
+    if sides is None:
+        raise InvalidInput(row.name, f"must be {_rule(row)}; got {_shown(text)}")
+    low, high = row.limits
+    for side in map(int, sides.groups()):
+        if (low is not None and side < low) or (high is not None and side > high):
+            rule = f"each side must be {_span(row.limits).removeprefix('from ')} pixels"
+            raise InvalidInput(row.name, f"{rule}, such as {_example(row)}; got {text}")
+
+
+def _check_media(row: Parameter, text: str) -> None:
+    if not text and not row.required:
+        return  # the pages' own default of an optional image
+    if not text:
+        raise InvalidInput(row.name, "must not be empty")
+    if not is_media(text):
+        raise InvalidInput(row.name, f"must be {_rule(row)}; got {_shown(text)}")
+
+
+def _rule(row: Parameter) -> str:
+    if row.choices:
+        return "one of " + ", ".join(map(_shown, row.choices))
+    match row.kind:
+        case Kind.INTEGER | Kind.NUMBER:
+            noun = "a whole number" if row.kind is Kind.INTEGER else "a number"
+            return noun if row.limits == (None, None) else f"{noun} {_span(row.limits)}"
+        case Kind.LIST:
+            return "a list" if row.max_items is None else f"a list of at most {row.max_items} items"
+        case Kind.SIZE:
+            return f"text of the form width*height, such as {_example(row)}"
+    return _NOUNS[row.kind]
+
+
+_NOUNS = {
+    Kind.TEXT: "text",
+    Kind.SWITCH: "true or false",
+    Kind.OBJECT: "an object",
+    Kind.MEDIA: "an http(s) URL, a data URI or base64 text",
+}
+
+
+def _span(limits: Limits) -> str:
+    low, high = (None if limit is None else f"{limit:.15g}" for limit in limits)
+    if low is None:
+        return f"of at most {high}"
+    return f"of at least {low}" if high is None else f"from {low} to {high}"
+
+
+def _example(row: Parameter) -> str:
+    return str(row.default or "1024*1024")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return f"a list of {len(value)} items"
+    if isinstance(value, dict):
+        return "an object"
+    cut = value[:_SHOWN] if isinstance(value, str) else value
+    return encode(cut).decode() + ("…" if cut != value else "")

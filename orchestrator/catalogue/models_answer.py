@@ -1,0 +1,140 @@
+"""One item of the answer to GET /api/v3/models: written for our users, read from the provider's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.catalogue.checker import Checker
+from orchestrator.catalogue.page import Kind, Limits, Page, Parameter
+from orchestrator.errors import InvalidInput
+
+_KINDS = {
+    "string": Kind.TEXT,
+    "integer": Kind.INTEGER,
+    "number": Kind.NUMBER,
+    "boolean": Kind.SWITCH,
+    "array": Kind.LIST,
+    "object": Kind.OBJECT,
+}
+
+
+def model_entry(page: Page, *, server: str) -> dict[str, Any]:
+    """The page as an item of the answer; `server` is our own public base URL, without a slash at its end."""
+    run = {
+        "type": "model_run",
+        "method": "POST",
+        "server": server,
+        "api_path": f"/api/{page.version}/{page.model}",
+        "request_schema": page.request_schema(),
+    }
+    return {
+        "model_id": page.model,
+        "name": page.name,
+        "description": page.description,
+        "type": page.type,
+        "base_price": page.base_price,
+        "sort_order": 0,
+        "formula": "",
+        "api_schema": {"api_schemas": [run]},
+    }
+
+
+def read_pages(answer: Any) -> Iterator[Page]:
+    """The v3 pages in the provider's answer, with or without its envelope; what cannot be read is skipped.
+
+    The provider's schemas are not compiled as they stand, only what is understood of them is taken over:
+    no reference is followed, no foreign pattern is run, and a keyword unknown to us checks nothing.
+    """
+    items = answer.get("data") if isinstance(answer, dict) else answer
+    for item in items if isinstance(items, list) else ():
+        page = _read_item(item)
+        if page is not None and _accepts_its_defaults(page):
+            yield page
+
+
+def _read_item(item: Any) -> Page | None:
+    schema = _request_schema(item)
+    if schema is None or not isinstance(item.get("model_id"), str):
+        return None
+    model = item["model_id"]
+    price = item.get("base_price")
+    return Page(
+        model=model,
+        version="v3",
+        name=_text(item.get("name")) or model,
+        type=_text(item.get("type")),
+        description=_text(item.get("description")),
+        parameters=tuple(_read_parameters(schema)),
+        base_price=float(price) if _is_number(price) else 0.0,
+    )
+
+
+def _request_schema(item: Any) -> dict[str, Any] | None:
+    try:
+        schemas = item["api_schema"]["api_schemas"]
+        schema = next(entry["request_schema"] for entry in schemas if entry["type"] == "model_run")
+        readable = isinstance(schema["properties"], dict) and isinstance(schema.get("required", []), list)
+    except (KeyError, TypeError, AttributeError, StopIteration):
+        return None
+    return schema if readable else None
+
+
+def _read_parameters(schema: dict[str, Any]) -> Iterator[Parameter]:
+    properties = schema["properties"]
+    order = schema.get("x-order-properties")
+    listed = [name for name in order if isinstance(name, str)] if isinstance(order, list) else []
+    for name in dict.fromkeys([*listed, *properties]):
+        if isinstance(properties.get(name), dict):
+            yield _read_parameter(name, properties[name], required=name in schema.get("required", []))
+
+
+def _read_parameter(name: str, facts: dict[str, Any], *, required: bool) -> Parameter:
+    limits = _limits(facts)
+    default = facts.get("default")
+    word = facts.get("type")
+    kind = _KINDS.get(word, Kind.ANY) if isinstance(word, str) else Kind.ANY
+    if name == "size" and kind is Kind.TEXT and None not in limits:
+        kind = Kind.SIZE
+    most = facts.get("maxItems")
+    return Parameter(
+        name,
+        kind,
+        _text(facts.get("description")),
+        required=required,
+        default=tuple(default) if isinstance(default, list) else default,
+        limits=limits if kind in (Kind.INTEGER, Kind.NUMBER, Kind.SIZE) else (None, None),
+        choices=_choices(facts.get("enum")),
+        max_items=most if kind is Kind.LIST and isinstance(most, int) and most >= 0 else None,
+    )
+
+
+def _limits(facts: dict[str, Any]) -> Limits:
+    low, high = (facts.get(word) for word in ("minimum", "maximum"))
+    low, high = (low if _is_number(low) else None), (high if _is_number(high) else None)
+    contradictory = low is not None and high is not None and low > high
+    return (None, None) if contradictory else (low, high)
+
+
+def _choices(words: Any) -> tuple[Any, ...]:
+    plain = isinstance(words, list) and all(isinstance(word, (str, int, float)) for word in words)
+    return tuple(words) if plain else ()
+
+
+def _accepts_its_defaults(page: Page) -> bool:
+    """A schema that refuses its own defaults does not say what the provider takes."""
+    optional = replace(page, parameters=tuple(replace(row, required=False) for row in page.parameters))
+    try:
+        Checker(optional).check(optional.implied)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,47 @@
+"""The one clock. Times are whole milliseconds since 1970 UTC; the database's clock is the truth.
+
+Workers on several machines compare due times and leases that others wrote, so each process keeps
+the offset between its own clock and the database's (`follow`, called by the worker's tick) and
+every `now` that reaches pure code is the database's time. Only the edges turn it into text.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+class Clock:
+    """Milliseconds since 1970 UTC, corrected to the database's clock."""
+
+    def __init__(self) -> None:
+        self._offset_ms = 0
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000 + self._offset_ms
+
+    def follow(self, database_now_ms: int) -> None:
+        """Take the database's time, read a moment ago, as the truth."""
+        self._offset_ms = database_now_ms - time.time_ns() // 1_000_000
+
+
+def to_rfc3339(at: int) -> str:
+    """`2026-01-02T03:04:05.678Z`, the form of WaveSpeed's `created_at`."""
+    stamp = datetime.fromtimestamp(at // 1_000, UTC)
+    return f"{stamp:%Y-%m-%dT%H:%M:%S}.{at % 1_000:03d}Z"
+
+
+def from_rfc3339(text: str) -> int:
+    """Milliseconds of an ISO 8601 time of day with any number of fraction digits; no zone means UTC.
+
+    Raises ValueError.
+    """
+    stamp = datetime.fromisoformat(text)
+    if stamp.tzinfo is None:
+        stamp = stamp.replace(tzinfo=UTC)
+    return int(stamp.timestamp() * 1_000)

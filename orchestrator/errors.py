@@ -1,0 +1,98 @@
+"""Every error of ours, drawn as a tree and cut by what the caller does about it.
+
+    OrchestratorError
+    ├── Refused                 the client must change the request; `status` is the HTTP answer
+    │   ├── InvalidInput        400, names the field
+    │   ├── Unauthorized        401
+    │   ├── Forbidden           403
+    │   ├── NotFound            404
+    │   ├── Conflict            409
+    │   ├── TooLarge            413
+    │   └── UnsupportedBody     415
+    ├── Busy                    503, the same request may succeed a moment later
+    ├── ProviderTrouble         the provider did not give what was asked of it; passed on as a 5xx or 4xx
+    └── Misconfigured           the operator must change a setting; told at start, never to a client
+
+The text of an error is the client's sentence. `cause` is for the operator's log only.
+"""
+
+from __future__ import annotations
+
+
+class OrchestratorError(Exception):
+    """Something went wrong."""
+
+    status = 500
+
+    def __init__(self, message: str = "", *, cause: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").split("\n")[0])
+        self.cause = cause
+
+
+class Refused(OrchestratorError):
+    """The request cannot be served as it is."""
+
+    status = 400
+
+
+class InvalidInput(Refused):
+    """A field of the request has a wrong value."""
+
+    def __init__(self, field: str, message: str, *, cause: str = "") -> None:
+        """`field` is the path of the value, such as `size` or `loras[2].path`; empty for the body itself."""
+        super().__init__(f"{field}: {message}" if field else message, cause=cause)
+        self.field = field
+
+
+class Unauthorized(Refused):
+    """The API key is missing, unknown, expired or revoked."""
+
+    status = 401
+
+
+class Forbidden(Refused):
+    """This API key may not do that."""
+
+    status = 403
+
+
+class NotFound(Refused):
+    """There is no such object."""
+
+    status = 404
+
+
+class Conflict(Refused):
+    """The object's state does not allow that."""
+
+    status = 409
+
+
+class TooLarge(Refused):
+    """The request body is too large."""
+
+    status = 413
+
+
+class UnsupportedBody(Refused):
+    """The request body's encoding is not supported."""
+
+    status = 415
+
+
+class Busy(OrchestratorError):
+    """The service cannot take this right now; try again in a moment."""
+
+    status = 503
+
+
+class ProviderTrouble(OrchestratorError):
+    """The provider could not be asked."""
+
+    def __init__(self, message: str = "", *, status: int = 502, cause: str = "") -> None:
+        super().__init__(message, cause=cause)
+        self.status = status
+
+
+class Misconfigured(OrchestratorError):
+    """A setting is wrong."""
