@@ -1,0 +1,1 @@
+"""Every request that leaves the service."""
