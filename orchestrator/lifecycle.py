@@ -1,0 +1,299 @@
+"""The state machine of a job: its phases, its legal moves, and one constructor for each move.
+
+To change a job: read it under lock, build a move, hand it to the store. A move that is not legal
+from the job's phase cannot be built. Pure: `now` is an argument, nothing is awaited.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from orchestrator.evidence import Error, ErrorKind, Result, Source
+
+
+class Phase(StrEnum):
+    """Where a job is: what it means, who moves it on, and what happens if that actor dies."""
+
+    HELD = "held"
+    """Stored but not released, or waiting for an operator's decision. Stays until somebody acts."""
+    READY = "ready"
+    """May be claimed. The submit drain moves it on; the tick starts that drain every second."""
+    WAITING = "waiting"
+    """Scheduled or backing off until `due_at`. The sweep moves it on; the next sweep, if one dies."""
+    SUBMITTING = "submitting"
+    """Leased by one worker that is about to POST it. If the worker dies the lease ends: in doubt."""
+    IN_DOUBT = "in_doubt"
+    """Sent, or maybe sent, and no answer known. A callback or the provider's history settles it."""
+    ACCEPTED = "accepted"
+    """The provider has it. A callback, a poll or the deadline moves it on."""
+    COMPLETED = "completed"
+    """There is evidence of an output. Never changes."""
+    FAILED = "failed"
+    """Ended with a reason. Leaves only by redrive, or by a late success unless it was cancelled."""
+
+
+class Reason(StrEnum):
+    """Why a job failed."""
+
+    REJECTED = "rejected"
+    """The provider will never accept this input."""
+    EXHAUSTED = "exhausted"
+    """Every allowed try failed."""
+    EXPIRED = "expired"
+    """A deadline passed."""
+    CANCELLED = "cancelled"
+    """Somebody cancelled it before anything was paid."""
+    UNRESOLVED = "unresolved"
+    """It was in doubt and nobody could say in time whether the provider has it."""
+    POISONED = "poisoned"
+    """Every worker that submitted it died."""
+    NO_OUTPUT = "no_output"
+    """The provider says completed but gave no output."""
+
+
+class Verb(StrEnum):
+    """The moves."""
+
+    CREATE = "create"
+    RELEASE = "release"
+    WAKE = "wake"
+    CLAIM = "claim"
+    GIVE_BACK = "give_back"
+    DOUBT = "doubt"
+    ACCEPT = "accept"
+    RETRY = "retry"
+    HOLD = "hold"
+    UNADOPT = "unadopt"
+    COMPLETE = "complete"
+    FAIL = "fail"
+    REDRIVE = "redrive"
+
+
+_OPEN = frozenset({Phase.HELD, Phase.READY, Phase.WAITING, Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED})
+_AT_PROVIDER = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED, Phase.HELD})
+
+MOVES: dict[Verb, tuple[frozenset[Phase], Phase, str]] = {
+    Verb.RELEASE: (frozenset({Phase.HELD}), Phase.READY, "released: it may be claimed"),
+    Verb.WAKE: (frozenset({Phase.WAITING}), Phase.READY, "its time has come"),
+    Verb.CLAIM: (frozenset({Phase.READY}), Phase.SUBMITTING, "a worker leased it for one POST"),
+    Verb.GIVE_BACK: (frozenset({Phase.SUBMITTING}), Phase.READY, "its living worker did not send it"),
+    Verb.DOUBT: (frozenset({Phase.SUBMITTING}), Phase.IN_DOUBT, "nobody knows whether it was sent"),
+    Verb.ACCEPT: (
+        frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.HELD}),
+        Phase.ACCEPTED,
+        "the provider has it",
+    ),
+    Verb.RETRY: (_AT_PROVIDER, Phase.WAITING, "its attempt ended without success; another will follow"),
+    Verb.HOLD: (frozenset({Phase.IN_DOUBT}), Phase.HELD, "an operator must decide"),
+    Verb.UNADOPT: (
+        frozenset({Phase.ACCEPTED}),
+        Phase.IN_DOUBT,
+        "the task it had adopted from the history is another job's",
+    ),
+    Verb.COMPLETE: (_OPEN | {Phase.FAILED}, Phase.COMPLETED, "there is an output"),
+    Verb.FAIL: (_OPEN, Phase.FAILED, "it ended with a reason"),
+    Verb.REDRIVE: (frozenset({Phase.FAILED}), Phase.READY, "somebody asked for another attempt"),
+}
+
+ENDED = frozenset({Phase.COMPLETED, Phase.FAILED})
+
+
+class IllegalMove(Exception):
+    """A move was built from a phase that it does not start from: a defect of ours."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of `jobs` as the moves see it; times in ms."""
+
+    id: str
+    tenant_id: str
+    lane_id: str
+    model: str
+    api_version: str
+    media: str
+    priority: int
+    phase: Phase
+    created_at: int
+    input_hash: str
+    """Hash of the canonical input: equal for tasks that the provider's history cannot tell apart."""
+    reason: Reason | None = None
+    attempt: int = 0
+    tries: int = 0
+    ending: int = 0
+    lost_leases: int = 0
+    due_at: int | None = None
+    start_by: int | None = None
+    finish_by: int | None = None
+    lease_owner: str | None = None
+    started_at: int | None = None
+    accepted_at: int | None = None
+    finished_at: int | None = None
+    cancel_requested_at: int | None = None
+    dismissed_at: int | None = None
+    webhook: str | None = None
+
+    @property
+    def public_state(self) -> str:
+        """The user's word for the phase: created, processing, completed or failed."""
+        return public_state(self.phase, self.attempt)
+
+    @property
+    def is_ended(self) -> bool:
+        return self.phase in ENDED
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at the provider, open (`ended_at` is None) as long as a task of it may still run."""
+
+    job_id: str
+    number: int
+    account_id: str
+    claimed_at: int
+    input_hash: str
+    provider_id: str | None = None
+    is_adopted: bool = False
+    is_solo: bool = False
+    sent_at: int | None = None
+    answered_at: int | None = None
+    ended_at: int | None = None
+    ended_by: Source | None = None
+    outcome: str | None = None
+    check_at: int | None = None
+    checks: int = 0
+    empties: int = 0
+    excerpt: str = ""
+    result: str | None = None
+
+
+class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a job ended with, kept in `documents`."""
+
+    result: Result | None = None
+    error: Error | None = None
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One change of a job: the row before, the row after, and why."""
+
+    verb: Verb
+    before: Job
+    after: Job
+    because: str
+    ending: Ending | None = None
+
+
+def public_state(phase: str, attempt: int) -> str:
+    """`created` until an attempt has started, from then on `processing` until the end."""
+    if phase in ENDED:
+        return str(phase)
+    return "processing" if attempt else "created"
+
+
+def release(job: Job) -> Move:
+    return _move(Verb.RELEASE, job, "released", due_at=_deadline(job))
+
+
+def wake(job: Job) -> Move:
+    return _move(Verb.WAKE, job, "due", due_at=_deadline(job))
+
+
+def claim(job: Job, *, owner: str, now: int, lease_ms: int) -> Move:
+    return _move(
+        Verb.CLAIM,
+        job,
+        f"leased by {owner}",
+        attempt=job.attempt + 1,
+        started_at=job.started_at or now,
+        lease_owner=owner,
+        due_at=now + lease_ms,
+    )
+
+
+def give_back(job: Job, because: str) -> Move:
+    return _move(Verb.GIVE_BACK, job, because, lease_owner=None, due_at=_deadline(job))
+
+
+def doubt(job: Job, because: str, *, is_lease_lost: bool = False) -> Move:
+    lost = job.lost_leases + is_lease_lost
+    return _move(Verb.DOUBT, job, because, lease_owner=None, due_at=job.finish_by, lost_leases=lost)
+
+
+def accept(job: Job, because: str, *, now: int, longest_ms: int) -> Move:
+    due_at = now + longest_ms if job.finish_by is None else min(job.finish_by, now + longest_ms)
+    return _move(Verb.ACCEPT, job, because, lease_owner=None, due_at=due_at, accepted_at=now, lost_leases=0)
+
+
+def retry(job: Job, because: str, *, at: int, tries: int) -> Move:
+    """Back off until `at`; `tries` is 1 when this attempt counts against the limit, else 0."""
+    return _move(Verb.RETRY, job, because, lease_owner=None, due_at=at, tries=job.tries + tries)
+
+
+def hold(job: Job, because: str) -> Move:
+    return _move(Verb.HOLD, job, because, due_at=None)
+
+
+def unadopt(job: Job, because: str) -> Move:
+    return _move(Verb.UNADOPT, job, because, due_at=job.finish_by, accepted_at=None)
+
+
+def complete(job: Job, because: str, *, result: Result, now: int) -> Move:
+    if job.reason == Reason.CANCELLED:
+        raise IllegalMove(f"job {job.id} was cancelled and cannot complete")
+    return _end(Verb.COMPLETE, job, because, now=now, reason=None, ending=Ending(result=result))
+
+
+def fail(job: Job, reason: Reason, error: Error, *, now: int) -> Move:
+    return _end(Verb.FAIL, job, error.message, now=now, reason=reason, ending=Ending(error=error))
+
+
+def redrive(job: Job, because: str) -> Move:
+    return _move(
+        Verb.REDRIVE,
+        job,
+        because,
+        reason=None,
+        tries=0,
+        lost_leases=0,
+        due_at=None,
+        start_by=None,
+        finish_by=None,
+        finished_at=None,
+        accepted_at=None,
+        cancel_requested_at=None,
+        dismissed_at=None,
+    )
+
+
+def cancelled() -> Error:
+    """The error of a job that was cancelled before anything was paid."""
+    return Error(ErrorKind.REJECTED, "The job was cancelled.")
+
+
+def _deadline(job: Job) -> int | None:
+    """When a job that has not been sent expires: `start_by` counts until its first attempt."""
+    limits = [at for at in (job.start_by if not job.attempt else None, job.finish_by) if at is not None]
+    return min(limits, default=None)
+
+
+def _end(verb: Verb, job: Job, because: str, *, now: int, reason: Reason | None, ending: Ending) -> Move:
+    move = _move(
+        verb,
+        job,
+        because,
+        reason=reason,
+        lease_owner=None,
+        due_at=None,
+        finished_at=now,
+        ending=job.ending + 1,
+    )
+    return msgspec.structs.replace(move, ending=ending)
+
+
+def _move(verb: Verb, job: Job, because: str, **changes: Any) -> Move:
+    sources, target, _ = MOVES[verb]
+    if job.phase not in sources:
+        raise IllegalMove(f"{verb} of job {job.id} from {job.phase}")
+    return Move(verb, job, msgspec.structs.replace(job, phase=target, **changes), because[:500])

@@ -1,0 +1,164 @@
+"""Every number and formula that decides when and how often: retries, checks, limits, fairness.
+
+Pure: callers pass `now` (ms) and `draw`, a random number in [0, 1), so that a test can walk
+through all of it. Durations end in `_s` (seconds) or `_ms`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+MAX_TRIES = 5
+LEASE_MS = 25_000
+"""Longer than a POST may take, so that a living worker always answers before its lease ends."""
+POST_DEADLINE_S = 20.0
+CLAIM_MAX_AGE_S = 5.0
+"""A claim older than this is given back unsent: the rate limit counts on it (see `burst`)."""
+POSTS_PER_WORKER = 64
+POLLS_PER_WORKER = 16
+DELIVERIES_PER_WORKER = 32
+STOP_GRACE_S = 7.0
+SOLO_AFTER_LOST_LEASES = 2
+POISONED_AT_LOST_LEASES = 3
+BREAKER_AT = 5
+BREAKER_MS = 15_000
+DOUBT_LOOKUPS_S = (5.0, 30.0, 120.0)
+DOUBT_UNREADABLE_MS = 600_000
+DOUBT_WINDOW_MS = 120_000
+"""How far from the attempt's own time a task in the history may lie (clock skew included)."""
+EMPTY_CHECKS = 3
+EMPTY_CHECK_S = 20.0
+ACCOUNT_CHECK_MS = 60_000
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How long a media class takes: first check, then × 1.6 with jitter; all in seconds."""
+
+    first_check_s: float
+    unpushed_s: float
+    longest_s: float
+    abandoned_s: float
+
+
+PACES = {
+    "image": Pace(first_check_s=20, unpushed_s=2, longest_s=15 * 60, abandoned_s=3_600),
+    "video": Pace(first_check_s=60, unpushed_s=5, longest_s=2 * 3_600, abandoned_s=6 * 3_600),
+}
+_CHECK_GROWTH, _CHECK_CAP_S = 1.6, 300.0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What an account may do: submissions per minute by media class, and tasks at a time."""
+
+    image_per_minute: int
+    video_per_minute: int
+    max_in_flight: int
+
+
+TIERS = {
+    "bronze": Limits(10, 5, 3),
+    "silver": Limits(500, 60, 100),
+    "gold": Limits(3_000, 600, 2_000),
+    "ultra": Limits(5_000, 5_000, 5_000),
+}
+"""WaveSpeed's published account levels."""
+
+
+def backoff_s(n: int, draw: float, *, base_s: float = 2.0, cap_s: float = 300.0) -> float:
+    """Full jitter: a random part of min(cap, base·2^n), so that failed jobs do not return as a herd."""
+    return draw * min(cap_s, base_s * 2.0 ** min(n, 30))
+
+
+def check_in_s(media: str, checks: int, draw: float, *, is_pushed: bool) -> float:
+    """Seconds until the next poll; `is_pushed` says that callbacks do arrive on this lane."""
+    pace = PACES[media]
+    first = pace.first_check_s if is_pushed else pace.unpushed_s
+    return float(min(_CHECK_CAP_S, first * _CHECK_GROWTH ** min(checks, 20))) * (0.8 + 0.4 * draw)
+
+
+def doubt_check_in_s(lookups: int) -> float:
+    """Seconds until look-up number `lookups` + 1 in the provider's history."""
+    return DOUBT_LOOKUPS_S[min(lookups, len(DOUBT_LOOKUPS_S) - 1)]
+
+
+def burst(per_minute: int) -> float:
+    return max(1.0, per_minute * 0.05)
+
+
+def rate_per_s(per_minute: int) -> float:
+    """Tokens per second. A claim is sent at most 5 s later, so 60 s of sending draw on at most 65 s
+    of claiming: burst + 65 · rate = per_minute makes the limit exact in every 60 s window.
+    """
+    return max(0.0, per_minute - burst(per_minute)) / (60.0 + CLAIM_MAX_AGE_S)
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """A lane's allowance: `factor` is halved by each 429 and doubles each minute without one."""
+
+    per_minute: int
+    tokens: float
+    tokens_at: int
+    factor: float = 1.0
+    factor_at: int = 0
+
+
+def refill(bucket: Bucket, now: int) -> Bucket:
+    elapsed_s = max(0, now - bucket.tokens_at) / 1_000
+    factor = climbed(bucket, now)
+    tokens = min(burst(bucket.per_minute), bucket.tokens + elapsed_s * rate_per_s(bucket.per_minute) * factor)
+    return msgspec.structs.replace(bucket, tokens=tokens, tokens_at=max(now, bucket.tokens_at))
+
+
+def climbed(bucket: Bucket, now: int) -> float:
+    minutes = max(0, now - bucket.factor_at) / 60_000
+    return float(min(1.0, bucket.factor * 2 ** min(minutes, 30.0)))
+
+
+def throttle(bucket: Bucket, now: int) -> Bucket:
+    """After a 429: half the rate, nothing left in the bucket."""
+    halved = max(1 / 64, climbed(bucket, now) / 2)
+    return msgspec.structs.replace(
+        refill(bucket, now), tokens=min(0.0, bucket.tokens), factor=halved, factor_at=now
+    )
+
+
+def throttle_pause_s(retry_after_s: float | None, draw: float) -> float:
+    """How long a lane pauses after a 429; an absurd Retry-After is cut to an hour."""
+    if retry_after_s is None:
+        return 2.0 + 3.0 * draw
+    return min(max(retry_after_s, 1.0), 3_600.0)
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A tenant's place in a lane: the tenant with the least virtual time goes next."""
+
+    tenant_id: str
+    virtual_time: float
+    weight: float = 1.0
+
+
+def share_out(shares: list[Share], slots: int) -> dict[str, int]:
+    """Give `slots` one by one to the tenant with the least virtual time; each costs 1 / weight."""
+    times = {share.tenant_id: share.virtual_time for share in shares}
+    step = {share.tenant_id: 1.0 / share.weight for share in shares}
+    given = dict.fromkeys(times, 0)
+    if len(given) == 1:
+        return dict.fromkeys(given, slots)
+    for _ in range(slots if given else 0):
+        tenant = min(times, key=times.__getitem__)
+        times[tenant] += step[tenant]
+        given[tenant] += 1
+    return given
+
+
+DELIVERY_SCHEDULE_S = (0, 5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Delay before each attempt of a delivery; about 76 hours in all."""
+DELIVERY_DEADLINE_S = 15.0
+
+
+def delivery_in_s(failures: int, draw: float, retry_after_s: float | None = None) -> float | None:
+    """Seconds until the next attempt after `failures` failed ones, ±20 %; None when it is dead."""
+    if failures >= len(DELIVERY_SCHEDULE_S):
+        return None
+    scheduled = DELIVERY_SCHEDULE_S[failures] * (0.8 + 0.4 * draw)
+    return max(scheduled, min(retry_after_s or 0.0, 3_600.0))
