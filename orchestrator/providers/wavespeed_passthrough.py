@@ -1,0 +1,60 @@
+"""Hands questions that only WaveSpeed can answer, and uploads, through to it for our users.
+
+The user sees WaveSpeed's answer, but never its trouble with this server's key: a 401 of WaveSpeed's is not
+our user's 401. Nothing of the user's own credential goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+import httpx
+
+from orchestrator.errors import ProviderTrouble
+from orchestrator.providers.base import Passed
+from orchestrator.providers.exchange import Answer, NoAnswer, exchange, send
+from orchestrator.providers.wavespeed_answers import MENDING, said_status
+from orchestrator.providers.wavespeed_shapes import excerpt_of, open_envelope
+
+_ASK_DEADLINE_S = 30.0
+# Per read and per write: 200 MB over a slow line take as long as they take.
+_UPLOAD_TIMEOUT = httpx.Timeout(60, connect=10, pool=10)
+_UPLOAD_HEADERS = frozenset({"content-type", "content-length"})
+
+
+async def ask(client: httpx.AsyncClient, method: str, path: str, *, body: bytes | None) -> Passed:
+    """Raises ProviderTrouble when there is no usable answer."""
+    return _pass_on(await exchange(client, method, path, body=body, deadline_s=_ASK_DEADLINE_S))
+
+
+async def upload(
+    client: httpx.AsyncClient, path: str, *, headers: Mapping[str, str], body: AsyncIterator[bytes]
+) -> Passed:
+    """Streamed as it comes. Raises ProviderTrouble, also when `body` breaks off as our user goes away."""
+    kept = {name: value for name, value in headers.items() if name.lower() in _UPLOAD_HEADERS}
+    try:
+        request = client.build_request("POST", path, content=body, headers=kept, timeout=_UPLOAD_TIMEOUT)
+    except httpx.InvalidURL as error:
+        raise ProviderTrouble(cause=str(error)) from None
+    return _pass_on(await send(client, request, deadline_s=None))
+
+
+def _pass_on(answer: Answer | NoAnswer) -> Passed:
+    if isinstance(answer, NoAnswer):
+        if answer.is_timeout:
+            raise ProviderTrouble("The provider did not answer in time.", status=504, cause=answer.reason)
+        raise ProviderTrouble("The provider could not be reached.", cause=answer.reason)
+    envelope = open_envelope(answer.body) if answer.is_whole else None
+    if envelope is None:
+        raise _trouble("The provider's answer could not be read.", answer)
+    said = said_status(answer, envelope)
+    if said in (401, 403):
+        raise ProviderTrouble("The provider refused this server's key.", cause=MENDING[said])
+    if 300 <= answer.status < 400:
+        raise _trouble("The provider's answer could not be used.", answer)
+    # Clients take HTTP 200 for success, whatever the envelope says.
+    return Passed(status=said if 400 <= said < 600 else answer.status, body=answer.body)
+
+
+def _trouble(message: str, answer: Answer) -> ProviderTrouble:
+    return ProviderTrouble(message, cause=f"HTTP {answer.status}: {excerpt_of(answer.body)[:200]}")

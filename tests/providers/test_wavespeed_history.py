@@ -1,0 +1,136 @@
+"""Looking a lost submission up in WaveSpeed's history: all of it, or None."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from orchestrator.clock import MINUTE, SECOND, from_rfc3339, to_rfc3339
+from orchestrator.providers.base import PastTask
+from orchestrator.providers.wavespeed_history import MAX_PAGES, PAGE_SIZE
+from tests.net.raw_server import RawServer
+from tests.providers.dialect import facing, http, replying
+from tests.providers.test_wavespeed import DIALECT, MODEL, envelope, prediction
+
+NOON = from_rfc3339("2026-01-02T12:00:00Z")
+Item = dict[str, Any]
+
+
+def item(number: int, *, at: int = NOON, model: str = MODEL, **fields: Any) -> Item:
+    return prediction(id=f"{number:032x}", created_at=to_rfc3339(at), model=model, **fields)
+
+
+def query_of(request: bytes) -> dict[str, Any]:
+    query: dict[str, Any] = json.loads(request.partition(b"\r\n\r\n")[2])
+    return query
+
+
+async def look_up(pages: Callable[[dict[str, Any]], Any]) -> tuple[Sequence[PastTask] | None, RawServer]:
+    """The tasks of the minute before noon, from a history that answers each query like this."""
+    reply = replying(lambda request: http(200, envelope({"page": 1, "items": pages(query_of(request))})))
+    async with facing(reply) as (client, server):
+        return await DIALECT.open(client).look_up(MODEL, after=NOON - MINUTE, before=NOON), server
+
+
+def in_pages(items: list[Item], *, size: int = PAGE_SIZE) -> Callable[[dict[str, Any]], list[Item]]:
+    """A provider that turns its pages, of its own size, and ignores every other filter."""
+    return lambda query: items[(query["page"] - 1) * size : query["page"] * size]
+
+
+def numbers(tasks: Sequence[PastTask] | None) -> list[int] | None:
+    return None if tasks is None else [int(task.provider_id, 16) for task in tasks]
+
+
+async def test_the_query_names_the_model_the_window_and_the_inputs() -> None:
+    _, server = await look_up(in_pages([]))
+    assert server.requests[0].startswith(b"POST /api/v3/predictions HTTP/1.1\r\n")
+    assert query_of(server.requests[0]) == {
+        "page": 1,
+        "page_size": 100,
+        "model": MODEL,
+        "created_after": "2026-01-02T11:58:59.000Z",
+        "created_before": "2026-01-02T12:00:01.000Z",
+        "include_inputs": True,
+    }
+
+
+async def test_tasks_come_oldest_first_with_what_is_known_of_them() -> None:
+    items = [
+        item(2, status="completed", outputs=["a"], inputs={"prompt": "x"}),
+        item(1, at=NOON - SECOND, input={"prompt": "y"}),
+        item(3, at=NOON - 2 * SECOND),
+    ]
+    tasks, _ = await look_up(in_pages(items))
+    assert tasks is not None
+    assert numbers(tasks) == [3, 1, 2]
+    assert [task.inputs for task in tasks] == [None, {"prompt": "y"}, {"prompt": "x"}]
+    assert [str(task.evidence.status) for task in tasks] == ["accepted", "accepted", "completed"]
+    assert tasks[2].created_at == NOON
+
+
+async def test_filters_that_the_provider_ignores_are_applied_here() -> None:
+    items = [
+        item(1, at=NOON + 1),
+        item(2, at=NOON),
+        item(3, model="wavespeed-ai/flux-schnell"),
+        item(4, at=NOON - MINUTE),
+        item(5, at=NOON - MINUTE - 1),
+    ]
+    tasks, _ = await look_up(in_pages(items))
+    assert numbers(tasks) == [4, 2]
+
+
+async def test_pages_are_read_to_the_end_of_the_window_and_no_further() -> None:
+    items = [item(number, at=NOON - number * 400) for number in range(1_000)]
+    tasks, server = await look_up(in_pages(items))
+    assert numbers(tasks) == list(range(150, -1, -1))
+    assert len(server.requests) == 2
+
+
+async def test_pages_smaller_than_asked_for_do_not_hide_the_rest() -> None:
+    tasks, _ = await look_up(in_pages([item(number) for number in range(30)], size=20))
+    assert len(tasks or ()) == 30
+
+
+async def test_a_list_in_no_order_is_read_whole() -> None:
+    items = [item(1, at=NOON - 2 * MINUTE), *[item(number) for number in range(2, 250)]]
+    tasks, _ = await look_up(in_pages(items))
+    assert len(tasks or ()) == 248
+
+
+async def test_a_short_page_that_repeats_is_the_whole_history() -> None:
+    tasks, server = await look_up(lambda _: [item(2), item(1)])
+    assert numbers(tasks) == [1, 2]
+    assert len(server.requests) == 2
+
+
+async def test_a_full_page_that_repeats_leaves_the_rest_unknown() -> None:
+    tasks, _ = await look_up(lambda _: [item(number) for number in range(PAGE_SIZE)])
+    assert tasks is None
+
+
+async def test_a_history_without_end_is_given_up() -> None:
+    def fresh(query: dict[str, Any]) -> list[Item]:
+        return [item(query["page"] * PAGE_SIZE + number) for number in range(PAGE_SIZE)]
+
+    tasks, server = await look_up(fresh)
+    assert tasks is None
+    assert len(server.requests) == MAX_PAGES
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"id": None}, {"id": "../x"}, {"model": None}, {"created_at": "yesterday"}, {"created_at": None}],
+)
+async def test_one_unreadable_item_spoils_the_look_up(broken: Item) -> None:
+    tasks, _ = await look_up(in_pages([item(1), item(2) | broken]))
+    assert tasks is None
+
+
+@pytest.mark.parametrize("items", [None, {}, "none", [3], [None]])
+async def test_a_list_that_is_none_spoils_the_look_up(items: Any) -> None:
+    tasks, _ = await look_up(lambda _: items)
+    assert tasks is None

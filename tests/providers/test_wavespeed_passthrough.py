@@ -1,0 +1,118 @@
+"""Questions of our users that are handed through to WaveSpeed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from orchestrator.errors import ProviderTrouble
+from orchestrator.providers.base import Passed
+from tests.net.raw_server import Behaviour, Peer, answering
+from tests.providers.conformance import IN_DOUBT
+from tests.providers.dialect import KEY, as_json, facing, http
+from tests.providers.test_wavespeed import DIALECT, envelope
+
+PATH = "/api/v3/model/price"
+
+
+async def asked(behave: Behaviour) -> Passed:
+    async with facing(behave) as (client, _):
+        return await DIALECT.open(client).ask("POST", PATH, body=b"{}")
+
+
+async def test_the_question_and_the_answer_go_through_as_they_are() -> None:
+    answer = envelope({"price": 0.1})
+    async with facing(answering(http(200, answer))) as (client, server):
+        passed = await DIALECT.open(client).ask("POST", PATH, body=b'{ "model_id": "a/b" }')
+    assert passed == Passed(status=200, body=answer)
+    assert server.requests[0].startswith(b"POST /api/v3/model/price HTTP/1.1\r\n")
+    assert server.requests[0].endswith(b'\r\n\r\n{ "model_id": "a/b" }')
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 429, 500, 503])
+async def test_an_error_in_the_envelope_is_the_users_to_see(status: int) -> None:
+    body = as_json({"code": status, "message": "hm"})
+    assert await asked(answering(http(status, body))) == Passed(status=status, body=body)
+
+
+async def test_an_error_inside_http_200_gets_its_own_status() -> None:
+    body = as_json({"code": 400, "message": "hm"})
+    assert (await asked(answering(http(200, body)))).status == 400
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 401), (403, 403), (200, 401)])
+async def test_the_providers_401_is_not_our_users_401(status: int, code: int) -> None:
+    with pytest.raises(ProviderTrouble, match="refused this server's key") as trouble:
+        await asked(answering(http(status, as_json({"code": code, "message": KEY}))))
+    assert trouble.value.status == 502
+
+
+@pytest.mark.parametrize(
+    "name", sorted(IN_DOUBT.keys() - {"200 empty object", "200 too deep", "200 not UTF-8"})
+)
+async def test_no_usable_answer_is_the_providers_trouble(name: str) -> None:
+    with pytest.raises(ProviderTrouble) as trouble:
+        await asked(IN_DOUBT[name])
+    assert trouble.value.status == 502
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(httpx.ReadTimeout, 504), (httpx.ConnectTimeout, 504), (httpx.ConnectError, 502)]
+)
+async def test_a_time_out_is_told_from_a_dead_line(error: type[httpx.RequestError], status: int) -> None:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error("broken")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(fail), base_url="http://p.test") as client:
+        with pytest.raises(ProviderTrouble) as trouble:
+            await DIALECT.open(client).ask("GET", "/api/v3/models")
+    assert trouble.value.status == status
+
+
+async def in_pieces() -> AsyncIterator[bytes]:
+    for piece in (b"--x\r\n", b"\r\n", b"bytes", b"\r\n--x--\r\n"):
+        yield piece
+
+
+async def test_an_upload_keeps_its_type_and_length_and_nothing_else_of_the_user() -> None:
+    answer = envelope({"download_url": "https://x.test/1.png"})
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Content-Length": "21",
+        "Authorization": "Bearer the-users-own",
+        "Cookie": "a=b",
+    }
+    async with facing(answering(http(200, answer))) as (client, server):
+        passed = await DIALECT.open(client).upload(
+            "/api/v3/media/upload/binary", headers=headers, body=in_pieces()
+        )
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert passed == Passed(status=200, body=answer)
+    assert b"multipart/form-data; boundary=x" in head
+    assert b"the-users-own" not in head
+    assert b"cookie" not in head.lower()
+    assert body == b"--x\r\n\r\nbytes\r\n--x--\r\n"
+
+
+async def test_an_upload_whose_user_leaves_in_the_middle_never_looks_whole() -> None:
+    reached = asyncio.Event()
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"--x"
+        raise ConnectionResetError
+
+    async def receive(peer: Peer) -> None:
+        reached.set()
+        await peer.read_request()
+        await peer.send(http(200, b"{}"))
+
+    async with facing(receive) as (client, server):
+        with pytest.raises(ProviderTrouble):
+            await DIALECT.open(client).upload(
+                "/api/v3/media/upload/binary", headers={"content-length": "21"}, body=half()
+            )
+        await reached.wait()
+    assert server.requests == []
