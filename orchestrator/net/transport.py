@@ -18,6 +18,7 @@ proxy of the environment is used.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -52,6 +53,7 @@ MAX_HEADER_BYTES = 65_536
 # httpx has set the headers it wants. aiohttp adds none of its own.
 _NO_AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
+_TARGET = re.compile(rb"/[!-~]*")
 # What aiohttp and the event loop raise; uvloop has RuntimeError where asyncio has OSError.
 _FOREIGN = (aiohttp.ClientError, HttpProcessingError, OSError, RuntimeError)
 
@@ -100,6 +102,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             await self._session.close()
 
     async def _take_slot(self, timeout_s: float | None) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()  # returns at once, without a timer
+            return
         try:
             async with asyncio.timeout(timeout_s):
                 await self._slots.acquire()
@@ -115,7 +120,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             with as_httpx_errors():
                 return await session.request(
                     request.method,
-                    _exact_url(request.url),
+                    _exact_url(request),
                     headers=_exact_headers(request.headers),
                     data=upload,
                     timeout=_phases(timeouts.get("connect"), timeouts.get("read")),
@@ -189,12 +194,15 @@ def _phases(connect_s: float | None, read_s: float | None) -> aiohttp.ClientTime
     return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_read=read_s)
 
 
-def _exact_url(url: httpx.URL) -> URL:
+def _exact_url(request: httpx.Request) -> URL:
     """The whole target goes in as the path, so that not even an empty query is lost."""
+    target: bytes = request.extensions.get("target", request.url.raw_path)
+    if not _TARGET.fullmatch(target):
+        raise httpx.LocalProtocolError("the request's target has characters that no target may have")
     return URL.build(
-        scheme=url.scheme,
-        authority=url.netloc.decode("ascii"),
-        path=url.raw_path.decode("ascii"),
+        scheme=request.url.scheme,
+        authority=request.url.netloc.decode("ascii"),
+        path=target.decode("ascii"),
         encoded=True,
     )
 

@@ -1,0 +1,91 @@
+"""The command line: the list of commands, and the one place where a failure becomes a sentence."""
+
+from __future__ import annotations
+
+import io
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from orchestrator.cli import check, demo, run, use
+from orchestrator.cli.failures import CommandFailed
+from orchestrator.cli.look import to_stderr, to_stdout
+from orchestrator.errors import OrchestratorError
+
+RUN, USE, LOOK = "Run it", "Use it", "Look after it"
+
+_MISCONFIGURED = 2
+
+app = typer.Typer(
+    name="orchestrator",
+    help="Run media-generation jobs that neither a crash nor a lost callback can lose.",
+    epilog="[bold]Try it for free:[/bold] orchestrator demo",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(rich_help_panel=RUN)(run.up)
+app.command(rich_help_panel=RUN)(run.serve)
+app.command(rich_help_panel=RUN)(run.worker)
+app.command(rich_help_panel=RUN)(run.migrate)
+app.command(rich_help_panel=RUN)(run.sandbox)
+app.command(rich_help_panel=RUN)(demo.demo)
+app.command(
+    rich_help_panel=USE,
+    epilog="[bold]Examples[/bold]\n\n"
+    "orchestrator submit wavespeed-ai/flux-dev -p prompt='a lighthouse' -p seed=7\n\n"
+    "orchestrator submit wavespeed-ai/flux-redux-dev -p image=@boat.png --out art",
+)(use.submit)
+app.command(
+    rich_help_panel=USE,
+    epilog="[bold]Example[/bold]\n\norchestrator jobs --status failed --limit 5",
+)(use.jobs)
+app.command(rich_help_panel=USE)(use.job)
+app.command(rich_help_panel=USE)(use.cancel)
+app.command(rich_help_panel=LOOK)(use.dead)
+app.command(
+    rich_help_panel=LOOK,
+    epilog="[bold]Example[/bold]\n\norchestrator redrive 0193f0c2a7b94d6e8f1a2b3c4d5e6f70",
+)(use.redrive)
+app.command(rich_help_panel=LOOK)(check.check)
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        to_stdout().print(f"orchestrator {version('orchestrator')}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """What all commands have in common."""
+
+
+def main() -> None:
+    """Exit codes: 0 it worked, 1 it did not, 2 it could not start: usage, settings, no server, wrong key."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        app(prog_name="orchestrator")
+    except CommandFailed as failure:
+        _tell(str(failure))
+        sys.exit(failure.exit_code)
+    except OrchestratorError as error:
+        _tell(str(error))
+        sys.exit(_MISCONFIGURED)
+
+
+def _tell(sentence: str) -> None:
+    to_stderr().print(Text(sentence), soft_wrap=True)

@@ -1,0 +1,180 @@
+"""`orchestrator check`: looks at all that a healthy installation needs, and tells every fault at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator import settings
+from orchestrator.cli import disk
+from orchestrator.cli.answers import Lanes
+from orchestrator.cli.broker_check import look_at_broker
+from orchestrator.cli.client import find_server, open_client, read_running
+from orchestrator.cli.failures import CommandFailed, NoServer
+from orchestrator.cli.finding import Finding, Verdict
+from orchestrator.cli.look import to_stdout
+from orchestrator.cli.provider_check import look_at_provider
+from orchestrator.errors import Misconfigured
+from orchestrator.settings import Settings
+
+_STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.WRONG: "bold red", Verdict.NOTE: "dim"}
+_SLOW_SYNC_MS = 10.0
+
+
+def check() -> None:
+    """Check settings, database, broker, provider, disk and lanes."""
+    found = list(findings())
+    to_stdout().print(_table(found))
+    if any(finding.verdict is Verdict.WRONG for finding in found):
+        raise typer.Exit(1)
+
+
+def findings() -> Iterator[Finding]:
+    """One or more for each subject; nothing but the settings can keep the rest from being looked at."""
+    try:
+        found = settings.load()
+    except Misconfigured as error:
+        for line in str(error).splitlines():
+            yield Finding.wrong("Settings", line, "set it right in the environment or in .env")
+        return
+    yield from look_at_settings(found)
+    for look in LOOKS:
+        yield from look(found)
+
+
+def look_at_settings(found: Settings) -> Iterator[Finding]:
+    """Those that only together make sense."""
+    missing = [
+        name
+        for name, value in (("ORCHESTRATOR_SECRET", found.secret), ("ORCHESTRATOR_API_KEY", found.api_key))
+        if not found.is_embedded and not value
+    ]
+    for name in missing:
+        yield Finding.wrong(
+            "Settings", f"{name} is empty, and `serve` needs it", "set it: openssl rand -hex 32"
+        )
+    if not missing:
+        yield Finding.ok("Settings", "can be read")
+    if found.public_url:
+        yield Finding.ok("Public URL", f"{found.public_url} takes the provider's callbacks")
+    else:
+        yield Finding.warning(
+            "Public URL", "not set, so results are found by polling", "set PUBLIC_URL to be told at once"
+        )
+
+
+def look_at_database(found: Settings) -> Iterator[Finding]:
+    """Reached, and at the newest version."""
+    from orchestrator.store import schema
+    from orchestrator.store.database import DatabaseTrouble, open_database
+
+    if disk.is_missing_file(found.resolved_database_url):
+        yield Finding.note("Database", "none yet; `orchestrator up` makes it")
+        return
+
+    async def is_current() -> bool:
+        database = open_database(found.resolved_database_url, pool_size=1)
+        try:
+            return await database.read(schema.is_current)
+        finally:
+            await database.close()
+
+    try:
+        current = asyncio.run(is_current())
+    except DatabaseTrouble as trouble:
+        yield Finding.wrong("Database", f"cannot be reached: {trouble.cause}", "see DATABASE_URL")
+        return
+    if current:
+        yield Finding.ok("Database", "reached, and at the newest version")
+    else:
+        yield Finding.wrong("Database", "not at the newest version", "run `orchestrator migrate`")
+
+
+def look_at_disk(found: Settings) -> Iterator[Finding]:
+    """Each group of moves waits for one sync of SQLite's log."""
+    if not found.is_sqlite:
+        return
+    folder = disk.nearest_folder(found.data_dir)
+    try:
+        milliseconds = disk.sync_ms(folder)
+    except OSError as error:
+        yield Finding.wrong(
+            "Disk", f"{folder} cannot be written: {error.strerror}", "see ORCHESTRATOR_DATA_DIR"
+        )
+        return
+    told = f"a sync takes {milliseconds:.2f} ms in {folder}"
+    if milliseconds > _SLOW_SYNC_MS:
+        yield Finding.warning("Disk", told, "put ORCHESTRATOR_DATA_DIR on a faster, local disk")
+    else:
+        yield Finding.ok("Disk", told)
+
+
+def look_at_server(found: Settings) -> Iterator[Finding]:
+    """The one that `up` runs here, and why its jobs wait."""
+    running = read_running(found.data_dir)
+    if running is None:
+        yield Finding.note("Server", "none runs here")
+        return
+    try:
+        with open_client(find_server(found)) as client:
+            lanes = client.lanes()
+    except NoServer:
+        yield Finding.wrong("Server", f"{running.url} does not answer", "start it again: `orchestrator up`")
+    except CommandFailed as failure:
+        yield Finding.wrong("Server", str(failure), "see its log")
+    else:
+        yield Finding.ok("Server", f"{running.url} answers")
+        yield from explain_waiting(lanes)
+
+
+def explain_waiting(lanes: Lanes) -> Iterator[Finding]:
+    """Why jobs wait, if they do."""
+    for account in lanes.accounts:
+        if account.trouble:
+            yield Finding.wrong(
+                "Account",
+                f"{account.id}: {account.trouble}; its jobs wait, and go on by themselves",
+                "look at the key and the balance",
+            )
+    for lane in lanes.lanes:
+        if lane.paused_until:
+            yield Finding.warning("Lane", f"{lane.id} pauses until {lane.paused_until}: {lane.pause_reason}")
+    if not lanes.bell.startswith("up"):
+        yield Finding.warning("Bell", lanes.bell)
+    if held := lanes.phases.get("held", 0):
+        yield Finding.warning(
+            "Jobs",
+            f"{held} held for somebody to decide",
+            "`orchestrator redrive ID` or `orchestrator cancel ID`",
+        )
+    waiting = sum(lanes.phases.get(phase, 0) for phase in ("ready", "waiting"))
+    at_provider = sum(lanes.phases.get(phase, 0) for phase in ("submitting", "in_doubt", "accepted"))
+    yield Finding.ok("Jobs", f"{waiting} wait, {at_provider} are at the provider")
+
+
+LOOKS: list[Callable[[Settings], Iterator[Finding]]] = [
+    look_at_database,
+    look_at_broker,
+    look_at_provider,
+    look_at_disk,
+    look_at_server,
+]
+
+
+def _table(found: list[Finding]) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(2):
+        grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for finding in found:
+        mend = f" → {finding.mend}" if finding.mend else ""
+        grid.add_row(
+            Text(finding.verdict.value, style=_STYLES[finding.verdict]),
+            finding.subject,
+            Text.assemble(finding.told, (mend, "italic")),
+        )
+    return grid

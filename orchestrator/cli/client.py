@@ -1,0 +1,178 @@
+"""The HTTP client behind the commands: finds the server and the key, speaks the public API, nothing else."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from orchestrator.cli.answers import Envelope, Job, Lanes, Page, Problem, Uploaded
+from orchestrator.cli.failures import Declined, KeyRefused, NoAnswer, NoServer
+from orchestrator.ids import key_prefix
+from orchestrator.settings import Settings
+
+T = TypeVar("T")
+
+USUAL_URL = "http://127.0.0.1:8080"
+SERVER_FILE = "server.json"
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_UPLOAD_TIMEOUT = httpx.Timeout(120.0, connect=5.0)
+_SUBMIT_TRIES = 3
+
+
+class Running(msgspec.Struct, frozen=True):
+    """What a running `up` writes into its data directory."""
+
+    url: str
+    api_key: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where to ask, with which key, and who named the key."""
+
+    url: str
+    key: str
+    key_from: str
+
+
+def find_server(settings: Settings, *, url: str = "", key: str = "") -> Server:
+    """What was given, else what the settings say, else what a running `up` wrote down.
+
+    The key of a running `up` goes to that server alone, never to an address from elsewhere.
+    """
+    running = read_running(settings.data_dir)
+    found_url = (url or (running.url if running else USUAL_URL)).rstrip("/")
+    if key:
+        return Server(found_url, key, "--key")
+    if settings.api_key:
+        return Server(found_url, settings.api_key, "ORCHESTRATOR_API_KEY")
+    if running is not None and running.url == found_url:
+        return Server(found_url, running.api_key, str(settings.data_dir / SERVER_FILE))
+    return Server(found_url, "", "nowhere")
+
+
+def read_running(data_dir: Path) -> Running | None:
+    """None when no `up` has left its word there."""
+    try:
+        return msgspec.json.decode((data_dir / SERVER_FILE).read_bytes(), type=Running)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+class Client:
+    """One method for each question; raises what `failures` lists."""
+
+    def __init__(self, server: Server, http: httpx.Client) -> None:
+        self.server = server
+        self._http = http
+
+    def submit(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        idempotency_key: str,
+        version: str = "v3",
+        webhook: str | None = None,
+    ) -> Job:
+        """Stored when this returns. A lost answer is asked for again: the key makes that harmless."""
+        for _ in range(_SUBMIT_TRIES - 1):
+            try:
+                return self._submit(model, inputs, idempotency_key, version, webhook)
+            except NoAnswer:
+                continue
+        return self._submit(model, inputs, idempotency_key, version, webhook)
+
+    def upload(self, path: Path) -> str:
+        """The URL under which the provider keeps the file."""
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        with path.open("rb") as content:
+            return self._ask(
+                Uploaded,
+                "POST",
+                "/api/v3/media/upload/binary",
+                files={"file": (path.name, content, media_type)},
+                timeout=_UPLOAD_TIMEOUT,
+            ).download_url
+
+    def job(self, job_id: str) -> Job:
+        return self._ask(Job, "GET", f"/api/v3/jobs/{quote(job_id, safe='')}")
+
+    def jobs(self, *, status: str = "", model: str = "", limit: int = 20, page: int = 1) -> list[Job]:
+        asked = {"status": status, "model": model, "limit": limit, "page": page}
+        return self._ask(Page, "GET", "/api/v3/jobs", params=asked).items
+
+    def dead_letters(self, *, limit: int) -> list[Job]:
+        return self._ask(Page, "GET", "/api/v3/dead-letters", params={"limit": limit}).items
+
+    def cancel(self, job_id: str) -> Job:
+        return self._ask(Job, "POST", f"/api/v3/jobs/{quote(job_id, safe='')}/cancel")
+
+    def redrive(self, job_id: str) -> Job:
+        return self._ask(Job, "POST", f"/api/v3/jobs/{quote(job_id, safe='')}/redrive")
+
+    def lanes(self) -> Lanes:
+        return self._ask(Lanes, "GET", "/api/v3/lanes")
+
+    def _submit(
+        self, model: str, inputs: Mapping[str, Any], idempotency_key: str, version: str, webhook: str | None
+    ) -> Job:
+        return self._ask(
+            Job,
+            "POST",
+            f"/api/{version}/{model}",
+            params={"webhook": webhook} if webhook else {},
+            content=msgspec.json.encode(inputs),
+            headers={"content-type": "application/json", "idempotency-key": idempotency_key},
+        )
+
+    def _ask(self, kind: type[T], method: str, path: str, **request: Any) -> T:
+        response = self._exchange(method, path, **request)
+        if response.status_code == 401:
+            raise KeyRefused(
+                url=self.server.url, shown=_shown(self.server.key), key_from=self.server.key_from
+            )
+        if not response.is_success:
+            raise _declined(response)
+        try:
+            return msgspec.json.decode(msgspec.json.decode(response.content, type=Envelope).data, type=kind)
+        except msgspec.DecodeError as error:
+            raise NoAnswer(f"What answers at {self.server.url} is no Orchestrator: {error}.") from error
+
+    def _exchange(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **request)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise NoServer(self.server.url) from None
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise NoAnswer(f"The server at {self.server.url} gave no answer ({error}).") from error
+
+
+@contextmanager
+def open_client(server: Server) -> Iterator[Client]:
+    """The environment's proxies are left aside: the server is asked directly."""
+    headers = {"authorization": f"Bearer {server.key}"} if server.key else {}
+    with httpx.Client(base_url=server.url, headers=headers, timeout=_TIMEOUT, trust_env=False) as http:
+        yield Client(server, http)
+
+
+def _declined(response: httpx.Response) -> Declined:
+    try:
+        problem = msgspec.json.decode(response.content, type=Problem)
+    except msgspec.DecodeError:
+        problem = Problem()
+    message = problem.message or f"The server answered with HTTP {response.status_code}."
+    return Declined(message, status=response.status_code, field=problem.field)
+
+
+def _shown(key: str) -> str:
+    return f"{key_prefix(key)}…" if key else ""

@@ -1,0 +1,51 @@
+"""Why a command ends early; each is told as one sentence on stderr, and sets the exit code.
+
+CommandFailed     1   it did not work out
+├── Declined      1   the server said no: `status` and, where there is one, the `field` at fault
+├── NoServer      2   nothing answers at this address
+├── NoAnswer      1   something answers, but not in time or not in our language
+└── KeyRefused    2   the API key is not one of this server's
+"""
+
+from __future__ import annotations
+
+
+class CommandFailed(Exception):
+    """The command could not do what was asked."""
+
+    exit_code = 1
+
+
+class Declined(CommandFailed):
+    """The server refused the request; its own sentence says why."""
+
+    def __init__(self, message: str, *, status: int, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.field = field
+
+
+class NoServer(CommandFailed):
+    """Nothing listens there."""
+
+    exit_code = 2
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"No server answers at {url}: start one with `orchestrator up`.")
+
+
+class NoAnswer(CommandFailed):
+    """The answer did not come, or could not be read."""
+
+
+class KeyRefused(CommandFailed):
+    """401."""
+
+    exit_code = 2
+
+    def __init__(self, *, url: str, shown: str, key_from: str) -> None:
+        used = f"the key {shown} from {key_from}" if shown else "no key"
+        super().__init__(
+            f"The server at {url} does not know the API key. Used was {used};"
+            " give another with --key or ORCHESTRATOR_API_KEY."
+        )

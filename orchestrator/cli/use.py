@@ -1,0 +1,200 @@
+"""The commands that use a running server: submit, jobs, job, dead, redrive, cancel."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from orchestrator import settings
+from orchestrator.cli.answers import Job
+from orchestrator.cli.client import Client, find_server, open_client
+from orchestrator.cli.failures import CommandFailed
+from orchestrator.cli.follow import follow
+from orchestrator.cli.look import dead_letter_text, jobs_table, now_utc, to_stderr, to_stdout
+from orchestrator.cli.save import save_outputs
+from orchestrator.cli.timeline import job_view
+from orchestrator.cli.values import LocalFile, parse_inputs
+
+_INTERRUPTED = 130
+
+Url = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar="ORCHESTRATOR_URL",
+        show_default=False,
+        help="The server; else the one that `up` runs here.",
+    ),
+]
+Key = Annotated[
+    str,
+    typer.Option(
+        metavar="KEY",
+        show_default=False,
+        help="Its API key; else ORCHESTRATOR_API_KEY, or what `up` wrote down here.",
+    ),
+]
+Limit = Annotated[int, typer.Option(min=1, max=100, help="How many at most.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
+
+
+def submit(
+    *,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Such as wavespeed-ai/flux-dev.")],
+    param: Annotated[
+        list[str],
+        typer.Option(
+            "--param",
+            "-p",
+            metavar="NAME=VALUE",
+            default_factory=list,
+            show_default=False,
+            help="An input: a JSON value or a text; @FILE is uploaded and its URL sent.",
+        ),
+    ],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until it ends and save it.")] = True,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where outputs are saved.")] = Path(),
+    v2: Annotated[bool, typer.Option("--v2", help="Use the API's older version.")] = False,
+    webhook: Annotated[
+        str, typer.Option(metavar="URL", show_default=False, help="Where the end is to be told.")
+    ] = "",
+    idempotency_key: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY", show_default=False, help="The same key and request again is the same job."
+        ),
+    ] = "",
+    url: Url = "",
+    key: Key = "",
+) -> None:
+    """Submit a job, wait for it, and save what it made."""
+    inputs = parse_inputs(param)
+    with connected(url, key) as client:
+        job = client.submit(
+            model,
+            upload_files(client, inputs),
+            version="v2" if v2 else "v3",
+            webhook=webhook or None,
+            idempotency_key=idempotency_key or uuid.uuid4().hex,
+        )
+        if not wait:
+            to_stdout().print(job.id)
+            return
+        tell_end(_followed(client, job), out)
+
+
+def jobs(
+    *,
+    status: Annotated[
+        str, typer.Option(show_default=False, help="created, processing, completed or failed.")
+    ] = "",
+    model: Annotated[str, typer.Option(show_default=False, help="Only this model.")] = "",
+    limit: Limit = 20,
+    url: Url = "",
+    key: Key = "",
+) -> None:
+    """List jobs, newest first."""
+    with connected(url, key) as client:
+        found = client.jobs(status=status, model=model, limit=limit)
+    if found:
+        to_stdout().print(jobs_table(found, now_utc()))
+    else:
+        to_stderr().print("There are no such jobs.")
+
+
+def job(*, job_id: JobId, url: Url = "", key: Key = "") -> None:
+    """Show one job and everything that happened to it."""
+    with connected(url, key) as client:
+        to_stdout().print(job_view(client.job(job_id), now_utc()), crop=False)
+
+
+def dead(*, limit: Limit = 20, url: Url = "", key: Key = "") -> None:
+    """List dead letters: failed jobs that somebody should look at."""
+    with connected(url, key) as client:
+        found = client.dead_letters(limit=limit)
+    for letter in found:
+        to_stdout().print(dead_letter_text(letter, now_utc()))
+    hint = "Send one again with `orchestrator redrive ID`." if found else "There are no dead letters."
+    to_stderr().print(Text(hint, style="dim"))
+
+
+def redrive(
+    *,
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Failed or held jobs.")],
+    url: Url = "",
+    key: Key = "",
+) -> None:
+    """Give failed jobs another attempt, or release held ones."""
+    declined = 0
+    with connected(url, key) as client:
+        for job_id in job_ids:
+            declined += not _redriven(client, job_id)
+    if declined:
+        raise typer.Exit(1)
+
+
+def cancel(*, job_id: JobId, url: Url = "", key: Key = "") -> None:
+    """Cancel a job; says whether it may be billed all the same."""
+    with connected(url, key) as client:
+        answer = client.cancel(job_id)
+    if answer.may_be_billed:
+        to_stdout().print(
+            f"{answer.id} will not be tried again, but the provider may have it: it may be billed."
+        )
+    else:
+        to_stdout().print(f"{answer.id} is cancelled; nothing was sent.")
+
+
+@contextmanager
+def connected(url: str, key: str) -> Iterator[Client]:
+    with open_client(find_server(settings.load(), url=url, key=key)) as client:
+        yield client
+
+
+def upload_files(client: Client, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with each local file replaced by the URL it has now."""
+    return {
+        name: client.upload(value.path) if isinstance(value, LocalFile) else value
+        for name, value in inputs.items()
+    }
+
+
+def tell_end(job: Job, out: Path) -> None:
+    """Paths of the saved files on stdout, everything else on stderr. Exits with 1 for a failed job."""
+    if job.status == "failed":
+        to_stderr().print(Text.assemble(("failed", "red"), f" ({job.reason}): {job.error}"), soft_wrap=True)
+        to_stderr().print(Text(f"`orchestrator job {job.id}` tells all of it.", style="dim"))
+        raise typer.Exit(1)
+    for path in save_outputs(job.outputs, folder=out, stem=job.id):
+        to_stdout().print(Text(str(path)), soft_wrap=True)
+
+
+def _followed(client: Client, job: Job) -> Job:
+    console = to_stderr()
+    try:
+        ended = follow(client, job, console)
+    except KeyboardInterrupt:
+        console.print(f"The job goes on without you: `orchestrator job {job.id}` shows it.")
+        raise typer.Exit(_INTERRUPTED) from None
+    if ended.seconds is not None and ended.status == "completed":
+        tries = f" at attempt {ended.attempt}" if ended.attempt > 1 else ""
+        console.print(Text.assemble(("completed", "green"), f" in {ended.seconds:.1f} s{tries}"))
+    return ended
+
+
+def _redriven(client: Client, job_id: str) -> bool:
+    try:
+        redriven = client.redrive(job_id)
+    except CommandFailed as failure:
+        if failure.exit_code != CommandFailed.exit_code:
+            raise
+        to_stderr().print(Text(f"{job_id}: {failure}"), soft_wrap=True)
+        return False
+    to_stdout().print(f"{redriven.id} is {redriven.phase.replace('_', ' ')} again.")
+    return True

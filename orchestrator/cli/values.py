@@ -1,0 +1,63 @@
+"""Inputs of a model as they are typed: `name=value`, where `@path` names a file to upload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from orchestrator import strict_json
+from orchestrator.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A value that has to be uploaded first; the model gets its URL."""
+
+    path: Path
+
+
+def parse_inputs(given: Sequence[str]) -> dict[str, Any]:
+    """`["steps=28", "image=@boat.png"]` → `{"steps": 28, "image": LocalFile(…)}`.
+
+    Raises BadParameter for a pair without a name, a name given twice, and a file that is not there.
+    """
+    inputs: dict[str, Any] = {}
+    for pair in given:
+        name, has_value, value = pair.partition("=")
+        if not has_value or not name:
+            raise _wrong(f"{pair!r} is not of the form name=value")
+        if name in inputs:
+            raise _wrong(f"{name!r} is given twice")
+        inputs[name] = parse_value(value)
+    return inputs
+
+
+def parse_value(text: str) -> Any:
+    """A number, true, false, a list or an object where the text is one in JSON; else the text itself.
+
+    A JSON string stands for what is in its quotes, so that `"42"` or `"@home"` can be said as a text.
+    """
+    if text.startswith("@"):
+        return _file(text)
+    try:
+        value = strict_json.decode(text.encode())
+    except InvalidInput:
+        return text
+    return text if value is None else value
+
+
+def _file(text: str) -> LocalFile:
+    path = Path(text[1:]).expanduser()
+    if not path.is_file():
+        raise _wrong(
+            f"there is no file {str(path)!r} (a text that starts with @ goes in quotes: '\"{text}\"')"
+        )
+    return LocalFile(path)
+
+
+def _wrong(message: str) -> typer.BadParameter:
+    return typer.BadParameter(message, param_hint="-p")

@@ -1,0 +1,41 @@
+"""Cancels a job: at once when nothing was sent, else as soon as the provider is done with it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from orchestrator import lifecycle
+from orchestrator.decision import Decision
+from orchestrator.errors import Conflict, NotFound
+from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.runtime import Runtime
+
+_UNSENT = frozenset({Phase.HELD, Phase.READY, Phase.WAITING})
+
+
+async def cancel(runtime: Runtime, tenant_id: str, job_id: str) -> Job:
+    """The job afterwards: failed, or marked and still running because it may already be paid for.
+
+    Raises NotFound, and Conflict for a job that has ended.
+    """
+    applied = await runtime.store.change(
+        job_id,
+        lambda job, attempt: decide(job, attempt, runtime.clock.now()),
+        source="client",
+        tenant_id=tenant_id,
+    )
+    if applied is None:
+        raise NotFound("There is no such prediction.")
+    if applied.note == "ended":
+        raise Conflict(f"The job has ended already: {applied.job.public_state}.")
+    runtime.announce(applied)
+    return applied.job
+
+
+def decide(job: Job, _attempt: Attempt | None, now: int) -> Decision:
+    if job.is_ended:
+        return Decision(note="ended")
+    if job.phase in _UNSENT:
+        move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=now)
+        return Decision(note="cancelled", move=move)
+    return Decision(note="marked", job=replace(job, cancel_requested_at=job.cancel_requested_at or now))

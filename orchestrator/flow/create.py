@@ -1,0 +1,94 @@
+"""Takes a new job: checks it before anything is paid, stores it, and rings for the workers."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from orchestrator import strict_json
+from orchestrator.bell import Kind
+from orchestrator.crash import crashpoint
+from orchestrator.errors import Conflict, InvalidInput
+from orchestrator.ids import new_id
+from orchestrator.lifecycle import Job, Phase
+from orchestrator.net.guard import BlockedUrl, check_url
+from orchestrator.runtime import ACCOUNT, Runtime
+from orchestrator.store.creation import Created, Creation, Idempotency
+from orchestrator.store.lanes import lane_id
+
+_WEBHOOK_FIELDS = ("webhook_url", "webhook")
+_INTERACTIVE = 0
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it came: `inputs` is the decoded body, `webhook` the query's."""
+
+    tenant_id: str
+    model: str
+    api_version: str
+    inputs: dict[str, Any]
+    webhook: str | None = None
+    idempotency: Idempotency | None = None
+
+
+async def create(runtime: Runtime, new: NewJob) -> Created:
+    """Stored when this returns. Raises InvalidInput, Conflict (key used for another body), Busy."""
+    creation = prepare(runtime, new)
+    created = await runtime.store.create(creation)
+    if created.is_conflict:
+        raise Conflict("Idempotency-Key: this key was used before, for another request.")
+    crashpoint("created")
+    runtime.bell.ring(Kind.SUBMIT)
+    return created
+
+
+def prepare(runtime: Runtime, new: NewJob) -> Creation:
+    """Check the request and make the row that will be stored. Raises InvalidInput."""
+    inputs = dict(new.inputs)
+    inputs.pop("enable_sync_mode", None)  # how we answer; the provider is always asked to call back
+    webhook = _take_webhook(runtime, inputs, new.webhook)
+    runtime.catalogue.check(new.model, new.api_version, inputs)
+    media = runtime.catalogue.media_class(new.model)
+    now = runtime.clock.now()
+    job = Job(
+        id=new_id(now),
+        tenant_id=new.tenant_id,
+        lane_id=lane_id(ACCOUNT, media),
+        model=new.model,
+        api_version=new.api_version,
+        media=media,
+        priority=_INTERACTIVE,
+        phase=Phase.READY,
+        created_at=now,
+        input_hash=input_hash(runtime, new.model, new.api_version, inputs),
+        webhook=webhook,
+    )
+    return Creation(job=job, input=strict_json.encode(inputs).decode(), idempotency=new.idempotency)
+
+
+def input_hash(runtime: Runtime, model: str, api_version: str, inputs: dict[str, Any]) -> str:
+    """Equal for inputs that ask the same of the same model, however they were written."""
+    canonical = runtime.catalogue.canonical_input(model, api_version, inputs)
+    text = strict_json.encode([model, canonical])
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def _take_webhook(runtime: Runtime, inputs: dict[str, Any], from_query: str | None) -> str | None:
+    """The query's webhook, or the body's, which is no input of the model."""
+    found = from_query
+    for field in _WEBHOOK_FIELDS:
+        given = inputs.pop(field, None)
+        if given is None or given == "":
+            continue
+        if not isinstance(given, str):
+            raise InvalidInput(field, "must be a URL")
+        found = found or given
+    if not found:
+        return None
+    try:
+        check_url(found, runtime.address_policy)
+    except BlockedUrl as blocked:
+        raise InvalidInput("webhook", "must be a public https:// URL", cause=str(blocked.cause)) from blocked
+    return found

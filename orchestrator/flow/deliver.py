@@ -1,0 +1,102 @@
+"""Tells the users' webhooks how their jobs ended: signed, again and again until it is heard or dead."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+import httpx
+import msgspec
+
+from orchestrator import policy, signing
+from orchestrator.flow.prediction import prediction
+from orchestrator.net.clients import deadline, read_capped
+from orchestrator.net.guard import BlockedUrl
+from orchestrator.runtime import Runtime
+from orchestrator.store import deliveries
+from orchestrator.store.deliveries import Attempted, Due
+
+_ANSWER_LIMIT = 16_000
+_KEPT_OF_ANSWER = 1_000
+_GONE = 410
+_MAY_SAY_WHEN = frozenset({429, 502, 503, 504})
+
+
+class _Heard(msgspec.Struct, frozen=True, kw_only=True):
+    status: int | None = None
+    error: str | None = None
+    answer: str = ""
+    retry_after_s: float | None = None
+
+
+async def deliver_due(runtime: Runtime) -> int:
+    """Attempt one round of due deliveries, side by side; answers how many there were."""
+    due = await runtime.store.write(
+        deliveries.take_due_deliveries, now=runtime.clock.now(), most=policy.DELIVERIES_PER_WORKER
+    )
+    async with asyncio.TaskGroup() as group:
+        for delivery in due:
+            group.create_task(_deliver(runtime, delivery))
+    return len(due)
+
+
+async def _deliver(runtime: Runtime, due: Due) -> None:
+    at, started = runtime.clock.now(), time.monotonic()
+    heard = await _post(runtime, due, at)
+    latency_ms = int(1_000 * (time.monotonic() - started))
+    is_delivered = heard.status is not None and 200 <= heard.status < 300
+    attempted = Attempted(
+        delivery_id=due.id,
+        number=due.failures + 1,
+        at=at,
+        latency_ms=latency_ms,
+        status=heard.status,
+        error=heard.error,
+        answer=heard.answer,
+        is_delivered=is_delivered,
+        due_at=None if is_delivered else _next_at(due, heard, at),
+    )
+    await runtime.store.write(deliveries.record_attempt, attempted=attempted)
+
+
+def _next_at(due: Due, heard: _Heard, at: int) -> int | None:
+    if heard.status == _GONE:
+        return None
+    in_s = policy.delivery_in_s(due.failures + 1, random.random(), heard.retry_after_s)  # noqa: S311  jitter
+    return None if in_s is None else at + int(1_000 * in_s)
+
+
+async def _post(runtime: Runtime, due: Due, at: int) -> _Heard:
+    """One POST of exactly the bytes that were signed; a redirect is an answer like any other."""
+    job = due.found.job
+    body = msgspec.json.encode(prediction(job, due.found.ending, base_url=runtime.settings.public_url))
+    timestamp = at // 1_000
+    signature = signing.sign_v3(
+        runtime.webhook_secret(job.tenant_id), message_id=due.id, timestamp=timestamp, body=body
+    )
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": due.id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signature,
+    }
+    try:
+        async with (
+            deadline(policy.DELIVERY_DEADLINE_S),
+            runtime.webhooks.stream("POST", due.url, content=body, headers=headers) as response,
+        ):
+            answer = await read_capped(response, _ANSWER_LIMIT)
+    except BlockedUrl as blocked:
+        runtime.log.warning("delivery.blocked", delivery=due.id, because=str(blocked.cause))
+        return _Heard(error="could not be reached")
+    except httpx.HTTPError as error:
+        runtime.log.info("delivery.failed", delivery=due.id, because=type(error).__name__)
+        return _Heard(error="could not be reached")
+    text = answer[:_KEPT_OF_ANSWER].decode(errors="replace").replace("\0", "�")
+    return _Heard(status=response.status_code, answer=text, retry_after_s=_retry_after_s(response))
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    given = response.headers.get("retry-after", "")
+    return float(given) if response.status_code in _MAY_SAY_WHEN and given.isdecimal() else None

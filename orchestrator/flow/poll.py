@@ -1,0 +1,79 @@
+"""Asks the provider about attempts whose time has come: the guarantee behind the callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec.structs import replace
+
+from orchestrator import policy
+from orchestrator.bell import Kind
+from orchestrator.decision import Decision
+from orchestrator.evidence import Source
+from orchestrator.flow import resolve
+from orchestrator.flow.settle import settle
+from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.providers.base import TaskRef
+from orchestrator.runtime import Runtime
+from orchestrator.store import checks
+from orchestrator.store.checks import Check
+
+_WAITED_FOR = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED})
+
+
+async def poll_due(runtime: Runtime) -> int:
+    """Ask about one round of due attempts, side by side; answers how many there were."""
+    due = await runtime.store.write(
+        checks.take_due_checks, now=runtime.clock.now(), most=policy.POLLS_PER_WORKER
+    )
+    async with asyncio.TaskGroup() as group:
+        for check in due:
+            group.create_task(_ask(runtime, check))
+    return len(due)
+
+
+async def check_now(runtime: Runtime, job_id: str, attempt: int | None = None) -> None:
+    """Make an attempt due at once, for a callback that proves nothing or a user who asks."""
+
+    def decide(_job: Job, row: Attempt | None) -> Decision:
+        if row is None or row.ended_at is not None:
+            return Decision(note="nothing to ask about")
+        return Decision(note="to be asked about now", attempt=replace(row, check_at=runtime.clock.now()))
+
+    await runtime.store.change(job_id, decide, source=Source.WORKER, attempt=attempt)
+    runtime.bell.ring(Kind.POLL)
+
+
+async def _ask(runtime: Runtime, check: Check) -> None:
+    job, attempt = check.job, check.attempt
+    if _is_abandoned(job, attempt, runtime.clock.now()):
+        await _abandon(runtime, check)
+    elif attempt.provider_id is None:
+        await resolve.resolve(runtime, check)
+    else:
+        task = TaskRef(provider_id=attempt.provider_id, model=job.model, api_version=job.api_version)
+        evidence = await runtime.provider.poll(task)
+        await settle(runtime, job.id, attempt.number, evidence)
+
+
+def _is_abandoned(job: Job, attempt: Attempt, now: int) -> bool:
+    """No task runs that long: its slot is free again, whatever the provider says."""
+    longest_ms = int(1_000 * policy.PACES[job.media].abandoned_s)
+    is_waited_for = attempt.number == job.attempt and job.phase in _WAITED_FOR
+    return not is_waited_for and now - attempt.claimed_at > longest_ms
+
+
+async def _abandon(runtime: Runtime, check: Check) -> None:
+    def decide(_job: Job, row: Attempt | None) -> Decision:
+        if row is None or row.ended_at is not None:
+            return Decision(note="ended meanwhile")
+        ended = replace(
+            row,
+            ended_at=runtime.clock.now(),
+            ended_by=Source.WORKER,
+            outcome="abandoned",
+            check_at=None,
+        )
+        return Decision(note="abandoned", attempt=ended)
+
+    await runtime.store.change(check.job.id, decide, source=Source.WORKER, attempt=check.attempt.number)

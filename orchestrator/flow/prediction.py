@@ -1,0 +1,45 @@
+"""A job as the user sees it: WaveSpeed's prediction, always the whole of it and never a null."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from orchestrator.clock import to_rfc3339
+from orchestrator.evidence import Error
+from orchestrator.lifecycle import Ending, Job
+
+_NO_ENDING = Ending()
+
+
+def prediction(
+    job: Job, ending: Ending | None, *, base_url: str, inputs: str | None = None
+) -> dict[str, Any]:
+    """The fields that WaveSpeed's clients read; `urls.get` leads to us, since some poll it verbatim."""
+    end = ending or _NO_ENDING
+    result = end.result
+    milliseconds = result.inference_ms if result else 0
+    shown: dict[str, Any] = {
+        "id": job.id,
+        "model": job.model,
+        "status": job.public_state,
+        "outputs": result.outputs if result else [],
+        "urls": {"get": f"{base_url}/api/{job.api_version}/predictions/{job.id}/result"},
+        "has_nsfw_contents": result.has_nsfw_contents if result else [],
+        "created_at": to_rfc3339(job.created_at),
+        "error": "",
+        "executionTime": milliseconds,
+        "timings": {"inference": milliseconds},
+    }
+    if end.error is not None and job.reason is not None:
+        shown["error"] = end.error.message
+        shown["code"] = _code(end.error)
+    if inputs is not None:
+        shown["inputs"] = msgspec.Raw(inputs.encode())
+    return shown
+
+
+def _code(error: Error) -> int:
+    """The prediction-level code: the provider's, or 5000 where it gave none."""
+    return error.code or 5_000

@@ -1,0 +1,39 @@
+"""Gives a dead letter another life: a new attempt of the same job. Also releases a job that is held."""
+
+from __future__ import annotations
+
+from orchestrator import lifecycle
+from orchestrator.decision import Decision
+from orchestrator.errors import Conflict, NotFound
+from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.runtime import Runtime
+from orchestrator.store import keys
+
+
+async def redrive(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) -> Job:
+    """The job afterwards. Raises NotFound, and Conflict unless it has failed or is held."""
+    applied = await runtime.store.change(
+        job_id, lambda job, attempt: decide(job, attempt, actor), source="client", tenant_id=tenant_id
+    )
+    if applied is None:
+        raise NotFound("There is no such prediction.")
+    if applied.move is None:
+        raise Conflict(f"Only a job that failed or is held can be redriven; this one is {applied.job.phase}.")
+    await runtime.store.write(
+        keys.record_audit,
+        tenant_id=tenant_id,
+        actor=actor,
+        action="redrive",
+        subject=job_id,
+        now=runtime.clock.now(),
+    )
+    runtime.announce(applied)
+    return applied.job
+
+
+def decide(job: Job, _attempt: Attempt | None, actor: str) -> Decision:
+    if job.phase == Phase.FAILED:
+        return Decision(note="redriven", move=lifecycle.redrive(job, f"redriven by {actor}"))
+    if job.phase == Phase.HELD:
+        return Decision(note="released", move=lifecycle.release(job))
+    return Decision(note="neither failed nor held")

@@ -1,0 +1,138 @@
+"""Finds out what became of a POST whose answer was lost, so that nothing is paid twice.
+
+A callback settles it by itself. Otherwise the provider's history does: tasks of the same model and
+canonical input, made near the attempt's time and known to no attempt, are adopted only when there
+are exactly as many as attempts in doubt. "Not there" takes three complete look-ups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from orchestrator import lifecycle, policy
+from orchestrator.decision import Decision
+from orchestrator.evidence import Error, ErrorKind, Evidence, Source
+from orchestrator.flow.create import input_hash
+from orchestrator.flow.settle import Rules, look_up_later, settle, try_again
+from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.providers.base import PastTask
+from orchestrator.runtime import Runtime
+from orchestrator.store import checks, views
+from orchestrator.store.checks import Check, Siblings
+
+
+async def resolve(runtime: Runtime, check: Check) -> None:
+    """One look into the history for one attempt in doubt."""
+    after = check.attempt.claimed_at - policy.DOUBT_WINDOW_MS
+    before = check.attempt.claimed_at + policy.DOUBT_WINDOW_MS
+    tasks = await runtime.provider.look_up(check.job.model, after=after, before=before)
+    if tasks is None:
+        await _decide(runtime, check, is_readable=False, found=0)
+        return
+    same = await _unknown_alike(runtime, check, tasks)
+    siblings = await _siblings(runtime, check, after=after, before=before)
+    if same and len(same) == len(siblings.in_doubt) and not siblings.are_some_submitting:
+        for attempt, task in zip(siblings.in_doubt, same, strict=True):
+            await settle(runtime, attempt.job_id, attempt.number, _adopted(task))
+        return
+    is_ambiguous = len(same) > len(siblings.in_doubt) and not siblings.are_some_submitting
+    await _decide(runtime, check, is_readable=True, found=len(same), is_ambiguous=is_ambiguous)
+
+
+async def _unknown_alike(runtime: Runtime, check: Check, tasks: Sequence[PastTask]) -> list[PastTask]:
+    alike = [
+        task
+        for task in tasks
+        if task.inputs is not None
+        and input_hash(runtime, check.job.model, check.job.api_version, task.inputs)
+        == check.attempt.input_hash
+    ]
+    known = await runtime.store.read(
+        checks.known_among,
+        account_id=check.attempt.account_id,
+        provider_ids=[task.provider_id for task in alike],
+    )
+    return [task for task in alike if task.provider_id not in known]
+
+
+async def _siblings(runtime: Runtime, check: Check, *, after: int, before: int) -> Siblings:
+    return await runtime.store.read(
+        checks.siblings,
+        account_id=check.attempt.account_id,
+        input_hash=check.attempt.input_hash,
+        after=after,
+        before=before,
+    )
+
+
+def _adopted(task: PastTask) -> Evidence:
+    return replace(task.evidence, source=Source.HISTORY, provider_id=task.provider_id)
+
+
+async def _decide(
+    runtime: Runtime, check: Check, *, is_readable: bool, found: int, is_ambiguous: bool = False
+) -> None:
+    text = await runtime.store.read(views.read_input, job_id=check.job.id)
+    inputs = msgspec.json.decode(text, type=dict)
+    may_resubmit = runtime.settings.in_doubt == "resubmit" and not runtime.catalogue.has_embedded_media(
+        check.job.model, check.job.api_version, inputs
+    )
+
+    def decide(job: Job, attempt: Attempt | None) -> Decision:
+        rules = Rules(runtime.clock.now())
+        if attempt is None or job.phase != Phase.IN_DOUBT or job.attempt != attempt.number:
+            return Decision(note="settled meanwhile", attempt=_unwatched(attempt, job))
+        if is_ambiguous:
+            return _hold(job, attempt, f"{found} tasks at the provider could be this one")
+        if not is_readable:
+            return _unreadable(job, attempt, rules)
+        return _looked(job, attempt, rules, found=found, may_resubmit=may_resubmit)
+
+    applied = await runtime.store.change(
+        check.job.id, decide, source=Source.HISTORY, attempt=check.attempt.number
+    )
+    if applied is not None:
+        runtime.announce(applied)
+
+
+def _unwatched(attempt: Attempt | None, job: Job) -> Attempt | None:
+    """An attempt that nobody can ask about, of a job that has moved on, is looked for no more."""
+    if attempt is None or attempt.provider_id is not None or attempt.ended_at is not None:
+        return attempt
+    return attempt if job.phase == Phase.SUBMITTING else _until_abandoned(attempt, job)
+
+
+def _until_abandoned(attempt: Attempt, job: Job) -> Attempt:
+    """It keeps its slot at the provider as long as a task of it could run."""
+    longest_ms = int(1_000 * policy.PACES[job.media].abandoned_s)
+    return replace(attempt, check_at=attempt.claimed_at + longest_ms + 1_000)
+
+
+def _looked(job: Job, attempt: Attempt, rules: Rules, *, found: int, may_resubmit: bool) -> Decision:
+    """After a complete look-up that could not settle it."""
+    looked = replace(attempt, checks=attempt.checks + 1)
+    if looked.checks < len(policy.DOUBT_LOOKUPS_S):
+        return Decision(note="not found yet", attempt=look_up_later(looked, rules))
+    if found:
+        return _hold(job, looked, f"{found} tasks at the provider could be this one")
+    lost = replace(looked, ended_at=rules.now, ended_by=Source.HISTORY, outcome="not_there", check_at=None)
+    if job.cancel_requested_at is not None:
+        move = lifecycle.fail(job, lifecycle.Reason.CANCELLED, lifecycle.cancelled(), now=rules.now)
+        return Decision(note="cancelled", move=move, attempt=lost)
+    if not may_resubmit:
+        return _hold(job, looked, "the provider does not show it; send it again or cancel it")
+    error = Error(ErrorKind.LOST, "The answer to the POST was lost and the provider does not show the task.")
+    return Decision(note="not there", move=try_again(job, error, rules), attempt=lost)
+
+
+def _unreadable(job: Job, attempt: Attempt, rules: Rules) -> Decision:
+    if rules.now - attempt.claimed_at > policy.DOUBT_UNREADABLE_MS:
+        return _hold(job, attempt, "the provider's history cannot be read")
+    return Decision(note="history not readable", attempt=look_up_later(attempt, rules))
+
+
+def _hold(job: Job, attempt: Attempt, because: str) -> Decision:
+    return Decision(note="held", move=lifecycle.hold(job, because), attempt=_until_abandoned(attempt, job))

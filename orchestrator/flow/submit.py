@@ -1,0 +1,103 @@
+"""Sends one claimed job: one POST, one answer, one settlement."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from orchestrator import lifecycle, policy
+from orchestrator.crash import crashpoint
+from orchestrator.decision import Decision
+from orchestrator.errors import Busy
+from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
+from orchestrator.flow.settle import settle_surely
+from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.providers.base import Submission
+from orchestrator.runtime import ACCOUNT, Runtime
+from orchestrator.store import claims
+from orchestrator.store.claims import Claim
+
+
+async def claim(runtime: Runtime, *, owner: str, slots: int, is_idle: bool) -> list[Claim]:
+    """Lease at most `slots` jobs for this worker, within the account's limits."""
+    return await runtime.store.write(
+        claims.claim,
+        account_id=ACCOUNT,
+        owner=owner,
+        slots=slots,
+        is_idle=is_idle,
+        now=runtime.clock.now(),
+    )
+
+
+async def submit(
+    runtime: Runtime, claimed: Claim, *, claimed_at: float, on_answer: Callable[[], None]
+) -> None:
+    """`claimed_at` on the monotonic clock: a claim that grew old unsent is given back.
+
+    `on_answer` hears when the POST is over, before its answer is stored: another may be sent then.
+    Cancelled while the POST is under way, this still says that the job is in doubt.
+    """
+    if time.monotonic() - claimed_at > policy.CLAIM_MAX_AGE_S:
+        await give_back(runtime, claimed, "the claim grew old before it was sent")
+        return
+    crashpoint("before_post")
+    sent_at = runtime.clock.now()
+    try:
+        evidence = await runtime.provider.submit(_submission(runtime, claimed))
+    except asyncio.CancelledError:
+        await _settle(runtime, claimed, _STOPPED, sent_at)
+        raise
+    on_answer()
+    crashpoint("submitted_before_commit")
+    await _settle(runtime, claimed, evidence, sent_at)
+    crashpoint("submitted")
+
+
+async def give_back(runtime: Runtime, claimed: Claim, because: str) -> None:
+    """Return a claim that was provably not sent; only the worker that holds it may say so."""
+
+    def decide(job: Job, attempt: Attempt | None) -> Decision:
+        if job.phase != Phase.SUBMITTING or job.attempt != claimed.job.attempt or attempt is None:
+            return Decision(note="not ours any more")
+        now = runtime.clock.now()
+        unsent = _end_unsent(attempt, now)
+        return Decision(note="given back", move=lifecycle.give_back(job, because), attempt=unsent)
+
+    try:
+        applied = await runtime.store.change(
+            claimed.job.id, decide, source=Source.WORKER, attempt=claimed.job.attempt
+        )
+    except Busy:
+        return  # the lease will end, and the history will tell that nothing was sent
+    if applied is not None:
+        runtime.announce(applied)
+
+
+def _submission(runtime: Runtime, claimed: Claim) -> Submission:
+    job = claimed.job
+    return Submission(
+        model=job.model,
+        api_version=job.api_version,
+        input=claimed.input.encode(),
+        callback_url=runtime.callback_url(job.id, job.attempt),
+    )
+
+
+async def _settle(runtime: Runtime, claimed: Claim, evidence: Evidence, sent_at: int) -> None:
+    await settle_surely(runtime, claimed.job.id, claimed.job.attempt, evidence, sent_at=sent_at)
+
+
+def _end_unsent(attempt: Attempt, now: int) -> Attempt:
+    return replace(attempt, ended_at=now, ended_by=Source.WORKER, outcome="not_sent", check_at=None)
+
+
+_STOPPED = Evidence(
+    source=Source.WORKER,
+    status=Status.UNKNOWN,
+    error=Error(ErrorKind.LOST, "the worker stopped before the answer came"),
+    excerpt="the worker stopped before the answer came",
+)

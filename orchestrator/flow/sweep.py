@@ -1,0 +1,128 @@
+"""What the tick looks after: timers of jobs, accounts in trouble, and rows that have had their time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec.structs import replace
+
+from orchestrator import lifecycle, policy
+from orchestrator.clock import DAY
+from orchestrator.decision import Applied, Decide, Decision
+from orchestrator.evidence import Error, ErrorKind, Source
+from orchestrator.flow.settle import Rules, look_up_later
+from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.runtime import ACCOUNT, Runtime
+from orchestrator.store import claims, lanes, retention, views
+
+_AT_A_TIME = 200
+_DELETED_AT_A_TIME = 100
+_KEYS_KEPT_MS = 7 * DAY
+
+
+async def sweep_jobs(runtime: Runtime) -> None:
+    """Move every job whose timer has run out."""
+    while True:
+        ids = await runtime.store.read(views.due_jobs, now=runtime.clock.now(), most=_AT_A_TIME)
+        await change_all(runtime, ids, lambda job, attempt: decide(job, attempt, Rules(runtime.clock.now())))
+        if len(ids) < _AT_A_TIME:
+            return
+
+
+async def end_leases(runtime: Runtime) -> None:
+    """For a process that knows itself alone: every lease is one of its past life."""
+    ids = await runtime.store.read(views.leased_jobs, most=100_000)
+    await change_all(
+        runtime, ids, lambda job, attempt: _lease_ended(job, attempt, Rules(runtime.clock.now()))
+    )
+
+
+async def change_all(runtime: Runtime, ids: list[str], decided: Decide) -> None:
+    """Apply one decision to many jobs, in groups."""
+    applied: list[Applied | None] = await asyncio.gather(
+        *(runtime.store.change(job_id, decided, source=Source.WORKER) for job_id in ids)
+    )
+    for one in applied:
+        if one is not None:
+            runtime.announce(one)
+
+
+def decide(job: Job, attempt: Attempt | None, rules: Rules) -> Decision:
+    """What a job does whose `due_at` has come."""
+    if job.due_at is None or job.due_at > rules.now:
+        return Decision(note="not due any more")
+    return _BY_PHASE.get(job.phase, _forget_timer)(job, attempt, rules)
+
+
+def _waiting(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:
+    if job.finish_by is not None and job.finish_by <= rules.now:
+        return _expired(job, None, rules)
+    return Decision(note="woken", move=lifecycle.wake(job))
+
+
+def _expired(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:
+    error = Error(ErrorKind.REJECTED, "The job did not finish before its deadline.")
+    return Decision(note="expired", move=lifecycle.fail(job, Reason.EXPIRED, error, now=rules.now))
+
+
+def _unresolved(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:
+    error = Error(ErrorKind.LOST, "Nobody could say before the deadline whether the provider has it.")
+    return Decision(note="unresolved", move=lifecycle.fail(job, Reason.UNRESOLVED, error, now=rules.now))
+
+
+def _lease_ended(job: Job, attempt: Attempt | None, rules: Rules) -> Decision:
+    """The worker is gone, and whether it had sent the POST nobody knows."""
+    if job.phase != Phase.SUBMITTING or attempt is None:
+        return Decision(note="answered meanwhile")
+    doubted = look_up_later(attempt, rules)
+    if attempt.is_solo and job.lost_leases + 1 >= policy.POISONED_AT_LOST_LEASES:
+        error = Error(
+            ErrorKind.REJECTED, "Every worker that sent this job died, the last while it sent nothing else."
+        )
+        poisoned = lifecycle.fail(
+            replace(job, lost_leases=job.lost_leases + 1), Reason.POISONED, error, now=rules.now
+        )
+        return Decision(note="poisoned", move=replace(poisoned, before=job), attempt=doubted)
+    because = f"the lease of {job.lease_owner} ended"
+    return Decision(
+        note="lease ended", move=lifecycle.doubt(job, because, is_lease_lost=True), attempt=doubted
+    )
+
+
+def _forget_timer(job: Job, _attempt: Attempt | None, _rules: Rules) -> Decision:
+    return Decision(note="no timer here", job=replace(job, due_at=None))
+
+
+_BY_PHASE = {
+    Phase.WAITING: _waiting,
+    Phase.READY: _expired,
+    Phase.SUBMITTING: _lease_ended,
+    Phase.IN_DOUBT: _unresolved,
+    Phase.ACCEPTED: _expired,
+}
+
+
+async def sweep_accounts(runtime: Runtime) -> None:
+    """Ask once a minute whether an account in trouble works again; then its jobs go on by themselves."""
+    taken = await runtime.store.write(
+        lanes.take_account_check,
+        account_id=ACCOUNT,
+        now=runtime.clock.now(),
+        every_ms=policy.ACCOUNT_CHECK_MS,
+    )
+    if taken and not (await runtime.provider.account()).trouble:
+        await runtime.store.write(lanes.clear_trouble, account_id=ACCOUNT)
+
+
+async def sweep_old(runtime: Runtime) -> None:
+    """Delete what has had its time, in small steps; and mend what a wrong clock may have hidden."""
+    now = runtime.clock.now()
+    await runtime.store.write(claims.look_back)
+    await runtime.store.write(retention.delete_old_keys, before=now - _KEYS_KEPT_MS)
+    ended_before = now - runtime.settings.retention_days * DAY
+    deleted = _DELETED_AT_A_TIME
+    while deleted == _DELETED_AT_A_TIME:
+        deleted = await runtime.store.write(
+            retention.delete_old, ended_before=ended_before, most=_DELETED_AT_A_TIME
+        )
+        await asyncio.sleep(0.05)

@@ -1,0 +1,269 @@
+"""The processes one can start: `up` (all in one), `serve`, `worker` and `migrate`.
+
+Each opens everything, runs until SIGINT or SIGTERM, and ends within ten seconds with nothing lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import gc
+import ipaddress
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import uvicorn
+import uvloop
+
+from orchestrator import logs
+from orchestrator.broker import Broker
+from orchestrator.errors import Misconfigured
+from orchestrator.flow import learn, sweep
+from orchestrator.ids import new_api_key
+from orchestrator.runtime import Runtime, open_runtime
+from orchestrator.settings import Settings, keep_secret
+from orchestrator.store import keys, schema
+from orchestrator.store.database import open_database
+from orchestrator.web.app import create_app
+from orchestrator.worker import Worker
+
+
+class ServerInfo(msgspec.Struct, frozen=True):
+    """How to reach a running server; `up` keeps it in `server.json` of its data directory."""
+
+    url: str
+    api_key: str
+    pid: int
+    is_new_key: bool = False
+
+
+OnReady = Callable[[ServerInfo], None]
+
+
+def run_up(settings: Settings, *, host: str, port: int, on_ready: OnReady | None = None) -> None:
+    """API and worker in one process on SQLite and a private Valkey (or what the settings name)."""
+    logs.configure()
+    data_dir = settings.data_dir.absolute()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with _lock(data_dir), _bound(host, port) as listener:
+        url = _url_of(listener, host)
+        settings, is_new_key = _complete(settings, data_dir, url)
+        broker = None if settings.redis_url else Broker(data_dir)
+        if broker is not None:
+            broker.start()
+            settings = settings.model_copy(update={"redis_url": broker.url})
+        try:
+            _run(_migrate(settings))
+            info = ServerInfo(url, settings.api_key, os.getpid(), is_new_key)
+            _run(_up(settings, listener, info, data_dir, on_ready))
+        finally:
+            if broker is not None:
+                broker.stop()
+
+
+def run_serve(settings: Settings, *, host: str, port: int, on_ready: OnReady | None = None) -> None:
+    """The API alone; workers run in processes of their own on the same PostgreSQL and Redis."""
+    logs.configure()
+    with _bound(host, port) as listener:
+        info = ServerInfo(settings.public_url or _url_of(listener, host), settings.api_key, os.getpid())
+        _run(_serve(settings, listener, info, on_ready))
+
+
+def run_worker(settings: Settings) -> None:
+    """A worker alone; start as many as there are cores to spare."""
+    logs.configure()
+    _run(_work(settings))
+
+
+def run_migrate(settings: Settings) -> None:
+    """Bring the database to the newest version."""
+    _run(_migrate(settings))
+
+
+async def _up(
+    settings: Settings, listener: socket.socket, info: ServerInfo, data_dir: Path, on_ready: OnReady | None
+) -> None:
+    async with AsyncExitStack() as stack:
+        runtime = await open_runtime(settings, stack)
+        await runtime.store.write(keys.ensure_first_key, key=settings.api_key, now=runtime.clock.now())
+        await sweep.end_leases(runtime)
+        worker = Worker(runtime)
+        worker.start()
+        learn.start(runtime, stack)
+
+        def ready() -> None:
+            _write_private(data_dir / "server.json", msgspec.json.encode(info))
+            if on_ready is not None:
+                on_ready(info)
+
+        stack.callback((data_dir / "server.json").unlink, missing_ok=True)
+        await _until_signal(_Server(runtime, listener, info.url, ready), worker)
+
+
+async def _serve(
+    settings: Settings, listener: socket.socket, info: ServerInfo, on_ready: OnReady | None
+) -> None:
+    async with AsyncExitStack() as stack:
+        runtime = await open_runtime(settings, stack)
+        if settings.api_key:
+            await runtime.store.write(keys.ensure_first_key, key=settings.api_key, now=runtime.clock.now())
+        learn.start(runtime, stack)
+        ready = (lambda: on_ready(info)) if on_ready else None
+        await _until_signal(_Server(runtime, listener, info.url, ready), None)
+
+
+async def _work(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        runtime = await open_runtime(settings, stack)
+        worker = Worker(runtime)
+        worker.start()
+        runtime.log.info("worker.started", worker=worker.name)
+        await _until_signal(None, worker)
+
+
+async def _until_signal(server: _Server | None, worker: Worker | None) -> None:
+    """Run until SIGINT or SIGTERM (or the server fails), then end both side by side."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: the collector need not walk it again and again
+    gc.set_threshold(20_000, 20, 20)
+    serving = asyncio.create_task(server.serve()) if server else None
+    waiting = asyncio.create_task(asked.wait())
+    await asyncio.wait({waiting, *([serving] if serving else [])}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    ending = [worker.stop()] if worker else []
+    if server is not None and serving is not None:
+        server.stop()
+        ending.append(_finished(serving))
+    await asyncio.gather(*ending)
+
+
+async def _finished(serving: asyncio.Task[None]) -> None:
+    await serving
+
+
+class _Server:
+    """uvicorn on a socket that is bound already, under our own signal handling."""
+
+    def __init__(
+        self, runtime: Runtime, listener: socket.socket, url: str, on_ready: Callable[[], None] | None
+    ) -> None:
+        self._runtime = runtime
+        self._listener = listener
+        app = create_app(runtime, base_url=runtime.settings.public_url or url)
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            proxy_headers=False,
+            log_config=None,
+            backlog=2_048,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=8,
+        )
+        self._uvicorn = _Uvicorn(config, on_ready)
+
+    async def serve(self) -> None:
+        await self._uvicorn.serve(sockets=[self._listener])
+
+    def stop(self) -> None:
+        """Let held requests answer, take no new ones."""
+        self._runtime.waits.stop()
+        self._uvicorn.should_exit = True
+
+
+class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_ready is not None:
+            self._on_ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn would end the process before we have closed what is open."""
+        yield
+
+
+async def _migrate(settings: Settings) -> None:
+    database = open_database(settings.resolved_database_url, pool_size=1)
+    try:
+        await database.write(schema.upgrade)
+    finally:
+        await database.close()
+
+
+def _complete(settings: Settings, data_dir: Path, url: str) -> tuple[Settings, bool]:
+    """The embedded default makes its own secret and first key, once, readable by this user alone."""
+    key_file = data_dir / "api_key"
+    is_new_key = not settings.api_key and not key_file.exists()
+    found = {
+        "secret": settings.secret or keep_secret(data_dir / "secret"),
+        "api_key": settings.api_key or keep_secret(key_file, new_api_key()),
+        "public_url": settings.public_url or (url if _is_near(settings.wavespeed_base_url) else ""),
+    }
+    return settings.model_copy(update=found), is_new_key
+
+
+def _is_near(url: str) -> bool:
+    """A provider on this machine, such as the sandbox, reaches us without a public URL."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _lock(data_dir: Path) -> Iterator[None]:
+    with (data_dir / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Misconfigured(
+                f"Another `orchestrator up` runs on {data_dir}; end it, or set ORCHESTRATOR_DATA_DIR."
+            ) from None
+        yield
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise Misconfigured(f"Cannot listen on {host} port {port}: {error.strerror}.") from None
+        yield listener
+
+
+def _url_of(listener: socket.socket, host: str) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  compared, not bound
+    return f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+
+
+def _run(coroutine: object) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(coroutine)  # type: ignore[arg-type]  # always one of the coroutines above

@@ -1,0 +1,179 @@
+"""Everything that a process opens once and every flow needs, as one value given first to each flow."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import structlog
+
+from orchestrator import policy, signing
+from orchestrator.bell import Bell, Kind, redis_settings
+from orchestrator.catalogue.catalogue import Catalogue
+from orchestrator.clock import Clock
+from orchestrator.decision import Applied, Signal
+from orchestrator.errors import Busy, Misconfigured
+from orchestrator.lifecycle import Phase
+from orchestrator.net.clients import guarded_client, provider_client
+from orchestrator.net.guard import AddressPolicy
+from orchestrator.providers.wavespeed import WaveSpeed
+from orchestrator.settings import Settings
+from orchestrator.store import lanes, schema, views
+from orchestrator.store.database import open_database
+from orchestrator.store.lanes import Lane
+from orchestrator.store.store import Store
+from orchestrator.waits import Waits
+
+PROVIDER = "wavespeed"
+ACCOUNT = "wavespeed"
+# A lane's time of the last callback is kept this exactly.
+_CALLBACK_NEWS_MS = 5_000
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """One process's wiring; `lanes` is a picture that is at most a second old."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    bell: Bell
+    provider: WaveSpeed
+    catalogue: Catalogue
+    webhooks: httpx.AsyncClient
+    address_policy: AddressPolicy
+    waits: Waits
+    callback_keys: tuple[bytes, ...]
+    log: Any = field(default_factory=structlog.get_logger)
+    lanes: dict[str, Lane] = field(default_factory=dict)
+
+    def is_pushed(self, lane_id: str) -> bool:
+        """Whether callbacks arrive on this lane."""
+        lane = self.lanes.get(lane_id)
+        return bool(self.settings.public_url) and (lane is None or lane.is_pushed)
+
+    def is_news(self, lane_id: str, signal: Signal) -> bool:
+        """Whether the lane's row would change: most answers say only that all is well, as before."""
+        lane = self.lanes.get(lane_id)
+        if lane is None:
+            return True
+        if signal == Signal.HEALTHY:
+            return lane.failures > 0
+        if signal == Signal.CALLED_BACK:
+            return lane.callback_at < self.clock.now() - _CALLBACK_NEWS_MS
+        return True
+
+    def callback_url(self, job_id: str, attempt: int) -> str | None:
+        """Where the provider tells the end of this attempt; None without a public URL."""
+        if not self.settings.public_url:
+            return None
+        token = signing.callback_token(self.callback_keys[0], provider=PROVIDER, job=job_id, attempt=attempt)
+        return f"{self.settings.public_url}/callbacks/{PROVIDER}/{job_id}/{attempt}/{token}"
+
+    def is_callback_token(self, token: str, *, provider: str, job_id: str, attempt: int) -> bool:
+        return signing.is_callback_token(
+            token, self.callback_keys, provider=provider, job=job_id, attempt=attempt
+        )
+
+    def webhook_secret(self, tenant_id: str) -> str:
+        """The secret that signs this tenant's webhooks: derived, so nothing is stored."""
+        key = signing.derive_key(self.settings.secrets[0], f"webhook:{tenant_id}")
+        return signing.SECRET_PREFIX + base64.b64encode(key).decode()
+
+    def announce(self, applied: Applied) -> None:
+        """After a commit: tell those who wait, and ring for what there is to do now."""
+        move = applied.move
+        if move is None:
+            return
+        job = move.after
+        level = "info" if job.phase in (Phase.FAILED, Phase.WAITING, Phase.HELD, Phase.IN_DOUBT) else "debug"
+        getattr(self.log, level)(
+            "job.moved",
+            job=job.id,
+            attempt=job.attempt,
+            lane=job.lane_id,
+            verb=str(move.verb),
+            from_phase=str(move.before.phase),
+            to_phase=str(job.phase),
+            because=move.because,
+        )
+        if move.ending is not None:
+            self.waits.wake(job.id)
+            if job.webhook:
+                self.bell.ring(Kind.DELIVER)
+        elif job.phase == Phase.READY:
+            self.bell.ring(Kind.SUBMIT)
+
+    async def look_at_lanes(self) -> None:
+        """Refresh what this process knows of the lanes."""
+        self.lanes = {lane.id: lane for lane in await self.store.read(lanes.read_lanes)}
+
+
+async def open_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
+    """Open everything; `stack` closes it. Raises Misconfigured when a setting or the schema is wrong."""
+    if not settings.secrets:
+        raise Misconfigured("ORCHESTRATOR_SECRET: must be set; make one with `openssl rand -base64 32`")
+    clock = Clock()
+    store = Store(open_database(settings.resolved_database_url), clock)
+    stack.push_async_callback(store.close)
+    await _check_schema(store)
+    await store.follow_clock()
+    await store.write(
+        lanes.ensure_account,
+        account_id=ACCOUNT,
+        provider=PROVIDER,
+        limits=settings.limits,
+        now=clock.now(),
+    )
+    bell = Bell(redis_settings(settings.redis_url) if settings.redis_url else None)
+    stack.push_async_callback(bell.close)
+    addresses = AddressPolicy(
+        allow_networks=settings.allow_networks,
+        allow_http=settings.allow_http,
+        allow_ports=settings.allow_ports,
+    )
+    webhooks = await stack.enter_async_context(guarded_client(addresses, limit=200))
+    runtime = Runtime(
+        settings=settings,
+        clock=clock,
+        store=store,
+        bell=bell,
+        provider=await _open_provider(settings, clock, stack),
+        catalogue=Catalogue(),
+        webhooks=webhooks,
+        address_policy=addresses,
+        waits=Waits(_finder(store)),
+        callback_keys=tuple(signing.derive_key(secret, "callback") for secret in settings.secrets),
+    )
+    await runtime.look_at_lanes()
+    return runtime
+
+
+async def _check_schema(store: Store) -> None:
+    try:
+        current = await store.read(schema.is_current)
+    except Busy as trouble:
+        raise Misconfigured(f"DATABASE_URL: the database cannot be reached ({trouble.cause})") from trouble
+    if not current:
+        raise Misconfigured("The database is not at the newest version: run `orchestrator migrate`.")
+
+
+async def _open_provider(settings: Settings, clock: Clock, stack: AsyncExitStack) -> WaveSpeed:
+    client = provider_client(
+        base_url=settings.wavespeed_base_url,
+        headers={"authorization": f"Bearer {settings.wavespeed_api_key}"},
+        limit=policy.POSTS_PER_WORKER + policy.POLLS_PER_WORKER + 50,
+    )
+    await stack.enter_async_context(client)
+    return WaveSpeed(client, clock=clock)
+
+
+def _finder(store: Store) -> Any:
+    async def find_ended(ids: Sequence[str]) -> Sequence[str]:
+        return await store.read(views.ended_among, ids=ids)
+
+    return find_ended

@@ -1,0 +1,203 @@
+"""The settings, read from the environment and a `.env` file; the only module that reads them.
+
+The README's table of settings is made from the fields below (`python -m orchestrator.settings`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from orchestrator.errors import Misconfigured
+from orchestrator.policy import TIERS, Limits
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+class Settings(BaseSettings):
+    """All of them; an empty environment is the embedded default."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    database_url: str = Field(
+        "",
+        validation_alias="DATABASE_URL",
+        description="`postgresql://…`, or empty for SQLite in the data directory.",
+    )
+    redis_url: str = Field(
+        "",
+        validation_alias="REDIS_URL",
+        description="`redis://…`, or empty for a private Valkey in the data directory (`up` only).",
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        validation_alias="ORCHESTRATOR_DATA_DIR",
+        description="Where the embedded default keeps its database, keys and broker.",
+    )
+    api_key: str = Field(
+        "",
+        validation_alias="ORCHESTRATOR_API_KEY",
+        description="A first API key with all rights; `up` makes one and prints it when it is empty.",
+    )
+    secret: str = Field(
+        "",
+        validation_alias="ORCHESTRATOR_SECRET",
+        description="Signs callbacks and webhooks. Several, comma-separated, to rotate: the first"
+        " signs, all verify. `up` keeps one in the data directory; `serve` and `worker` need it.",
+    )
+    public_url: str = Field(
+        "",
+        validation_alias="PUBLIC_URL",
+        description="How the provider reaches this server, such as `https://jobs.example.com`."
+        " Empty: no callbacks, results are found by polling.",
+    )
+    wavespeed_api_key: str = Field(
+        "", validation_alias="WAVESPEED_API_KEY", description="Your WaveSpeed key."
+    )
+    wavespeed_base_url: str = Field(
+        "https://api.wavespeed.ai",
+        validation_alias="WAVESPEED_BASE_URL",
+        description="Where WaveSpeed is; point it at `orchestrator sandbox` to try things for free.",
+    )
+    wavespeed_tier: Literal["bronze", "silver", "gold", "ultra"] = Field(
+        "bronze",
+        validation_alias="WAVESPEED_TIER",
+        description="Your account level: presets the limits below.",
+    )
+    wavespeed_per_minute: int | None = Field(
+        None,
+        ge=1,
+        validation_alias="WAVESPEED_PER_MINUTE",
+        description="Submissions per minute, instead of the tier's.",
+    )
+    wavespeed_max_in_flight: int | None = Field(
+        None,
+        ge=1,
+        validation_alias="WAVESPEED_MAX_IN_FLIGHT",
+        description="Tasks at WaveSpeed at a time, instead of the tier's.",
+    )
+    allow_networks: Annotated[Networks, NoDecode] = Field(
+        (),
+        validation_alias="ORCHESTRATOR_ALLOW_NETWORKS",
+        description="Networks that webhooks may reach besides public addresses, such as `10.1.0.0/16`.",
+    )
+    allow_http: bool = Field(
+        default=False,
+        validation_alias="ORCHESTRATOR_ALLOW_HTTP",
+        description="Whether webhooks may go to plain `http://` addresses.",
+    )
+    allow_ports: Annotated[frozenset[int], NoDecode] = Field(
+        frozenset(),
+        validation_alias="ORCHESTRATOR_ALLOW_PORTS",
+        description="Ports that webhooks may reach besides 80 and 443.",
+    )
+    in_doubt: Literal["resubmit", "hold"] = Field(
+        "resubmit",
+        validation_alias="ORCHESTRATOR_IN_DOUBT",
+        description="What to do with a job when nobody can find out whether the provider has it:"
+        " send it again, or hold it for a person.",
+    )
+    retention_days: int = Field(
+        30,
+        ge=1,
+        validation_alias="ORCHESTRATOR_RETENTION_DAYS",
+        description="Ended jobs are deleted after this many days.",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _name_the_driver(cls, url: str) -> str:
+        for short in ("postgres://", "postgresql://"):
+            if url.startswith(short):
+                return "postgresql+asyncpg://" + url.removeprefix(short)
+        if url and not url.startswith(("postgresql+asyncpg://", "sqlite:///")):
+            raise ValueError("must be postgresql://user:password@host/name or sqlite:///path")
+        return url
+
+    @field_validator("public_url", "wavespeed_base_url")
+    @classmethod
+    def _be_a_base_url(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return url.rstrip("/")
+
+    @field_validator("allow_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, text: object) -> object:
+        return tuple(ip_network(part) for part in _parts(text)) if isinstance(text, str) else text
+
+    @field_validator("allow_ports", mode="before")
+    @classmethod
+    def _split_ports(cls, text: object) -> object:
+        return frozenset(int(part) for part in _parts(text)) if isinstance(text, str) else text
+
+    @property
+    def is_embedded(self) -> bool:
+        return not self.database_url
+
+    @property
+    def is_sqlite(self) -> bool:
+        return not self.database_url.startswith("postgresql")
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'orchestrator.db'}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(_parts(self.secret))
+
+    @property
+    def limits(self) -> Limits:
+        """The account's limits: the tier's, overridden where a number is given."""
+        tier = TIERS[self.wavespeed_tier]
+        return Limits(
+            image_per_minute=self.wavespeed_per_minute or tier.image_per_minute,
+            video_per_minute=self.wavespeed_per_minute or tier.video_per_minute,
+            max_in_flight=self.wavespeed_max_in_flight or tier.max_in_flight,
+        )
+
+
+def load(**overrides: object) -> Settings:
+    """Read the environment. Raises Misconfigured naming every wrong variable at once."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each value itself
+    except ValidationError as wrong:
+        lines = [f"{error['loc'][0]}: {error['msg'].lower()}" for error in wrong.errors()]
+        raise Misconfigured("\n".join(lines)) from None
+
+
+def keep_secret(path: Path, make: str | None = None) -> str:
+    """Read the secret in `path`, or make one there that only this user can read."""
+    if path.exists():
+        return path.read_text(encoding="ascii").strip()
+    value = make or secrets.token_urlsafe(32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(value + "\n", encoding="ascii")
+    return value
+
+
+def _parts(text: object) -> list[str]:
+    return [part.strip() for part in str(text).split(",") if part.strip()]
+
+
+def table() -> str:
+    """The README's table of settings, in Markdown."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for field in Settings.model_fields.values():
+        default = field.default
+        shown = f"`{default}`" if default not in ("", None, (), frozenset()) else ""
+        lines.append(f"| `{field.validation_alias}` | {shown} | {field.description} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())

@@ -1,0 +1,180 @@
+"""The one door: applies a group of decided changes to jobs in one transaction.
+
+Jobs are locked in the order of their ids, each change's pure `decide` sees the rows as they are
+then, and job, attempt, event, ending, delivery and lane change together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from orchestrator import tables
+from orchestrator.decision import Applied, Decide, LaneSignal
+from orchestrator.lifecycle import Attempt, Job, Move, Phase
+from orchestrator.store import dialect, lanes, rows
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A callback for the inbox: `verdict` is the signature's."""
+
+    verdict: str
+    excerpt: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One change to one job. `event_id` is made before the first try, so that a retry after a lost
+    COMMIT finds its own event and knows that it was applied.
+    """
+
+    job_id: str
+    decide: Decide
+    source: str
+    event_id: str
+    attempt: int | None = None
+    """The attempt that the evidence speaks of; None means the job's newest."""
+    tenant_id: str | None = None
+    """Whose job it must be; None for the system's own changes."""
+    callback: Seen | None = None
+
+
+class _Group:
+    """The working set of one transaction: rows as they were, rows as they become, and the rest."""
+
+    def __init__(self, jobs: dict[str, Job], attempts: dict[tuple[str, int], Attempt]) -> None:
+        self.before = dict(jobs)
+        self.jobs = jobs
+        self.attempts = attempts
+        self.changed_attempts: dict[tuple[str, int], Attempt] = {}
+        self.events: list[dict[str, Any]] = []
+        self.endings: list[Move] = []
+        self.signals: list[tuple[str, LaneSignal]] = []
+
+    def decide(self, change: Change, now: int) -> Applied | None:
+        job = self.jobs.get(change.job_id)
+        if job is None or change.tenant_id not in (None, job.tenant_id):
+            return None
+        key = (job.id, job.attempt if change.attempt is None else change.attempt)
+        decision = change.decide(job, self.attempts.get(key))
+        if decision.attempt is not None and decision.attempt != self.attempts.get(key):
+            self.attempts[key] = self.changed_attempts[key] = decision.attempt
+        self.signals.extend((job.lane_id, signal) for signal in decision.signals)
+        after = decision.job or job
+        if decision.move is not None:
+            after = decision.move.after
+            self._move(decision.move, change, now)
+        self.jobs[job.id] = after
+        return Applied(note=decision.note, job=after, move=decision.move)
+
+    def _move(self, move: Move, change: Change, now: int) -> None:
+        self.events.append(rows.event_row(move, event_id=change.event_id, now=now, source=change.source))
+        if move.ending is not None:
+            self.endings.append(move)
+
+
+def apply_changes(
+    connection: Connection, changes: Sequence[Change], *, now: int, is_retry: bool
+) -> list[Applied | None]:
+    """One result per change, in order; None where the job is unknown (or another tenant's)."""
+    jobs = rows.lock_jobs(connection, (change.job_id for change in changes))
+    done = _applied_before(connection, changes) if is_retry else frozenset()
+    keys = [
+        (change.job_id, jobs[change.job_id].attempt if change.attempt is None else change.attempt)
+        for change in changes
+        if change.job_id in jobs
+    ]
+    group = _Group(jobs, rows.read_attempts(connection, keys))
+    results = [
+        Applied(note="applied", job=group.jobs[change.job_id])
+        if change.event_id in done
+        else group.decide(change, now)
+        for change in changes
+    ]
+    _write(connection, group, now)
+    fresh = [change for change in changes if change.job_id in jobs and change.event_id not in done]
+    _record_callbacks(connection, fresh, now)
+    return results
+
+
+def _applied_before(connection: Connection, changes: Sequence[Change]) -> frozenset[str]:
+    wanted = dialect.one_of(connection.dialect.name, "id")
+    ids = dialect.to_json([change.event_id for change in changes])
+    found = connection.execute(text(f"SELECT id FROM events WHERE {wanted}"), {"ids": ids})
+    return frozenset(row[0] for row in found)
+
+
+def _write(connection: Connection, group: _Group, now: int) -> None:
+    changed = [
+        (before, group.jobs[job_id])
+        for job_id, before in group.before.items()
+        if group.jobs[job_id] is not before
+    ]
+    rows.write_jobs(connection, changed)
+    rows.write_attempts(connection, list(group.changed_attempts.values()))
+    rows.insert_events(connection, group.events)
+    _write_endings(connection, group.endings)
+    _write_deliveries(connection, group.endings, now)
+    # Lanes before shares, as a claim locks them.
+    lanes.apply_signals(connection, group.signals, now)
+    lanes.reopen(connection, [after for _, after in changed if after.phase == Phase.READY])
+
+
+def _write_endings(connection: Connection, endings: Sequence[Move]) -> None:
+    if not endings:
+        return
+    last = {move.after.id: move.ending for move in endings}
+    source = dialect.incoming(connection.dialect.name, {"job_id": "text", "ending": "text"})
+    connection.execute(
+        text(f"UPDATE documents SET ending = m.ending FROM {source} WHERE documents.job_id = m.job_id"),
+        {
+            "rows": dialect.to_json(
+                [{"job_id": job_id, "ending": dialect.to_json(ending)} for job_id, ending in last.items()]
+            )
+        },
+    )
+
+
+def _write_deliveries(connection: Connection, endings: Sequence[Move], now: int) -> None:
+    """A delivery is named for the job's ending, so that the same end is never told twice."""
+    told = [
+        {
+            "id": f"{move.after.id}-{move.after.ending}",
+            "job_id": move.after.id,
+            "tenant_id": move.after.tenant_id,
+            "url": move.after.webhook,
+            "state": "pending",
+            "created_at": now,
+            "due_at": now,
+        }
+        for move in endings
+        if move.after.webhook
+    ]
+    dialect.insert_many(connection, tables.deliveries, told)
+
+
+def _record_callbacks(connection: Connection, changes: Sequence[Change], now: int) -> None:
+    """The inbox: one row per attempt and verdict, counting what came."""
+    seen = [
+        {
+            "job_id": change.job_id,
+            "attempt": change.attempt,
+            "verdict": change.callback.verdict,
+            "excerpt": change.callback.excerpt,
+            "now": now,
+        }
+        for change in changes
+        if change.callback is not None
+    ]
+    if seen:
+        connection.execute(
+            text(
+                "INSERT INTO callbacks (job_id, attempt, verdict, first_at, last_at, count, excerpt)"
+                " VALUES (:job_id, :attempt, :verdict, :now, :now, 1, :excerpt)"
+                " ON CONFLICT (job_id, attempt, verdict)"
+                " DO UPDATE SET count = callbacks.count + 1, last_at = excluded.last_at"
+            ),
+            seen,
+        )

@@ -1,0 +1,90 @@
+"""Open attempts whose time has come to ask the provider about them."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from orchestrator.lifecycle import Attempt, Job
+from orchestrator.store import dialect, rows
+
+# While one worker asks, nobody else does; if it dies, another asks after this long.
+_TAKEN_MS = 60_000
+
+
+class Check(msgspec.Struct, frozen=True):
+    """An attempt to ask about, with its job as it was a moment ago."""
+
+    job: Job
+    attempt: Attempt
+
+
+def take_due_checks(connection: Connection, *, now: int, most: int) -> list[Check]:
+    """The attempts due longest, marked so that no other worker takes them for a minute."""
+    locking = dialect.lock(connection.dialect.name, skip_locked=True)
+    found = connection.execute(
+        text(
+            "SELECT job_id, number FROM attempts WHERE check_at <= :now"
+            f" ORDER BY check_at LIMIT :most{locking}"
+        ),
+        {"now": now, "most": most},
+    ).all()
+    if not found:
+        return []
+    connection.execute(
+        text("UPDATE attempts SET check_at = :taken WHERE job_id = :job AND number = :number"),
+        [{"taken": now + _TAKEN_MS, "job": row[0], "number": row[1]} for row in found],
+    )
+    attempts = rows.read_attempts(connection, [(row[0], row[1]) for row in found])
+    jobs = rows.read_jobs(connection, [row[0] for row in found])
+    return [Check(jobs[attempt.job_id], attempt) for attempt in attempts.values() if attempt.job_id in jobs]
+
+
+class Siblings(msgspec.Struct, frozen=True):
+    """Open attempts of one account with the same canonical input, near one time."""
+
+    in_doubt: list[Attempt]
+    are_some_submitting: bool
+
+
+def siblings(
+    connection: Connection, *, account_id: str, input_hash: str, after: int, before: int
+) -> Siblings:
+    """Those whose task nobody knows yet, oldest first."""
+    found = connection.execute(
+        text(
+            f"SELECT {rows.ATTEMPT_COLUMNS}, jobs.phase, jobs.attempt FROM attempts JOIN jobs"
+            " ON jobs.id = attempts.job_id WHERE attempts.account_id = :account"
+            " AND attempts.input_hash = :hash AND attempts.ended_at IS NULL"
+            " AND attempts.provider_id IS NULL AND attempts.claimed_at BETWEEN :after AND :before"
+            " ORDER BY attempts.claimed_at, attempts.job_id"
+        ),
+        {"account": account_id, "hash": input_hash, "after": after, "before": before},
+    ).all()
+    attempts = [(rows.to_attempt(row), row[-2], row[-1]) for row in found]
+    return Siblings(
+        in_doubt=[a for a, phase, newest in attempts if phase == "in_doubt" and newest == a.number],
+        are_some_submitting=any(phase == "submitting" for _, phase, _ in attempts),
+    )
+
+
+def known_among(connection: Connection, *, account_id: str, provider_ids: list[str]) -> set[str]:
+    """Those of the provider's ids that some attempt has."""
+    wanted = dialect.one_of(connection.dialect.name, "provider_id")
+    found = connection.execute(
+        text(f"SELECT provider_id FROM attempts WHERE account_id = :account AND {wanted}"),
+        {"account": account_id, "ids": dialect.to_json(provider_ids)},
+    )
+    return {row[0] for row in found}
+
+
+def holder_of(connection: Connection, *, account_id: str, provider_id: str) -> Attempt | None:
+    """The attempt that has this id of the provider's."""
+    found = connection.execute(
+        text(
+            f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts"
+            " WHERE account_id = :account AND provider_id = :provider_id"
+        ),
+        {"account": account_id, "provider_id": provider_id},
+    ).first()
+    return rows.to_attempt(found) if found else None

@@ -1,0 +1,296 @@
+"""Claiming: limits and fairness in one short transaction.
+
+The account's row is locked, so that claims of one account follow one another: free slots are what
+the limit leaves beside the attempts that have not ended, tokens come from each lane's bucket, and
+the tenants with the least virtual time go first. Nothing here waits for a job's row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from orchestrator import lifecycle, policy
+from orchestrator.ids import first_id_at, new_id
+from orchestrator.lifecycle import Attempt, Job
+from orchestrator.store import dialect, rows
+from orchestrator.store.lanes import Lane, read_lanes
+
+MOST_SHARES = 16
+# No share looks past ids younger than this: a transaction that inserts older ids has ended by then.
+_SETTLED_MS = 15_000
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A job to be POSTed now, with the input as it was stored."""
+
+    job: Job
+    attempt: Attempt
+    input: str
+
+
+class _Share(msgspec.Struct, frozen=True):
+    tenant_id: str
+    priority: int
+    virtual_time: float
+    ready_from: str
+    weight: float
+
+
+def claim(
+    connection: Connection, *, account_id: str, owner: str, slots: int, is_idle: bool, now: int
+) -> list[Claim]:
+    """Lease at most `slots` ready jobs of the account for this worker; [] when none may be sent.
+
+    `is_idle` says that this worker has no POST under way: only then a job that may be poisonous is
+    given out, and it alone.
+    """
+    free = min(slots, _free_slots(connection, account_id))
+    claims: list[Claim] = []
+    for lane in read_lanes(connection, account_id, lock=True) if free > 0 else ():
+        if len(claims) < free:
+            claims += _claim_lane(connection, lane, owner, free - len(claims), is_idle and not claims, now)
+        if any(one.attempt.is_solo for one in claims):
+            break
+    return claims
+
+
+def _free_slots(connection: Connection, account_id: str) -> int:
+    """0 when the account is in trouble."""
+    locking = dialect.lock(connection.dialect.name)
+    account = connection.execute(
+        text(f"SELECT max_in_flight, trouble FROM accounts WHERE id = :id{locking}"), {"id": account_id}
+    ).one()
+    if account.trouble is not None:
+        return 0
+    return int(account.max_in_flight) - count_in_flight(connection, account_id)
+
+
+def count_in_flight(connection: Connection, account_id: str) -> int:
+    """Attempts that have not ended, whatever became of their jobs: a count, so it cannot drift."""
+    counted = connection.execute(
+        text("SELECT count(*) FROM attempts WHERE account_id = :id AND ended_at IS NULL"), {"id": account_id}
+    )
+    return int(counted.scalar_one())
+
+
+def _claim_lane(
+    connection: Connection, lane: Lane, owner: str, slots: int, is_idle: bool, now: int
+) -> list[Claim]:
+    if lane.paused_until > now:
+        return []
+    bucket = policy.refill(lane.bucket, now)
+    most = min(slots, int(bucket.tokens), 1 if lane.is_half_open else slots)
+    shares = _lock_shares(connection, lane.id) if most > 0 else []
+    if not shares:
+        return []
+    seen = _choose(connection, lane, shares, most)
+    jobs = _apart(list(rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values()), is_idle)
+    if not jobs:
+        return []
+    _charge(connection, lane, shares, jobs, bucket, now)
+    _advance(connection, lane, seen, {job.id for job in jobs}, now)
+    return _lease(connection, lane, jobs, owner, now)
+
+
+def _lock_shares(connection: Connection, lane: str) -> list[_Share]:
+    """The shares next in line, least virtual time first.
+
+    They are locked before their jobs are read: whoever makes an older job ready meanwhile waits
+    (`lanes.reopen`), and lowers `ready_from` after this claim has raised it.
+    """
+    weights = _weights_of_shares_with_ready_jobs(connection, lane)
+    if not weights:
+        return []
+    wanted = dialect.one_of(connection.dialect.name, "tenant_id")
+    locked = connection.execute(
+        text(
+            "SELECT tenant_id, priority, virtual_time, ready_from FROM shares"
+            f" WHERE lane_id = :lane AND {wanted} ORDER BY tenant_id, priority"
+            + dialect.lock(connection.dialect.name)
+        ),
+        {"lane": lane, "ids": dialect.to_json(sorted({tenant for tenant, _ in weights}))},
+    )
+    shares = [
+        _Share(row[0], row[1], row[2], row[3], weights[row[0], row[1]])
+        for row in locked
+        if (row[0], row[1]) in weights
+    ]
+    return sorted(shares, key=lambda share: (share.virtual_time, share.tenant_id, share.priority))
+
+
+def _weights_of_shares_with_ready_jobs(connection: Connection, lane: str) -> dict[tuple[str, int], float]:
+    """Tenant and priority with the tenant's weight, of those with the least virtual time."""
+    found = connection.execute(
+        text(
+            "SELECT s.tenant_id, s.priority, t.weight"
+            " FROM shares s JOIN tenants t ON t.id = s.tenant_id WHERE s.lane_id = :lane"
+            " AND EXISTS (SELECT 1 FROM jobs WHERE lane_id = s.lane_id AND tenant_id = s.tenant_id"
+            " AND priority = s.priority AND phase = 'ready' AND id >= s.ready_from)"
+            " ORDER BY s.virtual_time, s.tenant_id, s.priority LIMIT :most"
+        ),
+        {"lane": lane, "most": MOST_SHARES},
+    )
+    return {(row[0], row[1]): row[2] for row in found}
+
+
+def _choose(
+    connection: Connection, lane: Lane, shares: Sequence[_Share], most: int
+) -> dict[_Share, list[str]]:
+    """Up to `most` ready jobs, fairly among the tenants and in priority order within each."""
+    quota = policy.share_out(list(_lifted_by_tenant(lane, shares).values()), most)
+    seen: dict[_Share, list[str]] = {}
+    for share in sorted(shares, key=lambda share: share.priority):
+        seen[share] = _ready_ids(connection, lane.id, share, quota[share.tenant_id])
+        quota[share.tenant_id] -= len(seen[share])
+    spare = most - sum(map(len, seen.values()))
+    for share in shares if spare and len(shares) > 1 else ():
+        more = _ready_ids(connection, lane.id, share, len(seen[share]) + spare)
+        spare -= len(more) - len(seen[share])
+        seen[share] = more
+    return seen
+
+
+def _apart(jobs: list[Job], is_idle: bool) -> list[Job]:
+    """A job whose leases keep ending is sent alone, so that its neighbours do not die with it."""
+    solo = [job for job in jobs if job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES]
+    if not solo:
+        return jobs
+    return solo[:1] if is_idle else [job for job in jobs if job not in solo]
+
+
+def _ready_ids(connection: Connection, lane: str, share: _Share, most: int) -> list[str]:
+    found = connection.execute(
+        text(
+            "SELECT id FROM jobs WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
+            " AND phase = 'ready' AND id >= :ready_from ORDER BY id LIMIT :most"
+        ),
+        {
+            "lane": lane,
+            "tenant": share.tenant_id,
+            "priority": share.priority,
+            "ready_from": share.ready_from,
+            "most": most,
+        },
+    )
+    return [row[0] for row in found]
+
+
+def _lifted_by_tenant(lane: Lane, shares: Sequence[_Share]) -> dict[str, policy.Share]:
+    """A tenant that was idle starts at the lane's time: it has not saved up turns."""
+    times: dict[str, policy.Share] = {}
+    for share in shares:
+        time = max(share.virtual_time, lane.virtual_time)
+        known = times.get(share.tenant_id)
+        if known is None or known.virtual_time < time:
+            times[share.tenant_id] = policy.Share(share.tenant_id, time, share.weight)
+    return times
+
+
+def _charge(
+    connection: Connection,
+    lane: Lane,
+    shares: Sequence[_Share],
+    jobs: Sequence[Job],
+    bucket: policy.Bucket,
+    now: int,
+) -> None:
+    """Take the tokens, and move each tenant's virtual time on by what it got."""
+    got = Counter(job.tenant_id for job in jobs)
+    times = {
+        tenant: share.virtual_time + got[tenant] / share.weight
+        for tenant, share in sorted(_lifted_by_tenant(lane, shares).items())
+    }
+    connection.execute(
+        text("UPDATE shares SET virtual_time = :time WHERE lane_id = :lane AND tenant_id = :tenant"),
+        [{"lane": lane.id, "tenant": tenant, "time": time} for tenant, time in times.items()],
+    )
+    connection.execute(
+        text(
+            "UPDATE lanes SET tokens = :tokens, tokens_at = :tokens_at, virtual_time = :time,"
+            " paused_until = :paused_until WHERE id = :lane"
+        ),
+        {
+            "lane": lane.id,
+            "tokens": bucket.tokens - len(jobs),
+            "tokens_at": bucket.tokens_at,
+            "time": min(times.values()),
+            # Half open: nobody else is sent until this one has answered, or some time has passed.
+            "paused_until": now + policy.BREAKER_MS if lane.is_half_open else lane.paused_until,
+        },
+    )
+
+
+def _advance(
+    connection: Connection, lane: Lane, seen: dict[_Share, list[str]], taken: set[str], now: int
+) -> None:
+    """Let the next claim start behind the jobs taken now, unless one before them was passed over."""
+    settled = first_id_at(now - _SETTLED_MS)
+    for share, ids in seen.items():
+        reached = min([*(one for one in ids if one not in taken), *ids[-1:], settled])
+        if ids and reached > share.ready_from:
+            connection.execute(
+                text(
+                    "UPDATE shares SET ready_from = :reached"
+                    " WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
+                ),
+                {
+                    "reached": reached,
+                    "lane": lane.id,
+                    "tenant": share.tenant_id,
+                    "priority": share.priority,
+                },
+            )
+
+
+def _lease(connection: Connection, lane: Lane, jobs: Sequence[Job], owner: str, now: int) -> list[Claim]:
+    moves = [lifecycle.claim(job, owner=owner, now=now, lease_ms=policy.LEASE_MS) for job in jobs]
+    attempts = [_attempt(move.after, lane, now) for move in moves]
+    inputs = _read_inputs(connection, [job.id for job in jobs])
+    rows.write_jobs(connection, [(move.before, move.after) for move in moves])
+    rows.insert_attempts(connection, attempts)
+    rows.insert_events(
+        connection,
+        [rows.event_row(move, event_id=new_id(now), now=now, source="worker") for move in moves],
+    )
+    return [
+        Claim(move.after, attempt, inputs[attempt.job_id])
+        for move, attempt in zip(moves, attempts, strict=True)
+    ]
+
+
+def _attempt(job: Job, lane: Lane, now: int) -> Attempt:
+    return Attempt(
+        job_id=job.id,
+        number=job.attempt,
+        account_id=lane.account_id,
+        claimed_at=now,
+        input_hash=job.input_hash,
+        is_solo=job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES,
+    )
+
+
+def _read_inputs(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    wanted = dialect.one_of(connection.dialect.name, "job_id")
+    found = connection.execute(
+        text(f"SELECT job_id, input FROM documents WHERE {wanted}"), {"ids": dialect.to_json(ids)}
+    )
+    return {row[0]: row[1] for row in found}
+
+
+def look_back(connection: Connection) -> None:
+    """Lower every share to its oldest ready job: mends what a clock that ran ahead has hidden."""
+    connection.execute(
+        text(
+            "UPDATE shares SET ready_from = strays.id FROM"
+            " (SELECT s.lane_id, s.tenant_id, s.priority, (SELECT min(j.id) FROM jobs j"
+            " WHERE j.lane_id = s.lane_id AND j.tenant_id = s.tenant_id AND j.priority = s.priority"
+            " AND j.phase = 'ready' AND j.id < s.ready_from) AS id FROM shares s) AS strays"
+            " WHERE strays.id < shares.ready_from AND shares.lane_id = strays.lane_id"
+            " AND shares.tenant_id = strays.tenant_id AND shares.priority = strays.priority"
+        )
+    )

@@ -1,0 +1,124 @@
+"""Stores new jobs, a group of requests in one transaction, each under its Idempotency-Key if it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from orchestrator import tables
+from orchestrator.lifecycle import Job
+from orchestrator.store import dialect, lanes, rows
+from orchestrator.store.lanes import Share, share_of
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """The client's key, and the hash of the request that it stands for."""
+
+    key: str
+    request_hash: str
+
+
+class Creation(msgspec.Struct, frozen=True, kw_only=True):
+    """One job to store, with its input as the JSON text that will be sent."""
+
+    job: Job
+    input: str
+    idempotency: Idempotency | None = None
+
+
+class Created(msgspec.Struct, frozen=True):
+    """`job` is the stored one; `is_replay` says that the key was used before for the same request,
+    `is_conflict` that it was used for another one.
+    """
+
+    job: Job
+    is_replay: bool = False
+    is_conflict: bool = False
+
+
+def apply_creations(
+    connection: Connection, creations: Sequence[Creation], *, known_shares: Set[Share], is_retry: bool
+) -> list[Created]:
+    """One result per creation, in order. `known_shares` are there already."""
+    known = _keys_in_use(connection, creations)
+    there = rows.read_jobs(connection, (c.job.id for c in creations)) if is_retry else {}
+    results: list[Created | None] = [None] * len(creations)
+    fresh: list[Creation] = []
+    for place, creation in enumerate(creations):
+        used = known.get(_key_of(creation))
+        if creation.job.id in there:
+            results[place] = Created(there[creation.job.id])
+        elif used is None or used[1] == creation.job.id:
+            if creation.idempotency is not None:
+                known[_key_of(creation)] = (creation.idempotency.request_hash, creation.job.id)
+            fresh.append(creation)
+            results[place] = Created(creation.job)
+    _insert(connection, fresh, known_shares)
+    return _with_replays(connection, creations, known, results)
+
+
+def _with_replays(
+    connection: Connection,
+    creations: Sequence[Creation],
+    known: dict[tuple[str, str], tuple[str, str]],
+    results: list[Created | None],
+) -> list[Created]:
+    replayed = {known[_key_of(c)][1] for c, result in zip(creations, results, strict=True) if result is None}
+    jobs = rows.read_jobs(connection, replayed) if replayed else {}
+    complete: list[Created] = []
+    for creation, result in zip(creations, results, strict=True):
+        if result is None:
+            request_hash, job_id = known[_key_of(creation)]
+            same = creation.idempotency is not None and request_hash == creation.idempotency.request_hash
+            result = Created(jobs.get(job_id, creation.job), is_replay=same, is_conflict=not same)
+        complete.append(result)
+    return complete
+
+
+def _key_of(creation: Creation) -> tuple[str, str]:
+    key = creation.idempotency.key if creation.idempotency else f"\0{creation.job.id}"
+    return creation.job.tenant_id, key
+
+
+def _keys_in_use(
+    connection: Connection, creations: Sequence[Creation]
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """Take the keys of this group, and read whose they are: ours, or an earlier request's.
+
+    The insert waits for another transaction that is taking the same key, so two at once are one.
+    """
+    keyed = sorted((c for c in creations if c.idempotency is not None), key=_key_of)
+    if not keyed:
+        return {}
+    taken = [
+        {
+            "tenant_id": c.job.tenant_id,
+            "key": c.idempotency.key,
+            "request_hash": c.idempotency.request_hash,
+            "job_id": c.job.id,
+            "created_at": c.job.created_at,
+        }
+        for c in keyed
+        if c.idempotency is not None
+    ]
+    dialect.insert_missing(connection, "idempotency_keys", taken)
+    source = dialect.incoming(connection.dialect.name, {"tenant_id": "text", "key": "text"})
+    found = connection.execute(
+        text(
+            f"SELECT k.tenant_id, k.key, k.request_hash, k.job_id FROM {source}"
+            " JOIN idempotency_keys k ON k.tenant_id = m.tenant_id AND k.key = m.key"
+        ),
+        {"rows": dialect.to_json([{"tenant_id": t["tenant_id"], "key": t["key"]} for t in taken])},
+    )
+    return {(row[0], row[1]): (row[2], row[3]) for row in found}
+
+
+def _insert(connection: Connection, creations: Sequence[Creation], known_shares: Set[Share]) -> None:
+    dialect.insert_many(connection, tables.jobs, [msgspec.structs.asdict(c.job) for c in creations])
+    dialect.insert_many(
+        connection, tables.documents, [{"job_id": c.job.id, "input": c.input} for c in creations]
+    )
+    rows.insert_events(connection, [rows.created_event(c.job) for c in creations])
+    lanes.open_shares(connection, {share_of(c.job) for c in creations} - known_shares)

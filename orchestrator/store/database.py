@@ -1,0 +1,175 @@
+"""One database, PostgreSQL or SQLite: runs plain functions over a SQLAlchemy `Connection`.
+
+On PostgreSQL they run through asyncpg on a pool; on SQLite directly in the event loop, in bounded
+pieces, because each hop to a thread costs more than the statement. No function given to `write`
+or `read` may wait for anything but the database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DataError as BadValue
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from orchestrator.errors import Busy
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+_NOW = {
+    "postgresql": text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"),
+    "sqlite": text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
+}
+
+
+class DatabaseTrouble(Busy):
+    """The database cannot be reached right now; try again in a moment."""
+
+
+class RowRefused(Exception):
+    """A constraint of the tables refused a row, such as an id of the provider's that is taken."""
+
+
+class Database(Protocol):
+    """A transaction of your own for one function; DatabaseTrouble when the database is in trouble."""
+
+    dialect: str
+
+    async def write(self, work: Work[T]) -> T: ...
+
+    async def read(self, work: Work[T]) -> T: ...
+
+    async def close(self) -> None: ...
+
+
+def open_database(url: str, *, pool_size: int = 10) -> Database:
+    """`postgresql+asyncpg://…` or `sqlite:///…`."""
+    if url.startswith("sqlite"):
+        return SqliteDatabase(url)
+    return PostgresDatabase(url, pool_size=pool_size)
+
+
+def database_now(connection: Connection) -> int:
+    """The database's clock in ms."""
+    return int(connection.execute(_NOW[connection.dialect.name]).scalar_one())
+
+
+class PostgresDatabase:
+    """A pool of asyncpg connections; every wait inside the server is bounded."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str, *, pool_size: int) -> None:
+        self._engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            connect_args={
+                "timeout": 5,
+                "command_timeout": 30,
+                "server_settings": {
+                    "application_name": "orchestrator",
+                    "statement_timeout": "10000",
+                    "lock_timeout": "5000",
+                    "idle_in_transaction_session_timeout": "15000",
+                    "jit": "off",
+                },
+            },
+        )
+
+    async def write(self, work: Work[T]) -> T:
+        try:
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
+        except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+            raise _trouble(error) from error
+
+    async def read(self, work: Work[T]) -> T:
+        """Tried twice: a pooled connection may have died while it lay idle."""
+        try:
+            return await self.write(work)
+        except DatabaseTrouble:
+            return await self.write(work)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+class SqliteDatabase:
+    """One connection that writes (BEGIN IMMEDIATE) and one that only reads, both in the event loop."""
+
+    dialect = "sqlite"
+
+    def __init__(self, url: str) -> None:
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE")
+        self._reader = _sqlite_engine(url, begin="BEGIN")
+
+    async def write(self, work: Work[T]) -> T:
+        return _run(self._writer, work)
+
+    async def read(self, work: Work[T]) -> T:
+        return _run(self._reader, work)
+
+    async def close(self) -> None:
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def _run(engine: Engine, work: Work[T]) -> T:
+    try:
+        with engine.begin() as connection:
+            return work(connection)
+    except DBAPIError as error:
+        raise _trouble(error) from error
+
+
+def _sqlite_engine(url: str, *, begin: str) -> Engine:
+    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 5})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not open transactions by itself
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA cache_size=-16000")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _trouble(error: Exception) -> Exception:
+    """A wrong statement is a defect of ours and stays what it is; most else is the database's trouble."""
+    if isinstance(error, IntegrityError | BadValue) or _is_of_a_value(error):
+        return RowRefused(f"{getattr(error, 'orig', error)}"[:500])
+    if isinstance(error, ProgrammingError) or _is_of_a_statement(error):
+        return error
+    return DatabaseTrouble(cause=f"{type(error).__name__}: {error}"[:500])
+
+
+def _is_of_a_statement(error: Exception) -> bool:
+    """SQLite's driver calls a wrong statement an OperationalError, like a full disk."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+
+
+def _is_of_a_value(error: Exception) -> bool:
+    """What SQLAlchemy does not tell apart for asyncpg: SQLSTATE class 22 (data exception), such as a
+    text with NUL, and what the driver itself could not encode.
+    """
+    refused = getattr(error, "orig", None)
+    state = getattr(refused, "sqlstate", None) or ""
+    return state.startswith("22") or isinstance(getattr(refused, "__cause__", None), ValueError)

@@ -1,0 +1,72 @@
+"""The SQL that PostgreSQL and SQLite do not share, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, text
+
+_POSTGRES_TYPES = {"text": "text", "int": "bigint", "float": "double precision", "bool": "boolean"}
+_encoder = msgspec.json.Encoder()
+
+
+def incoming(dialect: str, columns: Mapping[str, str]) -> str:
+    """A FROM item `m` that unfolds the bound JSON array `:rows` of objects into typed columns.
+
+    It carries a whole group of rows in one statement and one parameter.
+    """
+    if dialect == "postgresql":
+        typed = ", ".join(f"{name} {_POSTGRES_TYPES[kind]}" for name, kind in columns.items())
+        return f"json_to_recordset(CAST(:rows AS json)) AS m({typed})"
+    picked = ", ".join(f"value ->> '{name}' AS {name}" for name in columns)
+    return f"(SELECT {picked} FROM json_each(:rows)) AS m"
+
+
+def one_of(dialect: str, column: str) -> str:
+    """`column` is one of the ids in the bound JSON array `:ids`."""
+    unfolded = (
+        "json_array_elements_text(CAST(:ids AS json))"
+        if dialect == "postgresql"
+        else "(SELECT value FROM json_each(:ids))"
+    )
+    return f"{column} IN (SELECT * FROM {unfolded} AS wanted)"
+
+
+def lock(dialect: str, *, skip_locked: bool = False) -> str:
+    """The end of a SELECT that locks its rows; on SQLite the transaction is alone already."""
+    if dialect == "sqlite":
+        return ""
+    return " FOR UPDATE SKIP LOCKED" if skip_locked else " FOR UPDATE"
+
+
+def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same columns, by the driver's own executemany.
+
+    SQLAlchemy would look at each value of each row on its way; here they go as they are.
+    """
+    if rows:
+        statement = _insert(connection.dialect.name, table.name, tuple(rows[0]))
+        connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+
+
+@cache
+def _insert(name: str, table: str, columns: tuple[str, ...]) -> str:
+    marks = ", ".join(f"${n}" if name == "postgresql" else "?" for n in range(1, len(columns) + 1))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+
+
+def insert_missing(connection: Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows and leave those alone that are there already."""
+    columns = list(rows[0])
+    names, values = ", ".join(columns), ", ".join(f":{name}" for name in columns)
+    connection.execute(
+        text(f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"), list(rows)
+    )
+
+
+def to_json(rows: object) -> str:
+    """JSON text of lists, dictionaries, structs and plain values."""
+    return _encoder.encode(rows).decode()

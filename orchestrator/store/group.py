@@ -1,0 +1,114 @@
+"""Grouped writes: what many callers want written within a few milliseconds becomes one transaction.
+
+Each caller awaits its own future; a cancelled caller never cancels the group. A group that the
+database refuses is halved until the one bad row stands alone and fails alone. A group whose COMMIT
+was lost is tried again and told so, and finds what it had already written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from orchestrator.errors import Busy
+from orchestrator.store.database import Database, DatabaseTrouble
+
+Item = TypeVar("Item")
+Item_contra = TypeVar("Item_contra", contravariant=True)
+
+GATHER_S = 0.01
+QUIET_PASSES = 3
+MOST = 200
+BOUND = 20_000
+_PAUSES_S = (0.0, 0.05, 0.2, 1.0)
+
+
+class Apply(Protocol[Item_contra]):
+    """Writes items and answers with one result per item, in order."""
+
+    def __call__(
+        self, connection: Connection, /, *, items: Sequence[Item_contra], is_retry: bool
+    ) -> Sequence[Any]: ...
+
+
+class Grouper(Generic[Item]):
+    """Gathers items for a moment and hands them to `apply` in one transaction."""
+
+    def __init__(self, database: Database, apply: Apply[Item]) -> None:
+        self._database = database
+        self._apply = apply
+        self._waiting: deque[tuple[Item, asyncio.Future[Any]]] = deque()
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def put(self, item: Item) -> Any:
+        """The item's result, after the commit. Busy when the buffer is full or the database in trouble."""
+        if len(self._waiting) >= BOUND:
+            raise Busy(cause="the write buffer is full")
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush_all())
+        return await future
+
+    async def close(self) -> None:
+        """Write what is waiting."""
+        if self._flusher is not None:
+            await self._flusher
+
+    async def _flush_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._gather()
+                count = min(MOST, len(self._waiting))
+                await self._settle([self._waiting.popleft() for _ in range(count)])
+        finally:
+            self._flusher = None
+
+    async def _gather(self) -> None:
+        """Wait as long as others keep coming: some passes of the event loop that bring nobody end it.
+
+        A fixed time would be too long when all who could come are here, and too short under load.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + GATHER_S
+        seen, quiet = len(self._waiting), 0
+        while quiet < QUIET_PASSES and seen < MOST and loop.time() < deadline:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._waiting) == seen else 0
+            seen = len(self._waiting)
+
+    async def _settle(
+        self, group: list[tuple[Item, asyncio.Future[Any]]], *, may_be_written: bool = False
+    ) -> None:
+        try:
+            results = await self._write([item for item, _ in group], may_be_written=may_be_written)
+        except Exception as error:
+            if len(group) > 1 and not isinstance(error, DatabaseTrouble):
+                # The refusal may have come to a retry, after a COMMIT that was lost.
+                half = len(group) // 2
+                await self._settle(group[:half], may_be_written=True)
+                await self._settle(group[half:], may_be_written=True)
+                return
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    async def _write(self, items: Sequence[Item], *, may_be_written: bool) -> Sequence[Any]:
+        for pause_s in _PAUSES_S:
+            work = partial(self._apply, items=items, is_retry=may_be_written or pause_s > 0)
+            try:
+                await asyncio.sleep(pause_s)
+                return await self._database.write(work)
+            except DatabaseTrouble:
+                if pause_s == _PAUSES_S[-1]:
+                    raise
+        raise AssertionError("the last pause returns or raises")

@@ -1,0 +1,275 @@
+"""Accounts, lanes and shares: limits, pauses, the breaker, and who has ready jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from orchestrator import policy
+from orchestrator.decision import LaneSignal, Signal
+from orchestrator.lifecycle import Job
+from orchestrator.policy import Bucket, Limits
+from orchestrator.store import dialect
+
+_LANE_COLUMNS = (
+    "id, account_id, media, per_minute, tokens, tokens_at, factor, factor_at, virtual_time,"
+    " failures, paused_until, pause_reason, callback_at, found_by_poll_at"
+)
+
+Share = tuple[str, str, int]
+"""Lane, tenant and priority: where a claim looks for ready jobs."""
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """One account's submissions of one media class."""
+
+    id: str
+    account_id: str
+    media: str
+    per_minute: int
+    tokens: float
+    tokens_at: int
+    factor: float
+    factor_at: int
+    virtual_time: float
+    failures: int
+    paused_until: int
+    pause_reason: str | None
+    callback_at: int
+    found_by_poll_at: int
+
+    @property
+    def bucket(self) -> Bucket:
+        return Bucket(self.per_minute, self.tokens, self.tokens_at, self.factor, self.factor_at)
+
+    @property
+    def is_pushed(self) -> bool:
+        """Callbacks arrive: no task was found by poll since the last one came."""
+        return self.callback_at >= self.found_by_poll_at
+
+    @property
+    def is_half_open(self) -> bool:
+        """The breaker lets one job through to see whether the provider is back."""
+        return self.failures >= policy.BREAKER_AT
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A provider credential; `trouble` says why nothing is sent with it."""
+
+    id: str
+    provider: str
+    max_in_flight: int
+    trouble: str | None
+    trouble_at: int | None
+    checked_at: int
+
+
+def lane_id(account_id: str, media: str) -> str:
+    return f"{account_id}/{media}"
+
+
+def ensure_account(
+    connection: Connection, *, account_id: str, provider: str, limits: Limits, now: int
+) -> None:
+    """Make the account and its lanes, or bring their limits up to the settings."""
+    connection.execute(
+        text(
+            "INSERT INTO accounts (id, provider, max_in_flight) VALUES (:id, :provider, :most)"
+            " ON CONFLICT (id) DO UPDATE SET max_in_flight = excluded.max_in_flight"
+        ),
+        {"id": account_id, "provider": provider, "most": limits.max_in_flight},
+    )
+    for media, per_minute in (("image", limits.image_per_minute), ("video", limits.video_per_minute)):
+        connection.execute(
+            text(
+                "INSERT INTO lanes (id, account_id, media, per_minute, tokens, tokens_at)"
+                " VALUES (:id, :account, :media, :per_minute, :tokens, :now)"
+                " ON CONFLICT (id) DO UPDATE SET per_minute = excluded.per_minute,"
+                " tokens = CASE WHEN lanes.tokens < excluded.tokens"
+                " THEN lanes.tokens ELSE excluded.tokens END"
+            ),
+            {
+                "id": lane_id(account_id, media),
+                "account": account_id,
+                "media": media,
+                "per_minute": per_minute,
+                "tokens": policy.burst(per_minute),
+                "now": now,
+            },
+        )
+
+
+def read_lanes(connection: Connection, account_id: str | None = None, *, lock: bool = False) -> list[Lane]:
+    """All lanes (of one account), by id."""
+    where = "" if account_id is None else " WHERE account_id = :account"
+    ending = dialect.lock(connection.dialect.name) if lock else ""
+    found = connection.execute(
+        text(f"SELECT {_LANE_COLUMNS} FROM lanes{where} ORDER BY id{ending}"),
+        {} if account_id is None else {"account": account_id},
+    )
+    return [Lane(*row) for row in found]
+
+
+def read_accounts(connection: Connection) -> list[Account]:
+    found = connection.execute(
+        text("SELECT id, provider, max_in_flight, trouble, trouble_at, checked_at FROM accounts ORDER BY id")
+    )
+    return [Account(*row) for row in found]
+
+
+def share_of(job: Job) -> Share:
+    return job.lane_id, job.tenant_id, job.priority
+
+
+def open_shares(connection: Connection, wanted: Iterable[Share]) -> None:
+    """Make sure that a claim will look at these shares.
+
+    A share's `ready_from` never passes ids younger than 15 s (see `claims`), so new jobs need no more.
+    """
+    missing = [
+        {"lane_id": lane, "tenant_id": tenant, "priority": priority}
+        for lane, tenant, priority in sorted(wanted)
+    ]
+    if missing:
+        dialect.insert_missing(connection, "shares", missing)
+
+
+def reopen(connection: Connection, jobs: Iterable[Job]) -> None:
+    """Jobs that became ready again are older than what was claimed meanwhile: claims look back.
+
+    The row is written even where nothing changes: that waits for a claim under way, which would
+    otherwise raise `ready_from` past these jobs without having seen them.
+    """
+    first: dict[Share, str] = {}
+    for job in jobs:
+        first[share_of(job)] = min(job.id, first.get(share_of(job), job.id))
+    if first:
+        connection.execute(
+            text(
+                "UPDATE shares SET ready_from = CASE WHEN ready_from > :first THEN :first ELSE ready_from END"
+                " WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
+            ),
+            [
+                {"lane": lane, "tenant": tenant, "priority": priority, "first": job_id}
+                for (lane, tenant, priority), job_id in sorted(first.items())
+            ],
+        )
+
+
+def apply_signals(connection: Connection, signals: Sequence[tuple[str, LaneSignal]], now: int) -> None:
+    """Lanes in the order of their ids, each by what its answers said; rows change only if they must."""
+    by_lane: dict[str, list[LaneSignal]] = {}
+    for lane, signal in signals:
+        by_lane.setdefault(lane, []).append(signal)
+        if signal.kind == Signal.ACCOUNT:  # accounts before lanes, as a claim locks them
+            _block_account(connection, lane, signal.message, now)
+    for lane in sorted(by_lane):
+        _apply_lane(connection, lane, by_lane[lane], now)
+
+
+def _apply_lane(connection: Connection, lane: str, signals: Sequence[LaneSignal], now: int) -> None:
+    kinds = {signal.kind for signal in signals}
+    if Signal.HEALTHY in kinds:
+        _run(
+            connection,
+            "UPDATE lanes SET paused_until = CASE WHEN failures >= :limit THEN 0 ELSE paused_until END,"
+            " failures = 0 WHERE id = :lane AND failures > 0",
+            lane=lane,
+            limit=policy.BREAKER_AT,
+        )
+    if Signal.CALLED_BACK in kinds:
+        _run(
+            connection,
+            "UPDATE lanes SET callback_at = :now WHERE id = :lane AND callback_at < :stale",
+            lane=lane,
+            now=now,
+            stale=now - 1_000,
+        )
+    if Signal.FOUND_BY_POLL in kinds:
+        _run(
+            connection,
+            "UPDATE lanes SET found_by_poll_at = :now WHERE id = :lane AND found_by_poll_at < :stale",
+            lane=lane,
+            now=now,
+            stale=now - 1_000,
+        )
+    failing = [signal for signal in signals if signal.kind == Signal.FAILING]
+    if failing and Signal.HEALTHY not in kinds:
+        _count_failures(connection, lane, failing, now)
+    throttled = [signal for signal in signals if signal.kind == Signal.THROTTLED]
+    if throttled:
+        _throttle(connection, lane, throttled, now)
+
+
+def _count_failures(connection: Connection, lane: str, failing: Sequence[LaneSignal], now: int) -> None:
+    _run(
+        connection,
+        "UPDATE lanes SET failures = failures + :more,"
+        " paused_until = CASE WHEN failures + :more >= :limit THEN :until ELSE paused_until END,"
+        " pause_reason = CASE WHEN failures + :more >= :limit THEN :reason ELSE pause_reason END"
+        " WHERE id = :lane",
+        lane=lane,
+        more=len(failing),
+        limit=policy.BREAKER_AT,
+        until=now + policy.BREAKER_MS,
+        reason=f"The provider keeps failing: {failing[-1].message}"[:300],
+    )
+
+
+def _throttle(connection: Connection, lane: str, throttled: Sequence[LaneSignal], now: int) -> None:
+    """One 429 or fifty in one group: one burst, halved once."""
+    row = next(one for one in read_lanes(connection, lock=True) if one.id == lane)
+    already_paused = row.paused_until > now
+    bucket = row.bucket if already_paused else policy.throttle(row.bucket, now)
+    until = max(row.paused_until, now + int(1_000 * max(signal.pause_s for signal in throttled)))
+    _run(
+        connection,
+        "UPDATE lanes SET tokens = :tokens, tokens_at = :tokens_at, factor = :factor,"
+        " factor_at = :factor_at, paused_until = :until, pause_reason = :reason WHERE id = :lane",
+        lane=lane,
+        tokens=bucket.tokens,
+        tokens_at=bucket.tokens_at,
+        factor=bucket.factor,
+        factor_at=bucket.factor_at,
+        until=until,
+        reason="The provider says that this account sends too fast (429).",
+    )
+
+
+def _block_account(connection: Connection, lane: str, message: str, now: int) -> None:
+    _run(
+        connection,
+        "UPDATE accounts SET trouble = :message, trouble_at = :now, checked_at = :now"
+        " WHERE id = (SELECT account_id FROM lanes WHERE id = :lane) AND trouble IS NULL",
+        lane=lane,
+        message=message[:300],
+        now=now,
+    )
+
+
+def clear_trouble(connection: Connection, account_id: str) -> None:
+    """The credential works again."""
+    _run(
+        connection,
+        "UPDATE accounts SET trouble = NULL, trouble_at = NULL WHERE id = :id AND trouble IS NOT NULL",
+        id=account_id,
+    )
+
+
+def take_account_check(connection: Connection, account_id: str, *, now: int, every_ms: int) -> bool:
+    """Whether this caller is the one to ask the provider now."""
+    taken = connection.execute(
+        text(
+            "UPDATE accounts SET checked_at = :now WHERE id = :id AND trouble IS NOT NULL"
+            " AND checked_at <= :stale RETURNING id"
+        ),
+        {"id": account_id, "now": now, "stale": now - every_ms},
+    )
+    return taken.first() is not None
+
+
+def _run(connection: Connection, statement: str, **values: Any) -> None:
+    connection.execute(text(statement), values)

@@ -1,0 +1,202 @@
+"""Rows of `jobs` and `attempts` as the pure structs, and the grouped statements that write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, TextClause, text
+
+from orchestrator import tables
+from orchestrator.evidence import Source
+from orchestrator.ids import new_id
+from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
+from orchestrator.store import dialect
+
+JOB_COLUMNS = ", ".join(f"jobs.{name}" for name in Job.__struct_fields__)
+ATTEMPT_COLUMNS = ", ".join(f"attempts.{name}" for name in Attempt.__struct_fields__)
+
+_PHASES = {str(phase): phase for phase in Phase}
+_REASONS: dict[str | None, Reason | None] = {None: None} | {str(reason): reason for reason in Reason}
+_SOURCES: dict[str | None, Source | None] = {None: None} | {str(source): source for source in Source}
+
+_JOB_CHANGES = {
+    "phase": "text",
+    "reason": "text",
+    "attempt": "int",
+    "tries": "int",
+    "ending": "int",
+    "lost_leases": "int",
+    "due_at": "int",
+    "start_by": "int",
+    "finish_by": "int",
+    "lease_owner": "text",
+    "started_at": "int",
+    "accepted_at": "int",
+    "finished_at": "int",
+    "cancel_requested_at": "int",
+    "dismissed_at": "int",
+}
+_ATTEMPT_CHANGES = {
+    "provider_id": "text",
+    "is_adopted": "bool",
+    "sent_at": "int",
+    "answered_at": "int",
+    "ended_at": "int",
+    "ended_by": "text",
+    "outcome": "text",
+    "check_at": "int",
+    "checks": "int",
+    "empties": "int",
+    "excerpt": "text",
+    "result": "text",
+}
+
+
+class LostRace(Exception):
+    """A guarded UPDATE found another state than the one read under lock: a defect of ours."""
+
+
+def to_job(row: Any) -> Job:
+    """`row` holds JOB_COLUMNS in their order."""
+    fields = dict(zip(Job.__struct_fields__, row, strict=False))
+    fields["phase"] = _PHASES[fields["phase"]]
+    fields["reason"] = _REASONS[fields["reason"]]
+    return Job(**fields)
+
+
+def to_attempt(row: Any) -> Attempt:
+    """`row` holds ATTEMPT_COLUMNS in their order."""
+    fields = dict(zip(Attempt.__struct_fields__, row, strict=False))
+    fields["ended_by"] = _SOURCES[fields["ended_by"]]
+    fields["is_adopted"] = bool(fields["is_adopted"])
+    fields["is_solo"] = bool(fields["is_solo"])
+    return Attempt(**fields)
+
+
+def lock_jobs(connection: Connection, ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, Job]:
+    """Read and lock these jobs, in the order of their ids, so that two groups never wait in a circle."""
+    statement = _lock_jobs(connection.dialect.name, skip_locked)
+    rows = connection.execute(statement, {"ids": dialect.to_json(sorted(set(ids)))})
+    return {row[0]: to_job(row) for row in rows}
+
+
+def read_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, Job]:
+    """Read these jobs without locking them."""
+    wanted = dialect.one_of(connection.dialect.name, "id")
+    statement = text(f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted}")
+    found = connection.execute(statement, {"ids": dialect.to_json(sorted(set(ids)))})
+    return {row[0]: to_job(row) for row in found}
+
+
+def read_attempts(connection: Connection, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Attempt]:
+    """Attempts by (job, number); their job's lock covers them."""
+    statement = _read_attempts(connection.dialect.name)
+    rows = connection.execute(
+        statement, {"rows": dialect.to_json([{"job_id": job, "number": number} for job, number in keys])}
+    )
+    return {(row[0], row[1]): to_attempt(row) for row in rows}
+
+
+def write_jobs(connection: Connection, changes: Sequence[tuple[Job, Job]]) -> None:
+    """Write (before, after) pairs, guarded by the attempt and the phase before."""
+    if not changes:
+        return
+    rows = [
+        {"id": before.id, "was_attempt": before.attempt, "was_phase": before.phase}
+        | {name: getattr(after, name) for name in _JOB_CHANGES}
+        for before, after in sorted(changes, key=lambda change: change[0].id)
+    ]
+    written = connection.execute(_write_jobs(connection.dialect.name), {"rows": dialect.to_json(rows)})
+    if len(written.all()) != len(rows):
+        raise LostRace(f"{len(rows)} jobs locked, fewer written")
+
+
+def write_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    if not attempts:
+        return
+    rows = [
+        {"job_id": attempt.job_id, "number": attempt.number}
+        | {name: getattr(attempt, name) for name in _ATTEMPT_CHANGES}
+        for attempt in attempts
+    ]
+    connection.execute(_write_attempts(connection.dialect.name), {"rows": dialect.to_json(rows)})
+
+
+def insert_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    dialect.insert_many(connection, tables.attempts, [msgspec.structs.asdict(one) for one in attempts])
+
+
+def event_row(move: Move, *, event_id: str, now: int, source: str) -> dict[str, Any]:
+    return {
+        "id": event_id,
+        "job_id": move.after.id,
+        "tenant_id": move.after.tenant_id,
+        "at": now,
+        "verb": str(move.verb),
+        "from_phase": str(move.before.phase),
+        "to_phase": str(move.after.phase),
+        "attempt": move.after.attempt,
+        "source": source,
+        "because": move.because,
+    }
+
+
+def created_event(job: Job) -> dict[str, Any]:
+    return {
+        "id": new_id(job.created_at),
+        "job_id": job.id,
+        "tenant_id": job.tenant_id,
+        "at": job.created_at,
+        "verb": "create",
+        "from_phase": None,
+        "to_phase": str(job.phase),
+        "attempt": 0,
+        "source": "client",
+        "because": "created",
+    }
+
+
+def insert_events(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    dialect.insert_many(connection, tables.events, rows)
+
+
+@cache
+def _lock_jobs(name: str, skip_locked: bool) -> TextClause:
+    wanted = dialect.one_of(name, "id")
+    return text(
+        f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted} ORDER BY id"
+        + dialect.lock(name, skip_locked=skip_locked)
+    )
+
+
+@cache
+def _read_attempts(name: str) -> TextClause:
+    source = dialect.incoming(name, {"job_id": "text", "number": "int"})
+    return text(
+        f"SELECT {ATTEMPT_COLUMNS} FROM {source} JOIN attempts"
+        " ON attempts.job_id = m.job_id AND attempts.number = m.number"
+    )
+
+
+@cache
+def _write_jobs(name: str) -> TextClause:
+    guards = {"id": "text", "was_attempt": "int", "was_phase": "text"}
+    changed = ", ".join(f"{column} = m.{column}" for column in _JOB_CHANGES)
+    return text(
+        f"UPDATE jobs SET {changed} FROM {dialect.incoming(name, guards | _JOB_CHANGES)}"
+        " WHERE jobs.id = m.id AND jobs.attempt = m.was_attempt AND jobs.phase = m.was_phase"
+        " RETURNING jobs.id"
+    )
+
+
+@cache
+def _write_attempts(name: str) -> TextClause:
+    key = {"job_id": "text", "number": "int"}
+    changed = ", ".join(f"{column} = m.{column}" for column in _ATTEMPT_CHANGES)
+    return text(
+        f"UPDATE attempts SET {changed} FROM {dialect.incoming(name, key | _ATTEMPT_CHANGES)}"
+        " WHERE attempts.job_id = m.job_id AND attempts.number = m.number"
+    )

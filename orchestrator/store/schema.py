@@ -1,0 +1,29 @@
+"""Brings the database to the newest migration, and says whether it is there already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def upgrade(connection: Connection) -> None:
+    """Run every migration that is missing; safe to call when none is."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def is_current(connection: Connection) -> bool:
+    script = ScriptDirectory.from_config(_config())
+    return MigrationContext.configure(connection).get_current_revision() == script.get_current_head()
+
+
+def _config() -> Config:
+    return Config(str(_ROOT / "alembic.ini"))

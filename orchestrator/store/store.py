@@ -1,0 +1,99 @@
+"""The store as the flows see it: create a job, change a job, claim jobs, and run any of this
+package's functions in a transaction of its own.
+
+Creations and changes share one group writer, so that one commit carries everything that happened
+in the same few milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from orchestrator.clock import Clock
+from orchestrator.decision import Applied, Decide
+from orchestrator.ids import id_time, new_id
+from orchestrator.store import lanes
+from orchestrator.store.changes import Change, Seen, apply_changes
+from orchestrator.store.creation import Created, Creation, apply_creations
+from orchestrator.store.database import Database, database_now
+from orchestrator.store.group import Grouper
+from orchestrator.store.lanes import Share, share_of
+
+T = TypeVar("T")
+
+_PROMPT_MS = 5_000
+
+
+class Store:
+    """One database with its group writer; `clock` follows the database's."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self._known_shares: set[Share] = set()
+        self._group: Grouper[Creation | Change] = Grouper(database, self._apply)
+
+    async def create(self, creation: Creation) -> Created:
+        """Stored when this returns. Busy when the database is in trouble: then nothing is stored."""
+        created: Created = await self._group.put(creation)
+        if created.job.id == creation.job.id:
+            self._known_shares.add(share_of(creation.job))
+        return created
+
+    async def change(
+        self,
+        job_id: str,
+        decide: Decide,
+        *,
+        source: str,
+        attempt: int | None = None,
+        tenant_id: str | None = None,
+        callback: Seen | None = None,
+    ) -> Applied | None:
+        """Run `decide` on the locked rows and write what it says; None when there is no such job."""
+        change = Change(
+            job_id=job_id,
+            decide=decide,
+            source=source,
+            event_id=new_id(self.clock.now()),
+            attempt=attempt,
+            tenant_id=tenant_id,
+            callback=callback,
+        )
+        applied: Applied | None = await self._group.put(change)
+        return applied
+
+    async def write(self, work: Callable[..., T], **arguments: Any) -> T:
+        """Run `work(connection, **arguments)` in a write transaction."""
+        return await self.database.write(lambda connection: work(connection, **arguments))
+
+    async def read(self, work: Callable[..., T], **arguments: Any) -> T:
+        return await self.database.read(lambda connection: work(connection, **arguments))
+
+    async def follow_clock(self) -> None:
+        """Take the database's time as the truth; each process does so every second."""
+        self.clock.follow(await self.database.read(database_now))
+
+    async def close(self) -> None:
+        await self._group.close()
+        await self.database.close()
+
+    def _apply(
+        self, connection: Connection, /, *, items: Sequence[Creation | Change], is_retry: bool
+    ) -> Sequence[Any]:
+        now = self.clock.now()
+        creations = [item for item in items if isinstance(item, Creation)]
+        changes = [item for item in items if isinstance(item, Change)]
+        created = iter(
+            apply_creations(connection, creations, known_shares=self._known_shares, is_retry=is_retry)
+            if creations
+            else ()
+        )
+        changed = iter(apply_changes(connection, changes, now=now, is_retry=is_retry) if changes else ())
+        results = [next(created) if isinstance(item, Creation) else next(changed) for item in items]
+        # Cursors pass ids that are older than a commit usually takes; shares are locked last.
+        lanes.reopen(connection, [c.job for c in creations if id_time(c.job.id) < now - _PROMPT_MS])
+        return results

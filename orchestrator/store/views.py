@@ -1,0 +1,218 @@
+"""What is read for people and clients; nothing here changes a row. Every question is a tenant's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from orchestrator.ids import first_id_at
+from orchestrator.lifecycle import Attempt, Ending, Job, Phase
+from orchestrator.store import dialect, rows
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A job with its documents; `ending` is None until it has ended."""
+
+    job: Job
+    input: str
+    ending: Ending | None
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One move of a job."""
+
+    id: str
+    at: int
+    verb: str
+    from_phase: str | None
+    to_phase: str
+    attempt: int
+    source: str
+    because: str
+
+
+class CallbackSeen(msgspec.Struct, frozen=True):
+    """Callbacks of one attempt with one verdict, counted."""
+
+    attempt: int
+    verdict: str
+    first_at: int
+    last_at: int
+    count: int
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A webhook of ours to the user's URL."""
+
+    id: str
+    url: str
+    state: str
+    created_at: int
+    due_at: int | None
+    failures: int
+    finished_at: int | None
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """All that happened to one job, each list oldest first."""
+
+    events: list[Event]
+    attempts: list[Attempt]
+    callbacks: list[CallbackSeen]
+    deliveries: list[Delivery]
+
+
+class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """`states` are public; times in ms; `page` counts from 1."""
+
+    page: int = 1
+    page_size: int = 20
+    model: str | None = None
+    state: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+
+
+DOCUMENTED = f"SELECT {rows.JOB_COLUMNS}, d.input, d.ending FROM jobs JOIN documents d ON d.job_id = jobs.id"
+
+_STATES = {
+    "created": "phase NOT IN ('completed', 'failed') AND attempt = 0",
+    "processing": "phase NOT IN ('completed', 'failed') AND attempt > 0",
+    "completed": "phase = 'completed'",
+    "failed": "phase = 'failed'",
+}
+
+
+def find_job(connection: Connection, *, tenant_id: str, job_id: str) -> Found | None:
+    """None for an unknown id and for another tenant's."""
+    found = connection.execute(
+        text(f"{DOCUMENTED} WHERE jobs.id = :id AND jobs.tenant_id = :tenant"),
+        {"id": job_id, "tenant": tenant_id},
+    ).first()
+    return to_found(found) if found else None
+
+
+def list_jobs(connection: Connection, *, tenant_id: str, wanted: HistoryFilter) -> list[Found]:
+    """Newest first."""
+    conditions = ["jobs.tenant_id = :tenant"]
+    values: dict[str, Any] = {"tenant": tenant_id}
+    if wanted.model is not None:
+        conditions.append("jobs.model = :model")
+        values["model"] = wanted.model
+    if wanted.state is not None:
+        conditions.append(_STATES.get(wanted.state, "1 = 0"))
+    if wanted.created_after is not None:
+        conditions.append("jobs.id >= :after")
+        values["after"] = first_id_at(wanted.created_after)
+    if wanted.created_before is not None:
+        conditions.append("jobs.id < :before")
+        values["before"] = first_id_at(wanted.created_before)
+    values |= {"most": wanted.page_size, "skip": (wanted.page - 1) * wanted.page_size}
+    found = connection.execute(
+        text(f"{DOCUMENTED} WHERE {' AND '.join(conditions)} ORDER BY jobs.id DESC LIMIT :most OFFSET :skip"),
+        values,
+    )
+    return [to_found(row) for row in found]
+
+
+def list_dead(connection: Connection, *, tenant_id: str, before_id: str | None, most: int) -> list[Found]:
+    """Dead letters: failed jobs that nobody cancelled, dismissed or redrove; newest first."""
+    cursor = "" if before_id is None else " AND jobs.id < :before"
+    found = connection.execute(
+        text(
+            f"{DOCUMENTED} WHERE jobs.tenant_id = :tenant AND jobs.phase = 'failed'"
+            f" AND jobs.reason <> 'cancelled' AND jobs.dismissed_at IS NULL{cursor}"
+            " ORDER BY jobs.id DESC LIMIT :most"
+        ),
+        {"tenant": tenant_id, "most": most} | ({} if before_id is None else {"before": before_id}),
+    )
+    return [to_found(row) for row in found]
+
+
+def read_timeline(connection: Connection, *, job_id: str) -> Timeline:
+    """The caller has made sure that the job is the tenant's."""
+    events = connection.execute(
+        text(
+            "SELECT id, at, verb, from_phase, to_phase, attempt, source, because"
+            " FROM events WHERE job_id = :id ORDER BY id"
+        ),
+        {"id": job_id},
+    )
+    attempts = connection.execute(
+        text(f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE job_id = :id ORDER BY number"),
+        {"id": job_id},
+    )
+    callbacks = connection.execute(
+        text(
+            "SELECT attempt, verdict, first_at, last_at, count FROM callbacks"
+            " WHERE job_id = :id ORDER BY first_at"
+        ),
+        {"id": job_id},
+    )
+    deliveries = connection.execute(
+        text(
+            "SELECT id, url, state, created_at, due_at, failures, finished_at FROM deliveries"
+            " WHERE job_id = :id ORDER BY created_at"
+        ),
+        {"id": job_id},
+    )
+    return Timeline(
+        events=[Event(*row) for row in events],
+        attempts=[rows.to_attempt(row) for row in attempts],
+        callbacks=[CallbackSeen(*row) for row in callbacks],
+        deliveries=[Delivery(*row) for row in deliveries],
+    )
+
+
+def ended_among(connection: Connection, *, ids: Sequence[str]) -> list[str]:
+    """Those of the jobs that have ended."""
+    wanted = dialect.one_of(connection.dialect.name, "id")
+    found = connection.execute(
+        text(f"SELECT id FROM jobs WHERE {wanted} AND phase IN ('completed', 'failed')"),
+        {"ids": dialect.to_json(list(ids))},
+    )
+    return [row[0] for row in found]
+
+
+def due_jobs(connection: Connection, *, now: int, most: int) -> list[str]:
+    """Jobs whose timer has run out, longest first."""
+    found = connection.execute(
+        text("SELECT id FROM jobs WHERE due_at <= :now ORDER BY due_at LIMIT :most"),
+        {"now": now, "most": most},
+    )
+    return [row[0] for row in found]
+
+
+def leased_jobs(connection: Connection, *, most: int) -> list[str]:
+    """Jobs that some worker has leased."""
+    found = connection.execute(
+        text("SELECT id FROM jobs WHERE phase = 'submitting' LIMIT :most"), {"most": most}
+    )
+    return [row[0] for row in found]
+
+
+def read_input(connection: Connection, *, job_id: str) -> str:
+    """The job's input as JSON text; the system's own question."""
+    found = connection.execute(text("SELECT input FROM documents WHERE job_id = :id"), {"id": job_id})
+    return str(found.scalar_one())
+
+
+def count_phases(connection: Connection, *, tenant_id: str) -> dict[str, int]:
+    """How many of the tenant's jobs that have not ended are in each phase."""
+    found = connection.execute(
+        text(
+            "SELECT phase, count(*) FROM jobs"
+            " WHERE tenant_id = :tenant AND finished_at IS NULL GROUP BY phase"
+        ),
+        {"tenant": tenant_id},
+    )
+    counts = dict.fromkeys((str(phase) for phase in Phase if phase not in ("completed", "failed")), 0)
+    return counts | {row[0]: row[1] for row in found}
+
+
+def to_found(row: Any) -> Found:
+    ending = msgspec.json.decode(row.ending, type=Ending) if row.ending else None
+    return Found(rows.to_job(row), row.input, ending)

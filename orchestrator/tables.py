@@ -1,0 +1,292 @@
+"""The tables, for PostgreSQL and SQLite alike; migrations/ builds exactly these (a test compares).
+
+Times are whole milliseconds since 1970 UTC in columns named `_at` (and `_by` for deadlines).
+Documents are JSON text, kept byte for byte and never searched by the database. The rows of a job
+have no foreign keys: PostgreSQL would lock the referenced row for each insert, and those rows
+(lane, tenant) are the hot ones; `store/retention.py` is the one place that deletes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Ids are UUIDv7 as 32 hex characters. The C collation makes their comparison a plain byte compare.
+Id = String(32).with_variant(postgresql.VARCHAR(32, collation="C"), "postgresql")
+# PostgreSQL keeps room on each page so that an update of a hot row stays on its page (HOT).
+_HOT = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_threshold": 1_000}
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """A partial index on both databases."""
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("weight", Float, nullable=False, server_default="1"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("max_in_flight", Integer, nullable=False),
+    # Why no job is sent with this credential, in words for the operator; null when it works.
+    Column("trouble", Text),
+    Column("trouble_at", BigInteger),
+    Column("checked_at", BigInteger, nullable=False, server_default="0"),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("media", Text, nullable=False),
+    Column("per_minute", Integer, nullable=False),
+    Column("tokens", Float, nullable=False),
+    Column("tokens_at", BigInteger, nullable=False),
+    Column("factor", Float, nullable=False, server_default="1"),
+    Column("factor_at", BigInteger, nullable=False, server_default="0"),
+    Column("virtual_time", Float, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("paused_until", BigInteger, nullable=False, server_default="0"),
+    Column("pause_reason", Text),
+    Column("callback_at", BigInteger, nullable=False, server_default="0"),
+    Column("found_by_poll_at", BigInteger, nullable=False, server_default="0"),
+)
+
+shares = Table(
+    "shares",
+    metadata,
+    Column("lane_id", Text, nullable=False),
+    Column("tenant_id", Id, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("virtual_time", Float, nullable=False, server_default="0"),
+    # No ready job of this share has a smaller id: a claim starts here and not among the dead rows
+    # of the index that an old transaction keeps PostgreSQL from removing.
+    Column("ready_from", Id, nullable=False, server_default=""),
+    PrimaryKeyConstraint("lane_id", "tenant_id", "priority"),
+    postgresql_with={"fillfactor": 50},
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("lane_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("api_version", String(8), nullable=False),
+    Column("media", String(8), nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("phase", String(12), nullable=False),
+    Column("reason", String(12)),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("ending", Integer, nullable=False, server_default="0"),
+    Column("lost_leases", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("input_hash", String(32), nullable=False),
+    Column("due_at", BigInteger),
+    Column("start_by", BigInteger),
+    Column("finish_by", BigInteger),
+    Column("lease_owner", Text),
+    Column("started_at", BigInteger),
+    Column("accepted_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("cancel_requested_at", BigInteger),
+    Column("dismissed_at", BigInteger),
+    Column("webhook", Text),
+    CheckConstraint(
+        "phase IN ('held','ready','waiting','submitting','in_doubt','accepted','completed','failed')",
+        name="phase",
+    ),
+    CheckConstraint("(phase IN ('completed','failed')) = (finished_at IS NOT NULL)", name="ended"),
+    CheckConstraint("(phase = 'failed') = (reason IS NOT NULL)", name="reason"),
+    CheckConstraint("(phase = 'submitting') = (lease_owner IS NOT NULL)", name="leased"),
+    Index("ix_jobs_ready", "lane_id", "tenant_id", "priority", "id", **_where("phase = 'ready'")),
+    Index("ix_jobs_due", "due_at", **_where("due_at IS NOT NULL")),
+    Index("ix_jobs_open", "tenant_id", "phase", **_where("finished_at IS NULL")),
+    Index("ix_jobs_dead", "tenant_id", "id", **_where("phase = 'failed'")),
+    Index("ix_jobs_finished", "finished_at", **_where("finished_at IS NOT NULL")),
+    Index("ix_jobs_tenant", "tenant_id", "id"),
+    postgresql_with=_HOT,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("job_id", Id, primary_key=True),
+    Column("input", Text, nullable=False),
+    Column("ending", Text),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("claimed_at", BigInteger, nullable=False),
+    Column("input_hash", String(32), nullable=False),
+    Column("provider_id", Text),
+    Column("is_adopted", Boolean, nullable=False, server_default=false()),
+    Column("is_solo", Boolean, nullable=False, server_default=false()),
+    Column("sent_at", BigInteger),
+    Column("answered_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("ended_by", String(12)),
+    Column("outcome", String(16)),
+    Column("check_at", BigInteger),
+    Column("checks", Integer, nullable=False, server_default="0"),
+    Column("empties", Integer, nullable=False, server_default="0"),
+    Column("excerpt", Text, nullable=False, server_default=""),
+    Column("result", Text),
+    PrimaryKeyConstraint("job_id", "number"),
+    CheckConstraint("ended_at IS NULL OR check_at IS NULL", name="checked_while_open"),
+    Index(
+        "uq_attempts_provider_id",
+        "account_id",
+        "provider_id",
+        unique=True,
+        **_where("provider_id IS NOT NULL"),
+    ),
+    Index("ix_attempts_open", "account_id", "input_hash", **_where("ended_at IS NULL")),
+    Index("ix_attempts_checks", "check_at", **_where("check_at IS NOT NULL")),
+    postgresql_with=_HOT,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, nullable=False),
+    Column("tenant_id", Id, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("verb", String(12), nullable=False),
+    Column("from_phase", String(12)),
+    Column("to_phase", String(12), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("source", String(12), nullable=False),
+    Column("because", Text, nullable=False),
+    Index("ix_events_job", "job_id", "id"),
+)
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("verdict", String(12), nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("excerpt", Text, nullable=False),
+    PrimaryKeyConstraint("job_id", "attempt", "verdict"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    # `{job}-{ending}`: the same end of the same job is told once.
+    Column("id", Text, primary_key=True),
+    Column("job_id", Id, nullable=False),
+    Column("tenant_id", Id, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("finished_at", BigInteger),
+    CheckConstraint("state IN ('pending','delivered','dead')", name="state"),
+    CheckConstraint("(state = 'pending') = (due_at IS NOT NULL)", name="due"),
+    Index("ix_deliveries_due", "due_at", **_where("due_at IS NOT NULL")),
+    Index("ix_deliveries_job", "job_id"),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("delivery_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("latency_ms", Integer, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("answer", Text, nullable=False),
+    PrimaryKeyConstraint("delivery_id", "number"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant_id", Id, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request_hash", String(64), nullable=False),
+    Column("job_id", Id, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("tenant_id", "key"),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Index("ix_audit_tenant", "tenant_id", "id"),
+)

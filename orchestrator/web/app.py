@@ -1,0 +1,76 @@
+"""The HTTP application: three lists (routes, error handlers, and what is opened) and nothing hidden."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from orchestrator.errors import Busy, OrchestratorError
+from orchestrator.runtime import Runtime
+from orchestrator.store import schema
+from orchestrator.web import callbacks, jobs, passed_on, predictions, versions
+from orchestrator.web.auth import Authenticator
+from orchestrator.web.context import Context
+from orchestrator.web.problems import on_defect, on_error, on_http
+from orchestrator.web.wire import answer, problem
+
+versions.register()
+_V = "/api/{version:version}"
+
+
+async def health(_request: Request) -> Response:
+    """GET /health: this process answers."""
+    return answer({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """GET /ready: the database can be reached and has the newest tables; Redis is not needed."""
+    runtime = Context.of(request).runtime
+    try:
+        current = await runtime.store.read(schema.is_current)
+    except Busy:
+        return problem(503, "The database cannot be reached.")
+    if not current:
+        return problem(503, "The database is not at the newest version: run `orchestrator migrate`.")
+    return answer({"database": "up", "bell": "up" if runtime.bell.is_up else "down"})
+
+
+# The last route takes every other path as a model, so the order matters.
+ROUTES = [
+    Route("/health", health),
+    Route("/ready", ready),
+    Route("/callbacks/{provider}/{job}/{attempt:int}/{token}", callbacks.receive, methods=["POST"]),
+    Route(f"{_V}/predictions", predictions.history, methods=["POST"]),
+    Route(f"{_V}/predictions/delete", predictions.delete, methods=["POST"]),
+    Route(f"{_V}/predictions/{{id}}/result", predictions.result),
+    Route(f"{_V}/predictions/{{id}}", predictions.result),
+    Route(f"{_V}/models", passed_on.models),
+    Route(f"{_V}/balance", passed_on.balance),
+    Route(f"{_V}/webhook/secret", passed_on.webhook_secret),
+    Route(f"{_V}/model/price", passed_on.price, methods=["POST"]),
+    Route(f"{_V}/model/pricing", passed_on.pricing, methods=["POST"]),
+    Route(f"{_V}/media/uploads", passed_on.upload_ticket, methods=["POST"]),
+    Route(f"{_V}/media/upload/binary", passed_on.upload_binary, methods=["POST"]),
+    Route("/api/v3/jobs", jobs.list_jobs),
+    Route("/api/v3/jobs/{id}", jobs.read_job),
+    Route("/api/v3/jobs/{id}/cancel", jobs.cancel_job, methods=["POST"]),
+    Route("/api/v3/jobs/{id}/redrive", jobs.redrive_job, methods=["POST"]),
+    Route("/api/v3/jobs/{id}/check", jobs.check_job, methods=["POST"]),
+    Route("/api/v3/dead-letters", jobs.list_dead_letters),
+    Route("/api/v3/lanes", jobs.read_lanes),
+    Route(f"{_V}/{{model:path}}", predictions.submit, methods=["POST"]),
+]
+
+
+def create_app(runtime: Runtime, *, base_url: str) -> Starlette:
+    """`base_url` is what clients are told to come back to."""
+    app = Starlette(
+        routes=ROUTES,
+        exception_handlers={OrchestratorError: on_error, HTTPException: on_http, Exception: on_defect},
+    )
+    app.state.context = Context(runtime, Authenticator(runtime), base_url)
+    app.state.remembered = passed_on.Remembered()
+    return app

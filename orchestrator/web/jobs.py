@@ -1,0 +1,213 @@
+"""Our own view of predictions: phases, attempts and timelines, dead letters, and what one can do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.clock import to_rfc3339
+from orchestrator.errors import InvalidInput, NotFound
+from orchestrator.flow.cancel import cancel
+from orchestrator.flow.poll import check_now
+from orchestrator.flow.prediction import prediction
+from orchestrator.flow.redrive import redrive
+from orchestrator.lifecycle import Attempt, Job
+from orchestrator.store import lanes, views
+from orchestrator.store.views import Found, HistoryFilter, Timeline
+from orchestrator.web.context import Context
+from orchestrator.web.wire import answer
+
+_MOST = 100
+# int() refuses thousands of digits with an error of its own.
+_LONGEST_NUMBER = 9
+
+
+async def list_jobs(request: Request) -> Response:
+    """GET /api/v3/jobs?status=&model=&limit=&page=: newest first."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    asked = request.query_params
+    wanted = HistoryFilter(
+        page=_number(request, "page", default=1, most=10_000),
+        page_size=_number(request, "limit", default=20, most=_MOST),
+        model=asked.get("model") or None,
+        state=asked.get("status") or None,
+    )
+    found = await here.runtime.store.read(views.list_jobs, tenant_id=key.tenant_id, wanted=wanted)
+    return answer({"items": [_shown(here, one) for one in found]})
+
+
+async def read_job(request: Request) -> Response:
+    """GET /api/v3/jobs/{id}: the job with everything that happened to it."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    found = await _find(here, key.tenant_id, request.path_params["id"])
+    timeline = await here.runtime.store.read(views.read_timeline, job_id=found.job.id)
+    return answer(_shown(here, found, with_inputs=True) | _timeline(timeline))
+
+
+async def list_dead_letters(request: Request) -> Response:
+    """GET /api/v3/dead-letters?limit=&before=: failed jobs that somebody should look at."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    found = await here.runtime.store.read(
+        views.list_dead,
+        tenant_id=key.tenant_id,
+        before_id=request.query_params.get("before"),
+        most=_number(request, "limit", default=20, most=_MOST),
+    )
+    return answer({"items": [_shown(here, one) for one in found]})
+
+
+async def cancel_job(request: Request) -> Response:
+    """POST /api/v3/jobs/{id}/cancel: `may_be_billed` says whether the provider may have it already."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "submit")
+    job = await cancel(here.runtime, key.tenant_id, request.path_params["id"])
+    found = await _find(here, key.tenant_id, job.id)
+    return answer(_shown(here, found) | {"may_be_billed": not job.is_ended})
+
+
+async def redrive_job(request: Request) -> Response:
+    """POST /api/v3/jobs/{id}/redrive: another attempt of a failed job, or the release of a held one."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "submit")
+    job = await redrive(here.runtime, key.tenant_id, request.path_params["id"], actor=f"key {key.id}")
+    return answer(_shown(here, await _find(here, key.tenant_id, job.id)))
+
+
+async def check_job(request: Request) -> Response:
+    """POST /api/v3/jobs/{id}/check: ask the provider about it now, whatever the schedule says."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "submit")
+    found = await _find(here, key.tenant_id, request.path_params["id"])
+    await check_now(here.runtime, found.job.id)
+    return answer(_shown(here, found))
+
+
+async def read_lanes(request: Request) -> Response:
+    """GET /api/v3/lanes: limits, pauses, and why jobs wait."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    runtime = here.runtime
+    accounts = await runtime.store.read(lanes.read_accounts)
+    found = await runtime.store.read(lanes.read_lanes)
+    counts = await runtime.store.read(views.count_phases, tenant_id=key.tenant_id)
+    now = runtime.clock.now()
+    return answer(
+        {
+            "accounts": [
+                {"id": one.id, "max_in_flight": one.max_in_flight, "trouble": one.trouble or ""}
+                for one in accounts
+            ],
+            "lanes": [
+                {
+                    "id": one.id,
+                    "per_minute": one.per_minute,
+                    "paused_until": to_rfc3339(one.paused_until) if one.paused_until > now else "",
+                    "pause_reason": (one.pause_reason or "") if one.paused_until > now else "",
+                    "callbacks_arrive": runtime.is_pushed(one.id),
+                }
+                for one in found
+            ],
+            "phases": counts,
+            "bell": "up" if runtime.bell.is_up else "down: jobs are safe, running on the tick",
+        }
+    )
+
+
+async def _find(here: Context, tenant_id: str, job_id: str) -> Found:
+    found = await here.runtime.store.read(views.find_job, tenant_id=tenant_id, job_id=job_id)
+    if found is None:
+        raise NotFound("There is no such job.")
+    return found
+
+
+def _shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[str, Any]:
+    job = found.job
+    inputs = found.input if with_inputs else None
+    return prediction(job, found.ending, base_url=here.base_url, inputs=inputs) | {
+        "phase": str(job.phase),
+        "reason": str(job.reason or ""),
+        "attempt": job.attempt,
+        "tries": job.tries,
+        "lane": job.lane_id,
+        "api_version": job.api_version,
+        "finished_at": _time(job.finished_at),
+        "due_at": _time(job.due_at),
+        "cancel_requested": job.cancel_requested_at is not None,
+        "seconds": _seconds(job),
+    }
+
+
+def _seconds(job: Job) -> float | None:
+    """From creation to the end."""
+    return None if job.finished_at is None else (job.finished_at - job.created_at) / 1_000
+
+
+def _timeline(timeline: Timeline) -> dict[str, Any]:
+    return {
+        "events": [
+            {
+                "at": to_rfc3339(event.at),
+                "verb": event.verb,
+                "from_phase": event.from_phase or "",
+                "to_phase": event.to_phase,
+                "attempt": event.attempt,
+                "source": event.source,
+                "because": event.because,
+            }
+            for event in timeline.events
+        ],
+        "attempts": [_attempt(attempt) for attempt in timeline.attempts],
+        "callbacks": [
+            {
+                "attempt": one.attempt,
+                "verdict": one.verdict,
+                "count": one.count,
+                "first_at": to_rfc3339(one.first_at),
+                "last_at": to_rfc3339(one.last_at),
+            }
+            for one in timeline.callbacks
+        ],
+        "deliveries": [
+            {
+                "id": one.id,
+                "state": one.state,
+                "failures": one.failures,
+                "created_at": to_rfc3339(one.created_at),
+                "due_at": _time(one.due_at),
+                "finished_at": _time(one.finished_at),
+            }
+            for one in timeline.deliveries
+        ],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "provider_id": attempt.provider_id or "",
+        "claimed_at": to_rfc3339(attempt.claimed_at),
+        "sent_at": _time(attempt.sent_at),
+        "answered_at": _time(attempt.answered_at),
+        "ended_at": _time(attempt.ended_at),
+        "ended_by": str(attempt.ended_by or ""),
+        "outcome": attempt.outcome or "",
+        "checks": attempt.checks,
+        "next_check_at": _time(attempt.check_at),
+        "excerpt": attempt.excerpt,
+    }
+
+
+def _time(at: int | None) -> str:
+    return "" if at is None else to_rfc3339(at)
+
+
+def _number(request: Request, name: str, *, default: int, most: int) -> int:
+    given = request.query_params.get(name, str(default))
+    if not given.isdecimal() or len(given) > _LONGEST_NUMBER or not 1 <= int(given) <= most:
+        raise InvalidInput(name, f"must be a whole number from 1 to {most}")
+    return int(given)

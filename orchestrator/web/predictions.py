@@ -1,0 +1,179 @@
+"""The WaveSpeed-compatible routes for predictions: submit, result, history, delete."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator import strict_json
+from orchestrator.clock import from_rfc3339
+from orchestrator.errors import InvalidInput, NotFound
+from orchestrator.flow.create import NewJob, create
+from orchestrator.flow.prediction import prediction
+from orchestrator.lifecycle import Job
+from orchestrator.store import retention, views
+from orchestrator.store.creation import Idempotency
+from orchestrator.store.views import Found, HistoryFilter
+from orchestrator.web.context import Context
+from orchestrator.web.wire import answer, read_body
+
+SYNC_LIMIT_S = 90.0
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,3}")
+# A POST to a path of the API that takes none is a mistake, and no model of that name.
+_RESERVED = frozenset(
+    {"balance", "dead-letters", "jobs", "lanes", "media", "model", "models", "predictions", "webhook"}
+)
+_LONGEST_KEY = 255
+_MOST_PER_PAGE = 100
+_MOST_DELETED = 1_000
+
+
+async def submit(request: Request) -> Response:
+    """POST /api/{version}/{model}: stored when this answers."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "submit")
+    model = _model(request)
+    body = await read_body(request)
+    inputs = strict_json.decode_object(body)
+    is_sync = _flag(inputs, "enable_sync_mode")
+    created = await create(
+        here.runtime,
+        NewJob(
+            tenant_id=key.tenant_id,
+            model=model,
+            api_version=request.path_params["version"],
+            inputs=inputs,
+            webhook=request.query_params.get("webhook"),
+            idempotency=_idempotency(request, body),
+        ),
+    )
+    headers = {"idempotent-replayed": "true"} if created.is_replay else None
+    if is_sync:
+        return answer(await _await_end(here, created.job), headers=headers)
+    if created.is_replay:
+        return answer(_shown(here, await _find(here, key.tenant_id, created.job.id)), headers=headers)
+    return answer(prediction(created.job, None, base_url=here.base_url))
+
+
+async def result(request: Request) -> Response:
+    """GET /api/{version}/predictions/{id}[/result]."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    return answer(_shown(here, await _find(here, key.tenant_id, request.path_params["id"])))
+
+
+async def history(request: Request) -> Response:
+    """POST /api/{version}/predictions: a page of the newest predictions."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    asked = strict_json.decode_object(await read_body(request) or b"{}")
+    wanted = _history_filter(asked)
+    found = await here.runtime.store.read(views.list_jobs, tenant_id=key.tenant_id, wanted=wanted)
+    with_inputs = _flag(asked, "include_inputs")
+    items = [_shown(here, one, with_inputs=with_inputs) for one in found]
+    return answer({"page": wanted.page, "items": items})
+
+
+async def delete(request: Request) -> Response:
+    """POST /api/{version}/predictions/delete: only predictions that have ended are deleted."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "submit")
+    asked = strict_json.decode_object(await read_body(request))
+    ids = asked.get("ids")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise InvalidInput("ids", "must be a list of prediction ids")
+    if len(ids) > _MOST_DELETED:
+        raise InvalidInput("ids", f"at most {_MOST_DELETED} at a time")
+    deleted = await here.runtime.store.write(retention.delete_jobs, tenant_id=key.tenant_id, ids=ids)
+    return answer({"deleted_count": deleted})
+
+
+async def _await_end(here: Context, job: Job) -> dict[str, Any]:
+    """Sync mode: the final prediction, or after 90 s what WaveSpeed says then."""
+    has_ended = job.is_ended or await here.runtime.waits.for_end(job.id, timeout_s=SYNC_LIMIT_S)
+    found = await _find(here, job.tenant_id, job.id)
+    shown = _shown(here, found)
+    if not has_ended and not found.job.is_ended:
+        shown["status"] = "processing"
+        shown["code"] = 5004
+        shown["error"] = (
+            "Sync mode timed out after 90 seconds. The prediction is still processing asynchronously."
+        )
+    return shown
+
+
+async def _find(here: Context, tenant_id: str, job_id: str) -> Found:
+    found = await here.runtime.store.read(views.find_job, tenant_id=tenant_id, job_id=job_id)
+    if found is None:
+        raise NotFound("There is no such prediction.")
+    return found
+
+
+def _shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[str, Any]:
+    inputs = found.input if with_inputs else None
+    return prediction(found.job, found.ending, base_url=here.base_url, inputs=inputs)
+
+
+def _model(request: Request) -> str:
+    model: str = request.path_params["model"]
+    if not _MODEL.fullmatch(model) or model.partition("/")[0] in _RESERVED:
+        raise NotFound("There is no such path; a model is named like `wavespeed-ai/flux-dev`.")
+    return model
+
+
+def _idempotency(request: Request, body: bytes) -> Idempotency | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
+        raise InvalidInput("Idempotency-Key", f"must be 1 to {_LONGEST_KEY} printable characters")
+    told = b"\0".join((request.url.path.encode(), request.url.query.encode(), body))
+    return Idempotency(key, hashlib.sha256(told).hexdigest())
+
+
+def _flag(inputs: dict[str, Any], name: str) -> bool:
+    given = inputs.get(name)
+    if given is not None and not isinstance(given, bool):
+        raise InvalidInput(name, "must be true or false")
+    return bool(given)
+
+
+def _history_filter(asked: dict[str, Any]) -> HistoryFilter:
+    return HistoryFilter(
+        page=_whole(asked, "page", default=1, most=10_000),
+        page_size=_whole(asked, "page_size", default=20, most=_MOST_PER_PAGE),
+        model=_text(asked, "model"),
+        state=_text(asked, "status"),
+        created_after=_time(asked, "created_after"),
+        created_before=_time(asked, "created_before"),
+    )
+
+
+def _whole(asked: dict[str, Any], name: str, *, default: int, most: int) -> int:
+    given = asked.get(name)
+    if given is None:
+        return default
+    if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= most:
+        raise InvalidInput(name, f"must be a whole number from 1 to {most}")
+    return given
+
+
+def _text(asked: dict[str, Any], name: str) -> str | None:
+    given = asked.get(name)
+    if given is not None and not isinstance(given, str):
+        raise InvalidInput(name, "must be a text")
+    return given or None
+
+
+def _time(asked: dict[str, Any], name: str) -> int | None:
+    given = _text(asked, name)
+    if given is None:
+        return None
+    try:
+        return from_rfc3339(given)
+    except ValueError:
+        raise InvalidInput(name, "must be a time such as 2026-01-02T03:04:05Z") from None

@@ -1,0 +1,34 @@
+"""Turns errors into answers; the only place where an exception meets HTTP."""
+
+from __future__ import annotations
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.errors import Busy, InvalidInput, OrchestratorError
+from orchestrator.web.wire import problem
+
+
+async def on_error(_request: Request, error: Exception) -> Response:
+    """An error of ours: its own status and its own sentence."""
+    if not isinstance(error, OrchestratorError):
+        raise error
+    if error.cause:
+        structlog.get_logger().info("request.refused", status=error.status, because=error.cause)
+    headers = {"retry-after": "1"} if isinstance(error, Busy) else None
+    field = error.field if isinstance(error, InvalidInput) else None
+    return problem(error.status, str(error), field=field, headers=headers)
+
+
+async def on_http(_request: Request, error: Exception) -> Response:
+    """Starlette's own: unknown path, wrong method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return problem(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def on_defect(_request: Request, _error: Exception) -> Response:
+    """A defect of ours: Starlette logs the traceback, the client gets no detail."""
+    return problem(500, "Something went wrong on this server.")

@@ -1,0 +1,47 @@
+"""Bodies in and out: capped while they are read, WaveSpeed's envelope when they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.errors import TooLarge, UnsupportedBody
+
+_encoder = msgspec.json.Encoder()
+
+JOB_BODY_LIMIT = 10 * 1024 * 1024
+
+
+async def read_body(request: Request, *, limit: int = JOB_BODY_LIMIT) -> bytes:
+    """The whole body, refused as soon as it is larger than `limit` bytes."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedBody("Content-Encoding: send the body as it is.")
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > limit:
+        raise TooLarge(f"The body is larger than {limit} bytes.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge(f"The body is larger than {limit} bytes.")
+    return bytes(body)
+
+
+def answer(content: Any, *, headers: Mapping[str, str] | None = None) -> Response:
+    """200 with `{"code":200,"message":"success","data":…}`."""
+    envelope = {"code": 200, "message": "success", "data": content}
+    return Response(_encoder.encode(envelope), media_type="application/json", headers=headers)
+
+
+def problem(
+    status: int, message: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An error; never with a key named `error`, which an old client raises on."""
+    body: dict[str, Any] = {"code": status, "message": message}
+    if field is not None:
+        body["field"] = field
+    return Response(_encoder.encode(body), status_code=status, media_type="application/json", headers=headers)

@@ -1,0 +1,223 @@
+"""The worker: an arq worker whose jobs are rings, three drains, and a tick that trusts no ring.
+
+The drains and the POSTs live in tasks of this module's own, so that nothing of arq cancels them.
+arq's loop ends when Redis fails; it is started again and again while the tick goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from arq import Worker as ArqWorker
+from arq.typing import WorkerCoroutine
+from arq.worker import func
+
+from orchestrator import policy
+from orchestrator.bell import QUEUE, Kind, from_bytes, redis_settings, to_bytes
+from orchestrator.clock import MINUTE
+from orchestrator.drain import Drain
+from orchestrator.errors import Busy
+from orchestrator.flow import deliver, poll, submit, sweep
+from orchestrator.runtime import Runtime
+from orchestrator.store.claims import Claim
+
+_TICK_S = 1.0
+_OLD_EVERY_MS = 10 * MINUTE
+_ARQ_POLL_S = 0.02
+_ARQ_RESTART_S = (0.5, 5.0)
+# A claim costs a transaction, whether it brings one job or sixty: under load they keep a distance.
+_CLAIMS_APART_S = 0.015
+
+
+class Worker:
+    """Runs until `stop`; any number of them share one database."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        self._posts: dict[asyncio.Task[None], Claim] = {}
+        """POSTs that are not settled yet; those of them that are not even answered hold a slot."""
+        self._sending = 0
+        self._slot_freed = asyncio.Event()
+        self._arq: ArqWorker | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._swept_at = 0
+        self._is_stopping = False
+        self._claimed_at = 0.0
+        self.drains = {
+            Kind.SUBMIT: Drain("submit", self._submit_some, runtime.log),
+            Kind.POLL: Drain("poll", self._poll_some, runtime.log),
+            Kind.DELIVER: Drain("deliver", self._deliver_some, runtime.log),
+        }
+
+    def start(self) -> None:
+        for kind, drain in self.drains.items():
+            self._runtime.bell.listen(kind, drain.start)
+        self._tasks = [asyncio.create_task(self._tick(), name="tick")]
+        if self._runtime.settings.redis_url:
+            self._tasks.append(asyncio.create_task(self._supervise_arq(), name="arq"))
+
+    async def stop(self) -> None:
+        """No new claims; work under way gets 7 s; a POST left then says itself that it is in doubt."""
+        self._is_stopping = True
+        self._slot_freed.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(drain.stop(grace_s=2.0) for drain in self.drains.values()))
+        await self._finish_posts()
+
+    async def _finish_posts(self) -> None:
+        if not self._posts:
+            return
+        _, late = await asyncio.wait(self._posts, timeout=policy.STOP_GRACE_S - 2.0)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=2.0)
+
+    # The submit drain
+
+    async def _submit_some(self) -> bool:
+        await asyncio.sleep(max(0.0, self._claimed_at + _CLAIMS_APART_S - time.monotonic()))
+        slots = await self._free_slots()
+        if slots == 0:
+            return False
+        self._claimed_at = claimed_at = time.monotonic()
+        claims = await submit.claim(self._runtime, owner=self.name, slots=slots, is_idle=not self._posts)
+        for claim in claims:
+            self._post(claim, claimed_at)
+        return len(claims) == slots
+
+    async def _free_slots(self) -> int:
+        """How many POSTs may start now; waits for the first."""
+        while self._sending >= policy.POSTS_PER_WORKER and not self._is_stopping:
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
+        if any(claim.attempt.is_solo for claim in self._posts.values()):
+            await asyncio.wait(self._posts)
+        if self._is_stopping:
+            return 0
+        return policy.POSTS_PER_WORKER - self._sending
+
+    def _post(self, claim: Claim, claimed_at: float) -> None:
+        self._sending += 1
+        answered = _Once(self._answered)
+        task = asyncio.create_task(
+            submit.submit(self._runtime, claim, claimed_at=claimed_at, on_answer=answered)
+        )
+        self._posts[task] = claim
+        task.add_done_callback(lambda task: self._settled(task, answered))
+
+    def _answered(self) -> None:
+        self._sending -= 1
+        self._slot_freed.set()
+
+    def _settled(self, task: asyncio.Task[None], answered: _Once) -> None:
+        answered()
+        claim = self._posts.pop(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._runtime.log.error("submit.failed", job=claim.job.id, exc_info=error)
+
+    # The other drains
+
+    async def _poll_some(self) -> bool:
+        return await poll.poll_due(self._runtime) == policy.POLLS_PER_WORKER
+
+    async def _deliver_some(self) -> bool:
+        return await deliver.deliver_due(self._runtime) == policy.DELIVERIES_PER_WORKER
+
+    # The tick
+
+    async def _tick(self) -> None:
+        """Each second: follow the database's clock, sweep, and start every drain, rung or not."""
+        while True:
+            started = time.monotonic()
+            for upkeep in (self._runtime.store.follow_clock, self._runtime.look_at_lanes, self._sweep):
+                await self._guarded(upkeep)
+            for drain in self.drains.values():
+                drain.start()
+            await asyncio.sleep(max(0.0, _TICK_S - (time.monotonic() - started)))
+
+    async def _sweep(self) -> None:
+        await sweep.sweep_jobs(self._runtime)
+        await sweep.sweep_accounts(self._runtime)
+        now = self._runtime.clock.now()
+        if now - self._swept_at > _OLD_EVERY_MS:
+            self._swept_at = now
+            await sweep.sweep_old(self._runtime)
+
+    async def _guarded(self, upkeep: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await upkeep()
+        except Busy as trouble:
+            self._runtime.log.warning("tick.waits", because=str(trouble.cause or trouble))
+        except Exception:
+            self._runtime.log.exception("tick.failed")
+
+    # The bell's other end
+
+    async def _supervise_arq(self) -> None:
+        pause_s, longest_s = _ARQ_RESTART_S
+        while True:
+            started = time.monotonic()
+            with contextlib.suppress(Exception):
+                await self._run_arq()
+            if time.monotonic() - started > 60:
+                pause_s = _ARQ_RESTART_S[0]
+            self._runtime.log.warning("bell.down", because="Redis is gone; running on the tick")
+            await asyncio.sleep(pause_s)
+            pause_s = min(longest_s, pause_s * 2)
+
+    async def _run_arq(self) -> None:
+        logging.getLogger("arq").setLevel(logging.CRITICAL)
+        worker = ArqWorker(
+            [func(_ringer(drain), name=f"ring_{kind}") for kind, drain in self.drains.items()],
+            queue_name=QUEUE,
+            redis_settings=redis_settings(self._runtime.settings.redis_url),
+            job_serializer=to_bytes,
+            job_deserializer=from_bytes,
+            poll_delay=_ARQ_POLL_S,
+            queue_read_limit=100,
+            max_jobs=20,
+            keep_result=0,
+            max_tries=1,
+            retry_jobs=False,
+            handle_signals=False,
+            health_check_interval=60,
+        )
+        try:
+            await worker.async_run()
+        finally:
+            await _close(worker)
+
+
+class _Once:
+    """Calls back the first time it is called."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call: Callable[[], None] | None = call
+
+    def __call__(self) -> None:
+        if self._call is not None:
+            call, self._call = self._call, None
+            call()
+
+
+async def _close(worker: ArqWorker) -> None:
+    with contextlib.suppress(Exception):
+        await worker.close()
+
+
+def _ringer(drain: Drain) -> WorkerCoroutine:
+    async def ring(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
+        drain.start()
+
+    return ring
