@@ -85,6 +85,11 @@ def main() -> None:
     except OrchestratorError as error:
         _tell(str(error))
         sys.exit(_MISCONFIGURED)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _tell(f"{error.filename}: {error.strerror}.")  # such as a folder that may not be written
+        sys.exit(1)
 
 
 def _tell(sentence: str) -> None:

@@ -107,8 +107,8 @@ class Client:
     def job(self, job_id: str) -> Job:
         return self._ask(Job, "GET", f"/api/v3/jobs/{quote(job_id, safe='')}")
 
-    def jobs(self, *, status: str = "", model: str = "", limit: int = 20, page: int = 1) -> list[Job]:
-        asked = {"status": status, "model": model, "limit": limit, "page": page}
+    def jobs(self, *, status: str = "", model: str = "", limit: int = 20, before: str = "") -> list[Job]:
+        asked = {"status": status, "model": model, "limit": limit, "before": before}
         return self._ask(Page, "GET", "/api/v3/jobs", params=asked).items
 
     def dead_letters(self, *, limit: int) -> list[Job]:

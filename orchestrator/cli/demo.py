@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +27,7 @@ from orchestrator.cli.children import running_sandbox, running_up
 from orchestrator.cli.client import Running, Server, open_client
 from orchestrator.cli.demo_jobs import Line, Run, count_states, read_lines, submit_all, watch
 from orchestrator.cli.demo_report import expectations_text, runs_table, troubles_text
+from orchestrator.cli.failures import INTERRUPTED
 from orchestrator.cli.look import to_stdout
 from orchestrator.cli.run import curl_line
 
@@ -56,8 +57,7 @@ def demo(
             if not exit_at_end:
                 stay(server, console)
     except KeyboardInterrupt:
-        console.print("\nEnded.")
-        raise typer.Exit(130 if exit_at_end else 0) from None
+        raise typer.Exit(INTERRUPTED) from None
     if not is_good:
         raise typer.Exit(1)
 
@@ -105,8 +105,9 @@ def stay(server: Running, console: Console) -> None:
     """Until Ctrl-C."""
     console.print(Text.assemble("\nIt stays up at ", (server.url, "bold"), ". Go on with"))
     console.print(f"  {curl_line(server.url, server.api_key)}", soft_wrap=True, markup=False)
-    console.print(Text("Ctrl-C ends it.", style="dim"))
-    threading.Event().wait()
+    with suppress(KeyboardInterrupt):
+        console.print(Text("Ctrl-C ends it.", style="dim"))
+        threading.Event().wait()
 
 
 def _progress(console: Console) -> Progress:

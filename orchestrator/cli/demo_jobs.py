@@ -121,8 +121,13 @@ def count_states(runs: Sequence[Run]) -> Counter[str]:
 
 
 def _newest(client: Client, count: int) -> list[Job]:
-    pages = range(1, -(-count // _PER_PAGE) + 1)
-    return [job for page in pages for job in client.jobs(limit=_PER_PAGE, page=page)]
+    found: list[Job] = []
+    while len(found) < count:
+        page = client.jobs(limit=_PER_PAGE, before=found[-1].id if found else "")
+        found += page
+        if len(page) < _PER_PAGE:
+            break
+    return found
 
 
 def _look_at(client: Client, run: Run, seen: Job, folder: Path) -> None:

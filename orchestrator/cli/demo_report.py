@@ -126,15 +126,15 @@ def expectations_text(runs: Sequence[Run], *, out: Path, seconds: float) -> Text
         return Text(
             f"All {len(runs)} ended as expected in {seconds:.0f} s; {files} files are in {out}/.", "green"
         )
-    told = [f"#{run.number} is {run.state}, not {run.line.expect}{_why(run)}" for run in wrong]
-    return Text(f"Not as expected after {seconds:.0f} s: {'; '.join(told)}", "red")
+    told = "; ".join(f"#{run.number} is {run.state}, {_why(run)}" for run in wrong)
+    return Text(f"Not as expected after {seconds:.0f} s: {told}.", "red")
 
 
 def _why(run: Run) -> str:
-    if run.job and run.job.status == run.line.expect:
-        return f", but {len(run.files)} of {len(run.job.outputs)} files are saved"
+    if run.job and run.state == run.line.expect:
+        return f"but {len(run.files)} of {len(run.job.outputs)} files are saved"
     reason = run.declined or (run.job.error if run.job else "")
-    return f" ({reason})" if reason else ""
+    return f"not {run.line.expect}" + (f" ({reason})" if reason else "")
 
 
 def _files(files: Sequence[Path]) -> str:

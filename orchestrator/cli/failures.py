@@ -9,6 +9,9 @@ CommandFailed     1   it did not work out
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells know it."""
+
 
 class CommandFailed(Exception):
     """The command could not do what was asked."""

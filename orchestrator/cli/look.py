@@ -63,30 +63,17 @@ def state_text(status: str) -> Text:
     return Text(status, style=_COLOURS.get(status, ""))
 
 
-def plain_table(*headers: str, right: Sequence[str] = (), flexible: Sequence[str] = ()) -> Table:
-    """Columns without a frame; those named in `flexible` give way when the line is too short."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for header in headers:
-        table.add_column(
-            header,
-            justify="right" if header in right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=None if header in flexible else len(header),
-        )
-    return table
-
-
 def jobs_table(jobs: Sequence[Job], now: datetime) -> Table:
-    table = plain_table("ID", "Model", "State", "Took", "Age", right=("Took", "Age"), flexible=("Model",))
+    """Where the line is too short, the model gives way and nothing else."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("ID", no_wrap=True)
+    table.add_column("Model", overflow="ellipsis")
+    table.add_column("State", no_wrap=True)
+    table.add_column("Took", justify="right", no_wrap=True)
+    table.add_column("Age", justify="right", no_wrap=True)
     for job in jobs:
-        table.add_row(
-            job.id,
-            short_model(job.model),
-            state_text(job.status),
-            took(job.seconds),
-            age(job.created_at, now),
-        )
+        age_now = age(job.created_at, now)
+        table.add_row(job.id, short_model(job.model), state_text(job.status), took(job.seconds), age_now)
     return table
 
 
@@ -98,7 +85,8 @@ def short_model(model: str) -> str:
 def dead_letter_text(job: Job, now: datetime) -> Text:
     """Two lines: which job and why, and below it the last error."""
     head = Text(job.id, style="bold")
-    head.append(f"  {short_model(job.model)}  ", style="not bold")
-    head.append(job.reason, style="not bold red")
+    head.append(f"  {job.reason}", style="not bold red")
     head.append(f"  {age(job.finished_at or job.created_at, now)} ago", style="not bold dim")
-    return head.append(f"\n    {job.error or 'no error was told'}", style="not bold")
+    return head.append(
+        f"\n    {short_model(job.model)}: {job.error or 'no error was told'}", style="not bold"
+    )

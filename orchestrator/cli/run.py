@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import settings
+from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.look import to_stderr
 from orchestrator.ids import key_prefix
 from orchestrator.settings import Settings
@@ -88,7 +89,10 @@ def sandbox(
     from orchestrator.sandbox.options import Options
     from orchestrator.sandbox.server import serve
 
-    serve(host=host, port=port, options=Options(tier=tier.value, duration_s=duration))
+    try:
+        serve(host=host, port=port, options=Options(tier=tier.value, duration_s=duration))
+    except OSError as error:
+        raise CommandFailed(f"Cannot listen on {host} port {port}: {error.strerror}.") from None
 
 
 def _greet(found: Settings, info: ServerInfo) -> None:

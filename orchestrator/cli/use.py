@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,14 +15,22 @@ from rich.text import Text
 from orchestrator import settings
 from orchestrator.cli.answers import Job
 from orchestrator.cli.client import Client, find_server, open_client
-from orchestrator.cli.failures import CommandFailed
+from orchestrator.cli.failures import INTERRUPTED, CommandFailed
 from orchestrator.cli.follow import follow
 from orchestrator.cli.look import dead_letter_text, jobs_table, now_utc, to_stderr, to_stdout
 from orchestrator.cli.save import save_outputs
 from orchestrator.cli.timeline import job_view
 from orchestrator.cli.values import LocalFile, parse_inputs
 
-_INTERRUPTED = 130
+
+class State(StrEnum):
+    """The public states of a job."""
+
+    CREATED = "created"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
 
 Url = Annotated[
     str,
@@ -91,9 +100,7 @@ def submit(
 
 def jobs(
     *,
-    status: Annotated[
-        str, typer.Option(show_default=False, help="created, processing, completed or failed.")
-    ] = "",
+    status: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
     model: Annotated[str, typer.Option(show_default=False, help="Only this model.")] = "",
     limit: Limit = 20,
     url: Url = "",
@@ -101,7 +108,7 @@ def jobs(
 ) -> None:
     """List jobs, newest first."""
     with connected(url, key) as client:
-        found = client.jobs(status=status, model=model, limit=limit)
+        found = client.jobs(status=status or "", model=model, limit=limit)
     if found:
         to_stdout().print(jobs_table(found, now_utc()))
     else:
@@ -181,7 +188,7 @@ def _followed(client: Client, job: Job) -> Job:
         ended = follow(client, job, console)
     except KeyboardInterrupt:
         console.print(f"The job goes on without you: `orchestrator job {job.id}` shows it.")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     if ended.seconds is not None and ended.status == "completed":
         tries = f" at attempt {ended.attempt}" if ended.attempt > 1 else ""
         console.print(Text.assemble(("completed", "green"), f" in {ended.seconds:.1f} s{tries}"))

@@ -1,0 +1,56 @@
+"""Which server is asked, and with which key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from orchestrator import settings
+from orchestrator.cli.client import USUAL_URL, Running, Server, find_server
+from orchestrator.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ORCHESTRATOR_API_KEY", raising=False)
+
+
+def found_settings(tmp_path: Path, *, api_key: str = "") -> Settings:
+    return settings.load(data_dir=tmp_path, api_key=api_key)
+
+
+def start_up(tmp_path: Path) -> None:
+    running = Running("http://127.0.0.1:4711", "its key", 1)
+    (tmp_path / "server.json").write_bytes(msgspec.json.encode(running))
+
+
+def test_a_running_up_is_found(tmp_path: Path) -> None:
+    start_up(tmp_path)
+
+    found = find_server(found_settings(tmp_path))
+
+    assert found == Server("http://127.0.0.1:4711", "its key", str(tmp_path / "server.json"))
+
+
+def test_the_key_of_a_running_up_goes_to_no_other_server(tmp_path: Path) -> None:
+    start_up(tmp_path)
+
+    assert find_server(found_settings(tmp_path), url="https://elsewhere.example").key == ""
+
+
+def test_a_given_key_comes_before_the_settings_and_those_before_what_up_wrote(tmp_path: Path) -> None:
+    start_up(tmp_path)
+    configured = found_settings(tmp_path, api_key="configured")
+
+    assert find_server(configured, key="given").key_from == "--key"
+    assert find_server(configured).key_from == "ORCHESTRATOR_API_KEY"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"url":"http://127.0.0.1:1"}'])
+def test_a_half_written_server_file_is_no_server(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "server.json").write_bytes(content)
+
+    assert find_server(found_settings(tmp_path)) == Server(USUAL_URL, "", "nowhere")

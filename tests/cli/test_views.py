@@ -1,0 +1,164 @@
+"""What is shown of jobs: in 80 columns, piped, and in the order of time."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console, RenderableType
+
+from orchestrator.cli.answers import Attempt, Callback, Event, Job
+from orchestrator.cli.demo_jobs import Line, Run
+from orchestrator.cli.demo_report import expectations_text, runs_table, told_by, troubles_of, troubles_text
+from orchestrator.cli.look import age, dead_letter_text, jobs_table
+from orchestrator.cli.timeline import job_view, moments
+
+NOWHERE = Path("nowhere")
+NOW = datetime(2026, 1, 2, 3, 5, 0, tzinfo=UTC)
+ID = "0193f0c2a7b94d6e8f1a2b3c4d5e6f70"
+JOB = Job(
+    id=ID,
+    model="wavespeed-ai/flux-kontext-pro/text-to-image",
+    status="completed",
+    created_at="2026-01-02T03:04:00.000Z",
+    api_version="v3",
+    phase="completed",
+    attempt=1,
+    seconds=1.5,
+)
+
+
+def job(**changes: Any) -> Job:
+    return msgspec.structs.replace(JOB, **changes)
+
+
+def event(second: str, verb: str, to_phase: str, **changes: Any) -> Event:
+    first = Event(f"2026-01-02T03:04:{second}Z", verb, "", to_phase, 1, "worker", "because")
+    return msgspec.structs.replace(first, **changes)
+
+
+def attempt(**changes: Any) -> Attempt:
+    first = Attempt(1, "task", "2026-01-02T03:04:00.010Z", "2026-01-02T03:04:00.020Z", "", "", "", "", 0)
+    return msgspec.structs.replace(first, **changes)
+
+
+def callback(**changes: Any) -> Callback:
+    at = "2026-01-02T03:04:01.500Z"
+    return msgspec.structs.replace(Callback(1, "valid", 1, at, at), **changes)
+
+
+def rendered(view: RenderableType, *, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(view)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_a_table_of_jobs_fits_80_columns_with_whole_ids() -> None:
+    lines = rendered(jobs_table([job(), job(status="processing", seconds=1234.5)], NOW))
+
+    assert all(len(line) <= 80 and (ID in line or line.startswith("ID")) for line in lines)
+    assert "processing" in lines[2]
+
+
+def test_a_wide_table_cuts_no_model() -> None:
+    assert "flux-kontext-pro/text-to-image" in rendered(jobs_table([job()], NOW), width=200)[1]
+
+
+def test_ages_are_told_in_the_unit_that_fits() -> None:
+    stamps = ["2026-01-02T03:04:56Z", "2026-01-02T03:02:00Z", "2026-01-01T22:05:00Z", "2025-12-30T03:05:00Z"]
+
+    assert [age(stamp, NOW) for stamp in stamps] == ["4 s", "3 min", "5 h", "3 d"]
+
+
+def test_a_dead_letter_says_why() -> None:
+    letter = job(model="wavespeed-ai/flux-dev", status="failed", reason="rejected", error="size: [too large]")
+
+    assert "rejected" in rendered(dead_letter_text(letter, NOW))[0]
+    assert rendered(dead_letter_text(letter, NOW))[1] == "    flux-dev: size: [too large]"
+
+
+def test_a_timeline_is_in_the_order_of_time() -> None:
+    story = job(
+        events=[event("00.000", "create", "ready"), event("00.010", "claim", "submitting")],
+        attempts=[attempt()],
+        callbacks=[callback()],
+    )
+
+    assert [moment.what for moment in moments(story)] == ["ready", "submitting", "sent", "callback"]
+
+
+def test_the_end_of_an_attempt_is_told_once() -> None:
+    ended_at = "2026-01-02T03:04:01.500Z"
+    over = attempt(ended_at=ended_at, ended_by="callback", outcome="completed")
+
+    alone = job(attempts=[over])
+    with_move = job(attempts=[over], events=[event("01.500", "complete", "completed")])
+
+    assert [moment.what for moment in moments(alone)] == ["sent", "attempt over"]
+    assert [moment.what for moment in moments(with_move)] == ["sent", "completed"]
+
+
+def test_the_url_of_an_output_is_not_broken() -> None:
+    url = "https://cdn.example.com/" + "a" * 100 + ".png"
+    console = Console(file=io.StringIO(), width=80)
+
+    console.print(job_view(job(outputs=[url]), NOW), crop=False)
+
+    assert isinstance(console.file, io.StringIO)
+    assert url in console.file.getvalue()
+
+
+def test_brackets_in_a_prompt_are_shown_as_they_are() -> None:
+    assert any("[bold]sea" in line for line in rendered(job_view(job(inputs={"prompt": "[bold]sea"}), NOW)))
+
+
+def run(number: int, seen: Job, *, expect: str = "completed") -> Run:
+    return Run(number, Line(model=seen.model, input={}, expect=expect), job=seen)
+
+
+def test_each_trouble_is_read_off_the_timeline() -> None:
+    busy = attempt(outcome="unavailable", ended_by="answer")
+    polled = attempt(outcome="completed", ended_by="poll")
+    failed = attempt(outcome="failed", ended_by="callback")
+
+    assert troubles_of(job(attempts=[busy, busy, attempt(number=3)])) == ["busy ×2"]
+    assert troubles_of(job(attempts=[polled])) == ["lost callback"]
+    assert troubles_of(job(attempts=[polled], callbacks=[callback(verdict="invalid")])) == ["wrong callback"]
+    assert troubles_of(job(events=[event("00.100", "doubt", "in_doubt")])) == ["lost answer"]
+    assert troubles_of(job(attempts=[failed], attempt=2)) == ["task failed"]
+    assert troubles_of(job(attempts=[failed], status="failed", reason="rejected")) == ["rejected"]
+    assert troubles_of(job(attempts=[attempt(ended_by="callback")], callbacks=[callback()])) == []
+
+
+def test_the_last_ended_attempt_says_who_told_the_end() -> None:
+    assert told_by(job(attempts=[attempt(ended_by="answer"), attempt(number=2, ended_by="poll")])) == "poll"
+
+
+def test_the_report_of_the_demo_fits_80_columns() -> None:
+    model = "wavespeed-ai/flux-kontext-pro"
+    polled = job(model=model, attempts=[attempt(ended_by="poll")])
+
+    lines = rendered(
+        runs_table([run(1, polled), run(12, job(model=model, status="processing", seconds=None))])
+    )
+
+    assert all(len(line) <= 80 for line in lines)
+    assert "lost callback" in lines[1]
+
+
+def test_the_report_names_what_is_not_as_expected() -> None:
+    runs = [run(1, job()), run(2, job(status="failed", error="no credit")), run(3, job(outputs=["a"]))]
+
+    told = str(expectations_text(runs, out=NOWHERE, seconds=3.0))
+
+    assert "#1" not in told
+    assert "#2 is failed, not completed (no credit)" in told
+    assert "#3 is completed, but 0 of 1 files are saved" in told
+
+
+def test_a_demo_without_trouble_says_so() -> None:
+    assert str(troubles_text([run(1, job())])) == "No job met any trouble."
