@@ -1,7 +1,7 @@
 """The one clock. Times are whole milliseconds since 1970 UTC; the database's clock is the truth.
 
 Workers on several machines compare due times and leases that others wrote, so each process keeps
-the offset between its own clock and the database's (`follow`, called by the worker's tick) and
+the offset between its own clock and the database's (`follow`, called each second) and
 every `now` that reaches pure code is the database's time. Only the edges turn it into text.
 """
 
@@ -25,15 +25,14 @@ class Clock:
     def now(self) -> int:
         return time.time_ns() // 1_000_000 + self._offset_ms
 
-    def follow(self, database_now_ms: int) -> None:
-        """Take the database's time, read a moment ago, as the truth."""
-        self._offset_ms = database_now_ms - time.time_ns() // 1_000_000
+    def follow(self, database_now_ms: int, *, took_ms: float = 0.0) -> None:
+        """Take the database's time as the truth; it was read half-way through the `took_ms` till now."""
+        self._offset_ms = database_now_ms - round(time.time_ns() / 1_000_000 - took_ms / 2)
 
 
 def to_rfc3339(at: int) -> str:
     """`2026-01-02T03:04:05.678Z`, the form of WaveSpeed's `created_at`."""
-    stamp = datetime.fromtimestamp(at // 1_000, UTC)
-    return f"{stamp:%Y-%m-%dT%H:%M:%S}.{at % 1_000:03d}Z"
+    return datetime.fromtimestamp(at / 1_000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def from_rfc3339(text: str) -> int:

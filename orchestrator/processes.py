@@ -26,7 +26,7 @@ from orchestrator.broker import Broker
 from orchestrator.errors import Misconfigured
 from orchestrator.flow import learn, sweep
 from orchestrator.ids import new_api_key
-from orchestrator.runtime import Runtime, open_runtime
+from orchestrator.runtime import Runtime, keep_current, open_runtime
 from orchestrator.settings import Settings, keep_secret
 from orchestrator.store import keys, schema
 from orchestrator.store.database import open_database
@@ -90,10 +90,10 @@ async def _up(
     settings: Settings, listener: socket.socket, info: ServerInfo, data_dir: Path, on_ready: OnReady | None
 ) -> None:
     async with AsyncExitStack() as stack:
-        runtime = await open_runtime(settings, stack)
+        runtime = await open_runtime(settings, stack, url=info.url)
         await runtime.store.write(keys.ensure_first_key, key=settings.api_key, now=runtime.clock.now())
         await sweep.end_leases(runtime)
-        worker = Worker(runtime)
+        worker = Worker(runtime, is_beside_api=True)
         worker.start()
         learn.start(runtime, stack)
 
@@ -103,25 +103,29 @@ async def _up(
                 on_ready(info)
 
         stack.callback((data_dir / "server.json").unlink, missing_ok=True)
-        await _until_signal(_Server(runtime, listener, info.url, ready), worker)
+        await _until_signal(_Server(runtime, listener, ready), worker)
 
 
 async def _serve(
     settings: Settings, listener: socket.socket, info: ServerInfo, on_ready: OnReady | None
 ) -> None:
     async with AsyncExitStack() as stack:
-        runtime = await open_runtime(settings, stack)
+        runtime = await open_runtime(settings, stack, url=info.url)
         if settings.api_key:
             await runtime.store.write(keys.ensure_first_key, key=settings.api_key, now=runtime.clock.now())
+        keep_current(runtime, stack)
         learn.start(runtime, stack)
         ready = (lambda: on_ready(info)) if on_ready else None
-        await _until_signal(_Server(runtime, listener, info.url, ready), None)
+        await _until_signal(_Server(runtime, listener, ready), None)
 
 
 async def _work(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         runtime = await open_runtime(settings, stack)
-        worker = Worker(runtime)
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        # The age of this file says whether the worker is alive; docker-compose.yml looks at it.
+        tick = settings.data_dir / f"worker-{socket.gethostname()}.tick"
+        worker = Worker(runtime, on_tick=tick.touch)
         worker.start()
         runtime.log.info("worker.started", worker=worker.name)
         await _until_signal(None, worker)
@@ -155,11 +159,11 @@ class _Server:
     """uvicorn on a socket that is bound already, under our own signal handling."""
 
     def __init__(
-        self, runtime: Runtime, listener: socket.socket, url: str, on_ready: Callable[[], None] | None
+        self, runtime: Runtime, listener: socket.socket, on_ready: Callable[[], None] | None
     ) -> None:
         self._runtime = runtime
         self._listener = listener
-        app = create_app(runtime, base_url=runtime.settings.public_url or url)
+        app = create_app(runtime)
         config = uvicorn.Config(
             app,
             loop="none",

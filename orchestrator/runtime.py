@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -32,13 +34,15 @@ PROVIDER = "wavespeed"
 ACCOUNT = "wavespeed"
 # A lane's time of the last callback is kept this exactly.
 _CALLBACK_NEWS_MS = 5_000
+_CURRENT_EVERY_S = 1.0
 
 
 @dataclass(kw_only=True)
 class Runtime:
-    """One process's wiring; `lanes` is a picture that is at most a second old."""
+    """One process's wiring. `base_url` is where clients find results; `lanes` is at most a second old."""
 
     settings: Settings
+    base_url: str
     clock: Clock
     store: Store
     bell: Bell
@@ -48,7 +52,7 @@ class Runtime:
     address_policy: AddressPolicy
     waits: Waits
     callback_keys: tuple[bytes, ...]
-    log: Any = field(default_factory=structlog.get_logger)
+    log: Any = field(default_factory=lambda: structlog.get_logger().bind())
     lanes: dict[str, Lane] = field(default_factory=dict)
 
     def is_pushed(self, lane_id: str) -> bool:
@@ -113,8 +117,11 @@ class Runtime:
         self.lanes = {lane.id: lane for lane in await self.store.read(lanes.read_lanes)}
 
 
-async def open_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
-    """Open everything; `stack` closes it. Raises Misconfigured when a setting or the schema is wrong."""
+async def open_runtime(settings: Settings, stack: AsyncExitStack, *, url: str = "") -> Runtime:
+    """Open everything; `stack` closes it. `url` is where this process listens.
+
+    Raises Misconfigured when a setting or the schema is wrong.
+    """
     if not settings.secrets:
         raise Misconfigured("ORCHESTRATOR_SECRET: must be set; make one with `openssl rand -base64 32`")
     clock = Clock()
@@ -139,6 +146,7 @@ async def open_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     webhooks = await stack.enter_async_context(guarded_client(addresses, limit=200))
     runtime = Runtime(
         settings=settings,
+        base_url=settings.public_url or url,
         clock=clock,
         store=store,
         bell=bell,
@@ -151,6 +159,20 @@ async def open_runtime(settings: Settings, stack: AsyncExitStack) -> Runtime:
     )
     await runtime.look_at_lanes()
     return runtime
+
+
+def keep_current(runtime: Runtime, stack: AsyncExitStack) -> None:
+    """For a process without a worker's tick: follow the clock and the lanes, until `stack` closes."""
+    following = asyncio.create_task(_keep_current(runtime), name="keep-current")
+    stack.callback(following.cancel)
+
+
+async def _keep_current(runtime: Runtime) -> None:
+    while True:
+        await asyncio.sleep(_CURRENT_EVERY_S)
+        with contextlib.suppress(Busy):  # the next look may reach the database again
+            await runtime.store.follow_clock()
+            await runtime.look_at_lanes()
 
 
 async def _check_schema(store: Store) -> None:

@@ -156,7 +156,7 @@ jobs = Table(
     CheckConstraint("(phase = 'submitting') = (lease_owner IS NOT NULL)", name="leased"),
     Index("ix_jobs_ready", "lane_id", "tenant_id", "priority", "id", **_where("phase = 'ready'")),
     Index("ix_jobs_due", "due_at", **_where("due_at IS NOT NULL")),
-    Index("ix_jobs_open", "tenant_id", "phase", **_where("finished_at IS NULL")),
+    Index("ix_jobs_open", "tenant_id", **_where("finished_at IS NULL")),
     Index("ix_jobs_dead", "tenant_id", "id", **_where("phase = 'failed'")),
     Index("ix_jobs_finished", "finished_at", **_where("finished_at IS NOT NULL")),
     Index("ix_jobs_tenant", "tenant_id", "id"),

@@ -30,17 +30,28 @@ from orchestrator.store.claims import Claim
 
 _TICK_S = 1.0
 _OLD_EVERY_MS = 10 * MINUTE
-_ARQ_POLL_S = 0.02
 _ARQ_RESTART_S = (0.5, 5.0)
 # A claim costs a transaction, whether it brings one job or sixty: under load they keep a distance.
-_CLAIMS_APART_S = 0.015
+_CLAIMS_APART_S = 0.025
 
 
 class Worker:
     """Runs until `stop`; any number of them share one database."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        is_beside_api: bool = False,
+        on_tick: Callable[[], object] | None = None,
+    ) -> None:
+        """`on_tick` hears each second that this worker is alive.
+
+        Beside the API in one process the bell rings the drains directly, so that Redis may be asked rarely.
+        """
         self._runtime = runtime
+        self._arq_poll_s = 0.25 if is_beside_api else 0.02
+        self._on_tick = on_tick
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         self._posts: dict[asyncio.Task[None], Claim] = {}
         """POSTs that are not settled yet; those of them that are not even answered hold a slot."""
@@ -144,6 +155,8 @@ class Worker:
                 await self._guarded(upkeep)
             for drain in self.drains.values():
                 drain.start()
+            if self._on_tick is not None:
+                self._on_tick()
             await asyncio.sleep(max(0.0, _TICK_S - (time.monotonic() - started)))
 
     async def _sweep(self) -> None:
@@ -184,7 +197,7 @@ class Worker:
             redis_settings=redis_settings(self._runtime.settings.redis_url),
             job_serializer=to_bytes,
             job_deserializer=from_bytes,
-            poll_delay=_ARQ_POLL_S,
+            poll_delay=self._arq_poll_s,
             queue_read_limit=100,
             max_jobs=20,
             keep_result=0,

@@ -233,7 +233,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_open",
         "jobs",
-        ["tenant_id", "phase"],
+        ["tenant_id"],
         unique=False,
         postgresql_where=sa.text("finished_at IS NULL"),
         sqlite_where=sa.text("finished_at IS NULL"),

@@ -105,4 +105,13 @@ def _released(job: Job, attempt: Attempt, rules: Rules) -> Decision:
 
 
 def _without_task(attempt: Attempt) -> Attempt:
-    return replace(attempt, provider_id=None, is_adopted=False, checks=0, ended_at=None, ended_by=None)
+    return replace(
+        attempt,
+        provider_id=None,
+        is_adopted=False,
+        checks=0,
+        empties=0,
+        ended_at=None,
+        ended_by=None,
+        outcome=None,
+    )

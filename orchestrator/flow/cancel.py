@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import replace
 
 from orchestrator import lifecycle
@@ -13,11 +14,15 @@ from orchestrator.runtime import Runtime
 _UNSENT = frozenset({Phase.HELD, Phase.READY, Phase.WAITING})
 
 
-async def cancel(runtime: Runtime, tenant_id: str, job_id: str) -> Job:
-    """The job afterwards: failed, or marked and still running because it may already be paid for.
+class Cancelled(msgspec.Struct, frozen=True):
+    """The job afterwards: failed, or marked and still running because it may already be paid for."""
 
-    Raises NotFound, and Conflict for a job that has ended.
-    """
+    job: Job
+    may_be_billed: bool
+
+
+async def cancel(runtime: Runtime, tenant_id: str, job_id: str) -> Cancelled:
+    """Raises NotFound, and Conflict for a job that has ended."""
     applied = await runtime.store.change(
         job_id,
         lambda job, attempt: decide(job, attempt, runtime.clock.now()),
@@ -29,7 +34,7 @@ async def cancel(runtime: Runtime, tenant_id: str, job_id: str) -> Job:
     if applied.note == "ended":
         raise Conflict(f"The job has ended already: {applied.job.public_state}.")
     runtime.announce(applied)
-    return applied.job
+    return Cancelled(applied.job, may_be_billed=applied.note != "cancelled")
 
 
 def decide(job: Job, _attempt: Attempt | None, now: int) -> Decision:
@@ -37,5 +42,7 @@ def decide(job: Job, _attempt: Attempt | None, now: int) -> Decision:
         return Decision(note="ended")
     if job.phase in _UNSENT:
         move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=now)
-        return Decision(note="cancelled", move=move)
+        # A job is held after an attempt only when nobody knows whether the provider has it.
+        is_unknown = job.phase == Phase.HELD and job.attempt > 0
+        return Decision(note="cancelled, maybe sent" if is_unknown else "cancelled", move=move)
     return Decision(note="marked", job=replace(job, cancel_requested_at=job.cancel_requested_at or now))

@@ -70,7 +70,7 @@ def _next_at(due: Due, heard: _Heard, at: int) -> int | None:
 async def _post(runtime: Runtime, due: Due, at: int) -> _Heard:
     """One POST of exactly the bytes that were signed; a redirect is an answer like any other."""
     job = due.found.job
-    body = msgspec.json.encode(prediction(job, due.found.ending, base_url=runtime.settings.public_url))
+    body = msgspec.json.encode(prediction(job, due.found.ending, base_url=runtime.base_url))
     timestamp = at // 1_000
     signature = signing.sign_v3(
         runtime.webhook_secret(job.tenant_id), message_id=due.id, timestamp=timestamp, body=body

@@ -9,6 +9,8 @@ from orchestrator.lifecycle import Attempt, Job, Phase
 from orchestrator.runtime import Runtime
 from orchestrator.store import keys
 
+_REFUSED = "neither failed nor held"
+
 
 async def redrive(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) -> Job:
     """The job afterwards. Raises NotFound, and Conflict unless it has failed or is held."""
@@ -17,7 +19,7 @@ async def redrive(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) 
     )
     if applied is None:
         raise NotFound("There is no such prediction.")
-    if applied.move is None:
+    if applied.note == _REFUSED:
         raise Conflict(f"Only a job that failed or is held can be redriven; this one is {applied.job.phase}.")
     await runtime.store.write(
         keys.record_audit,
@@ -36,4 +38,4 @@ def decide(job: Job, _attempt: Attempt | None, actor: str) -> Decision:
         return Decision(note="redriven", move=lifecycle.redrive(job, f"redriven by {actor}"))
     if job.phase == Phase.HELD:
         return Decision(note="released", move=lifecycle.release(job))
-    return Decision(note="neither failed nor held")
+    return Decision(note=_REFUSED)

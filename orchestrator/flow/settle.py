@@ -23,6 +23,8 @@ from orchestrator.store.changes import Seen
 
 _AT_PROVIDER = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED, Phase.HELD})
 _UNANSWERED = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.HELD})
+# They speak of this very attempt; a poll and the history speak of the id that they were asked for.
+_OF_THE_ATTEMPT = frozenset({Source.ANSWER, Source.CALLBACK})
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -87,10 +89,10 @@ def decide(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> Deci
 
 
 def _is_of_another_task(attempt: Attempt, evidence: Evidence) -> bool:
-    """The attempt has an id and the evidence names another; a callback outranks an adopted one."""
+    """The attempt has an id and the evidence names another; an answer or a callback outranks an adoption."""
     if evidence.provider_id is None or attempt.provider_id in (None, evidence.provider_id):
         return False
-    return not (attempt.is_adopted and evidence.source == Source.CALLBACK)
+    return not (attempt.is_adopted and evidence.source in _OF_THE_ATTEMPT)
 
 
 def _told(attempt: Attempt, evidence: Evidence, rules: Rules) -> Attempt:
@@ -100,8 +102,8 @@ def _told(attempt: Attempt, evidence: Evidence, rules: Rules) -> Attempt:
         told = replace(
             told,
             provider_id=evidence.provider_id,
-            is_adopted=evidence.source == Source.HISTORY
-            or (attempt.is_adopted and evidence.source != Source.CALLBACK),
+            is_adopted=(evidence.source == Source.HISTORY and attempt.provider_id is None)
+            or (attempt.is_adopted and evidence.source not in _OF_THE_ATTEMPT),
         )
     if evidence.source == Source.ANSWER and attempt.answered_at is None:
         told = replace(told, answered_at=rules.now)
@@ -192,13 +194,16 @@ def try_again(job: Job, error: Error, rules: Rules) -> Move:
 
 def _refused(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> Decision:
     error = evidence.error or Error(ErrorKind.UNAVAILABLE, "The provider refused.")
+    signals = (_refusal_signal(error, rules),)
     if attempt.ended_at is not None:
         return Decision(note="duplicate", attempt=attempt)
+    if attempt.provider_id is not None:
+        return Decision(note="refused, but there is a task", attempt=attempt, signals=signals)
     return Decision(
         note=f"refused: {error.kind}",
         move=_after_refusal(job, attempt, error, rules),
         attempt=_ended(attempt, str(error.kind), evidence, rules),
-        signals=(_refusal_signal(error, rules),),
+        signals=signals,
     )
 
 

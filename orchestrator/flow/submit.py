@@ -14,7 +14,7 @@ from orchestrator.decision import Decision
 from orchestrator.errors import Busy
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.flow.settle import settle_surely
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.providers.base import Submission
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import claims
@@ -63,9 +63,7 @@ async def give_back(runtime: Runtime, claimed: Claim, because: str) -> None:
     def decide(job: Job, attempt: Attempt | None) -> Decision:
         if job.phase != Phase.SUBMITTING or job.attempt != claimed.job.attempt or attempt is None:
             return Decision(note="not ours any more")
-        now = runtime.clock.now()
-        unsent = _end_unsent(attempt, now)
-        return Decision(note="given back", move=lifecycle.give_back(job, because), attempt=unsent)
+        return _given_back(job, attempt, because, runtime.clock.now())
 
     try:
         applied = await runtime.store.change(
@@ -75,6 +73,15 @@ async def give_back(runtime: Runtime, claimed: Claim, because: str) -> None:
         return  # the lease will end, and the history will tell that nothing was sent
     if applied is not None:
         runtime.announce(applied)
+
+
+def _given_back(job: Job, attempt: Attempt, because: str, now: int) -> Decision:
+    """Nothing was paid: a job that was cancelled meanwhile ends, any other may be claimed again."""
+    unsent = _end_unsent(attempt, now)
+    if job.cancel_requested_at is not None:
+        move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=now)
+        return Decision(note="cancelled", move=move, attempt=unsent)
+    return Decision(note="given back", move=lifecycle.give_back(job, because), attempt=unsent)
 
 
 def _submission(runtime: Runtime, claimed: Claim) -> Submission:

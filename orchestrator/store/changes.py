@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from orchestrator import tables
 from orchestrator.decision import Applied, Decide, LaneSignal
@@ -102,7 +102,7 @@ def apply_changes(
 def _applied_before(connection: Connection, changes: Sequence[Change]) -> frozenset[str]:
     wanted = dialect.one_of(connection.dialect.name, "id")
     ids = dialect.to_json([change.event_id for change in changes])
-    found = connection.execute(text(f"SELECT id FROM events WHERE {wanted}"), {"ids": ids})
+    found = connection.execute(dialect.sql(f"SELECT id FROM events WHERE {wanted}"), {"ids": ids})
     return frozenset(row[0] for row in found)
 
 
@@ -123,17 +123,14 @@ def _write(connection: Connection, group: _Group, now: int) -> None:
 
 
 def _write_endings(connection: Connection, endings: Sequence[Move]) -> None:
-    if not endings:
-        return
+    # A job may end twice in one group: failed, then completed by a late success.
     last = {move.after.id: move.ending for move in endings}
-    source = dialect.incoming(connection.dialect.name, {"job_id": "text", "ending": "text"})
-    connection.execute(
-        text(f"UPDATE documents SET ending = m.ending FROM {source} WHERE documents.job_id = m.job_id"),
-        {
-            "rows": dialect.to_json(
-                [{"job_id": job_id, "ending": dialect.to_json(ending)} for job_id, ending in last.items()]
-            )
-        },
+    dialect.update_many(
+        connection,
+        "documents",
+        [(job_id, dialect.to_json(ending)) for job_id, ending in last.items()],
+        where={"job_id": "text"},
+        changes={"ending": "text"},
     )
 
 
@@ -170,7 +167,7 @@ def _record_callbacks(connection: Connection, changes: Sequence[Change], now: in
     ]
     if seen:
         connection.execute(
-            text(
+            dialect.sql(
                 "INSERT INTO callbacks (job_id, attempt, verdict, first_at, last_at, count, excerpt)"
                 " VALUES (:job_id, :attempt, :verdict, :now, :now, 1, :excerpt)"
                 " ON CONFLICT (job_id, attempt, verdict)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Attempt, Job
 from orchestrator.store import dialect, rows
@@ -23,7 +23,7 @@ def take_due_checks(connection: Connection, *, now: int, most: int) -> list[Chec
     """The attempts due longest, marked so that no other worker takes them for a minute."""
     locking = dialect.lock(connection.dialect.name, skip_locked=True)
     found = connection.execute(
-        text(
+        dialect.sql(
             "SELECT job_id, number FROM attempts WHERE check_at <= :now"
             f" ORDER BY check_at LIMIT :most{locking}"
         ),
@@ -32,7 +32,7 @@ def take_due_checks(connection: Connection, *, now: int, most: int) -> list[Chec
     if not found:
         return []
     connection.execute(
-        text("UPDATE attempts SET check_at = :taken WHERE job_id = :job AND number = :number"),
+        dialect.sql("UPDATE attempts SET check_at = :taken WHERE job_id = :job AND number = :number"),
         [{"taken": now + _TAKEN_MS, "job": row[0], "number": row[1]} for row in found],
     )
     attempts = rows.read_attempts(connection, [(row[0], row[1]) for row in found])
@@ -52,7 +52,7 @@ def siblings(
 ) -> Siblings:
     """Those whose task nobody knows yet, oldest first."""
     found = connection.execute(
-        text(
+        dialect.sql(
             f"SELECT {rows.ATTEMPT_COLUMNS}, jobs.phase, jobs.attempt FROM attempts JOIN jobs"
             " ON jobs.id = attempts.job_id WHERE attempts.account_id = :account"
             " AND attempts.input_hash = :hash AND attempts.ended_at IS NULL"
@@ -72,7 +72,7 @@ def known_among(connection: Connection, *, account_id: str, provider_ids: list[s
     """Those of the provider's ids that some attempt has."""
     wanted = dialect.one_of(connection.dialect.name, "provider_id")
     found = connection.execute(
-        text(f"SELECT provider_id FROM attempts WHERE account_id = :account AND {wanted}"),
+        dialect.sql(f"SELECT provider_id FROM attempts WHERE account_id = :account AND {wanted}"),
         {"account": account_id, "ids": dialect.to_json(provider_ids)},
     )
     return {row[0] for row in found}
@@ -81,7 +81,7 @@ def known_among(connection: Connection, *, account_id: str, provider_ids: list[s
 def holder_of(connection: Connection, *, account_id: str, provider_id: str) -> Attempt | None:
     """The attempt that has this id of the provider's."""
     found = connection.execute(
-        text(
+        dialect.sql(
             f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts"
             " WHERE account_id = :account AND provider_id = :provider_id"
         ),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from orchestrator import lifecycle, policy
 from orchestrator.ids import first_id_at, new_id
@@ -63,7 +63,8 @@ def _free_slots(connection: Connection, account_id: str) -> int:
     """0 when the account is in trouble."""
     locking = dialect.lock(connection.dialect.name)
     account = connection.execute(
-        text(f"SELECT max_in_flight, trouble FROM accounts WHERE id = :id{locking}"), {"id": account_id}
+        dialect.sql(f"SELECT max_in_flight, trouble FROM accounts WHERE id = :id{locking}"),
+        {"id": account_id},
     ).one()
     if account.trouble is not None:
         return 0
@@ -73,7 +74,8 @@ def _free_slots(connection: Connection, account_id: str) -> int:
 def count_in_flight(connection: Connection, account_id: str) -> int:
     """Attempts that have not ended, whatever became of their jobs: a count, so it cannot drift."""
     counted = connection.execute(
-        text("SELECT count(*) FROM attempts WHERE account_id = :id AND ended_at IS NULL"), {"id": account_id}
+        dialect.sql("SELECT count(*) FROM attempts WHERE account_id = :id AND ended_at IS NULL"),
+        {"id": account_id},
     )
     return int(counted.scalar_one())
 
@@ -108,7 +110,7 @@ def _lock_shares(connection: Connection, lane: str) -> list[_Share]:
         return []
     wanted = dialect.one_of(connection.dialect.name, "tenant_id")
     locked = connection.execute(
-        text(
+        dialect.sql(
             "SELECT tenant_id, priority, virtual_time, ready_from FROM shares"
             f" WHERE lane_id = :lane AND {wanted} ORDER BY tenant_id, priority"
             + dialect.lock(connection.dialect.name)
@@ -126,7 +128,7 @@ def _lock_shares(connection: Connection, lane: str) -> list[_Share]:
 def _weights_of_shares_with_ready_jobs(connection: Connection, lane: str) -> dict[tuple[str, int], float]:
     """Tenant and priority with the tenant's weight, of those with the least virtual time."""
     found = connection.execute(
-        text(
+        dialect.sql(
             "SELECT s.tenant_id, s.priority, t.weight"
             " FROM shares s JOIN tenants t ON t.id = s.tenant_id WHERE s.lane_id = :lane"
             " AND EXISTS (SELECT 1 FROM jobs WHERE lane_id = s.lane_id AND tenant_id = s.tenant_id"
@@ -165,7 +167,7 @@ def _apart(jobs: list[Job], is_idle: bool) -> list[Job]:
 
 def _ready_ids(connection: Connection, lane: str, share: _Share, most: int) -> list[str]:
     found = connection.execute(
-        text(
+        dialect.sql(
             "SELECT id FROM jobs WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
             " AND phase = 'ready' AND id >= :ready_from ORDER BY id LIMIT :most"
         ),
@@ -206,11 +208,11 @@ def _charge(
         for tenant, share in sorted(_lifted_by_tenant(lane, shares).items())
     }
     connection.execute(
-        text("UPDATE shares SET virtual_time = :time WHERE lane_id = :lane AND tenant_id = :tenant"),
+        dialect.sql("UPDATE shares SET virtual_time = :time WHERE lane_id = :lane AND tenant_id = :tenant"),
         [{"lane": lane.id, "tenant": tenant, "time": time} for tenant, time in times.items()],
     )
     connection.execute(
-        text(
+        dialect.sql(
             "UPDATE lanes SET tokens = :tokens, tokens_at = :tokens_at, virtual_time = :time,"
             " paused_until = :paused_until WHERE id = :lane"
         ),
@@ -234,7 +236,7 @@ def _advance(
         reached = min([*(one for one in ids if one not in taken), *ids[-1:], settled])
         if ids and reached > share.ready_from:
             connection.execute(
-                text(
+                dialect.sql(
                     "UPDATE shares SET ready_from = :reached"
                     " WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
                 ),
@@ -277,7 +279,7 @@ def _attempt(job: Job, lane: Lane, now: int) -> Attempt:
 def _read_inputs(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     wanted = dialect.one_of(connection.dialect.name, "job_id")
     found = connection.execute(
-        text(f"SELECT job_id, input FROM documents WHERE {wanted}"), {"ids": dialect.to_json(ids)}
+        dialect.sql(f"SELECT job_id, input FROM documents WHERE {wanted}"), {"ids": dialect.to_json(ids)}
     )
     return {row[0]: row[1] for row in found}
 
@@ -285,7 +287,7 @@ def _read_inputs(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
 def look_back(connection: Connection) -> None:
     """Lower every share to its oldest ready job: mends what a clock that ran ahead has hidden."""
     connection.execute(
-        text(
+        dialect.sql(
             "UPDATE shares SET ready_from = strays.id FROM"
             " (SELECT s.lane_id, s.tenant_id, s.priority, (SELECT min(j.id) FROM jobs j"
             " WHERE j.lane_id = s.lane_id AND j.tenant_id = s.tenant_id AND j.priority = s.priority"

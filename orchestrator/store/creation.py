@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from orchestrator import tables
 from orchestrator.lifecycle import Job
@@ -106,7 +106,7 @@ def _keys_in_use(
     dialect.insert_missing(connection, "idempotency_keys", taken)
     source = dialect.incoming(connection.dialect.name, {"tenant_id": "text", "key": "text"})
     found = connection.execute(
-        text(
+        dialect.sql(
             f"SELECT k.tenant_id, k.key, k.request_hash, k.job_id FROM {source}"
             " JOIN idempotency_keys k ON k.tenant_id = m.tenant_id AND k.key = m.key"
         ),

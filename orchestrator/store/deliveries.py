@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from orchestrator import tables
 from orchestrator.store import dialect, views
@@ -42,7 +42,7 @@ def take_due_deliveries(connection: Connection, *, now: int, most: int) -> list[
     """The deliveries due longest, marked so that no other worker takes them for a while."""
     locking = dialect.lock(connection.dialect.name, skip_locked=True)
     found = connection.execute(
-        text(
+        dialect.sql(
             "SELECT id, url, failures, job_id FROM deliveries WHERE due_at <= :now"
             f" ORDER BY due_at LIMIT :most{locking}"
         ),
@@ -51,12 +51,12 @@ def take_due_deliveries(connection: Connection, *, now: int, most: int) -> list[
     if not found:
         return []
     connection.execute(
-        text("UPDATE deliveries SET due_at = :taken WHERE id = :id"),
+        dialect.sql("UPDATE deliveries SET due_at = :taken WHERE id = :id"),
         [{"taken": now + _TAKEN_MS, "id": row[0]} for row in found],
     )
     wanted = dialect.one_of(connection.dialect.name, "jobs.id")
     told = connection.execute(
-        text(f"{views.DOCUMENTED} WHERE {wanted}"), {"ids": dialect.to_json([row[3] for row in found])}
+        dialect.sql(f"{views.DOCUMENTED} WHERE {wanted}"), {"ids": dialect.to_json([row[3] for row in found])}
     )
     jobs = {row[0]: views.to_found(row) for row in told}
     return [Due(row[0], row[1], row[2], jobs[row[3]]) for row in found if row[3] in jobs]
@@ -69,7 +69,7 @@ def record_attempt(connection: Connection, *, attempted: Attempted) -> None:
     dialect.insert_many(connection, tables.delivery_attempts, [row])
     ended_state = "delivered" if attempted.is_delivered else "dead"
     connection.execute(
-        text(
+        dialect.sql(
             "UPDATE deliveries SET state = :state, due_at = :due_at, failures = failures + :failed,"
             " finished_at = :finished_at WHERE id = :id"
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from orchestrator.ids import key_digest, key_prefix, new_id
 from orchestrator.store import dialect
@@ -28,14 +28,14 @@ class Key(msgspec.Struct, frozen=True):
 def ensure_first_key(connection: Connection, *, key: str, now: int) -> None:
     """Make the first tenant, and give it this key with all rights unless it has it already."""
     connection.execute(
-        text(
+        dialect.sql(
             "INSERT INTO tenants (id, name, created_at) VALUES (:id, :name, :now)"
             " ON CONFLICT (name) DO NOTHING"
         ),
         {"id": new_id(now), "name": FIRST_TENANT, "now": now},
     )
     tenant = connection.execute(
-        text("SELECT id FROM tenants WHERE name = :name"), {"name": FIRST_TENANT}
+        dialect.sql("SELECT id FROM tenants WHERE name = :name"), {"name": FIRST_TENANT}
     ).scalar_one()
     dialect.insert_missing(
         connection,
@@ -57,7 +57,9 @@ def ensure_first_key(connection: Connection, *, key: str, now: int) -> None:
 def find_key(connection: Connection, *, digest: str) -> Key | None:
     """The key with this SHA-256, valid or not."""
     found = connection.execute(
-        text("SELECT id, tenant_id, scopes, expires_at, revoked_at FROM api_keys WHERE digest = :digest"),
+        dialect.sql(
+            "SELECT id, tenant_id, scopes, expires_at, revoked_at FROM api_keys WHERE digest = :digest"
+        ),
         {"digest": digest},
     ).first()
     if found is None:
@@ -70,7 +72,7 @@ def record_audit(
 ) -> None:
     """Who did what to which object."""
     connection.execute(
-        text(
+        dialect.sql(
             "INSERT INTO audit (id, tenant_id, at, actor, action, object)"
             " VALUES (:id, :tenant, :now, :actor, :action, :object)"
         ),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from orchestrator import policy
 from orchestrator.decision import LaneSignal, Signal
@@ -76,7 +76,7 @@ def ensure_account(
 ) -> None:
     """Make the account and its lanes, or bring their limits up to the settings."""
     connection.execute(
-        text(
+        dialect.sql(
             "INSERT INTO accounts (id, provider, max_in_flight) VALUES (:id, :provider, :most)"
             " ON CONFLICT (id) DO UPDATE SET max_in_flight = excluded.max_in_flight"
         ),
@@ -84,7 +84,7 @@ def ensure_account(
     )
     for media, per_minute in (("image", limits.image_per_minute), ("video", limits.video_per_minute)):
         connection.execute(
-            text(
+            dialect.sql(
                 "INSERT INTO lanes (id, account_id, media, per_minute, tokens, tokens_at)"
                 " VALUES (:id, :account, :media, :per_minute, :tokens, :now)"
                 " ON CONFLICT (id) DO UPDATE SET per_minute = excluded.per_minute,"
@@ -107,7 +107,7 @@ def read_lanes(connection: Connection, account_id: str | None = None, *, lock: b
     where = "" if account_id is None else " WHERE account_id = :account"
     ending = dialect.lock(connection.dialect.name) if lock else ""
     found = connection.execute(
-        text(f"SELECT {_LANE_COLUMNS} FROM lanes{where} ORDER BY id{ending}"),
+        dialect.sql(f"SELECT {_LANE_COLUMNS} FROM lanes{where} ORDER BY id{ending}"),
         {} if account_id is None else {"account": account_id},
     )
     return [Lane(*row) for row in found]
@@ -115,7 +115,9 @@ def read_lanes(connection: Connection, account_id: str | None = None, *, lock: b
 
 def read_accounts(connection: Connection) -> list[Account]:
     found = connection.execute(
-        text("SELECT id, provider, max_in_flight, trouble, trouble_at, checked_at FROM accounts ORDER BY id")
+        dialect.sql(
+            "SELECT id, provider, max_in_flight, trouble, trouble_at, checked_at FROM accounts ORDER BY id"
+        )
     )
     return [Account(*row) for row in found]
 
@@ -148,7 +150,7 @@ def reopen(connection: Connection, jobs: Iterable[Job]) -> None:
         first[share_of(job)] = min(job.id, first.get(share_of(job), job.id))
     if first:
         connection.execute(
-            text(
+            dialect.sql(
                 "UPDATE shares SET ready_from = CASE WHEN ready_from > :first THEN :first ELSE ready_from END"
                 " WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
             ),
@@ -262,7 +264,7 @@ def clear_trouble(connection: Connection, account_id: str) -> None:
 def take_account_check(connection: Connection, account_id: str, *, now: int, every_ms: int) -> bool:
     """Whether this caller is the one to ask the provider now."""
     taken = connection.execute(
-        text(
+        dialect.sql(
             "UPDATE accounts SET checked_at = :now WHERE id = :id AND trouble IS NOT NULL"
             " AND checked_at <= :stale RETURNING id"
         ),
@@ -272,4 +274,4 @@ def take_account_check(connection: Connection, account_id: str, *, now: int, eve
 
 
 def _run(connection: Connection, statement: str, **values: Any) -> None:
-    connection.execute(text(statement), values)
+    connection.execute(dialect.sql(statement), values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from orchestrator.store import dialect
 
@@ -15,7 +15,7 @@ def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str]) -
     """Delete those of the tenant's jobs that have ended; answers how many."""
     wanted = dialect.one_of(connection.dialect.name, "id")
     found = connection.execute(
-        text(
+        dialect.sql(
             f"SELECT id FROM jobs WHERE {wanted} AND tenant_id = :tenant AND finished_at IS NOT NULL"
             f" ORDER BY id{dialect.lock(connection.dialect.name)}"
         ),
@@ -28,7 +28,9 @@ def delete_old(connection: Connection, *, ended_before: int, most: int) -> int:
     """Delete jobs that ended before then; answers how many, `most` when there may be more."""
     locking = dialect.lock(connection.dialect.name, skip_locked=True)
     found = connection.execute(
-        text(f"SELECT id FROM jobs WHERE finished_at < :before ORDER BY finished_at LIMIT :most{locking}"),
+        dialect.sql(
+            f"SELECT id FROM jobs WHERE finished_at < :before ORDER BY finished_at LIMIT :most{locking}"
+        ),
         {"before": ended_before, "most": most},
     )
     return _delete(connection, [row[0] for row in found])
@@ -36,7 +38,9 @@ def delete_old(connection: Connection, *, ended_before: int, most: int) -> int:
 
 def delete_old_keys(connection: Connection, *, before: int) -> None:
     """Forget Idempotency-Keys that were first used before then."""
-    connection.execute(text("DELETE FROM idempotency_keys WHERE created_at < :before"), {"before": before})
+    connection.execute(
+        dialect.sql("DELETE FROM idempotency_keys WHERE created_at < :before"), {"before": before}
+    )
 
 
 def _delete(connection: Connection, ids: Sequence[str]) -> int:
@@ -46,10 +50,12 @@ def _delete(connection: Connection, ids: Sequence[str]) -> int:
     name = connection.dialect.name
     told = dialect.one_of(name, "job_id")
     connection.execute(
-        text(f"DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE {told})"),
+        dialect.sql(
+            f"DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE {told})"
+        ),
         values,
     )
     for table in ("deliveries", *_ROWS_OF_A_JOB):
-        connection.execute(text(f"DELETE FROM {table} WHERE {told}"), values)
-    connection.execute(text(f"DELETE FROM jobs WHERE {dialect.one_of(name, 'id')}"), values)
+        connection.execute(dialect.sql(f"DELETE FROM {table} WHERE {told}"), values)
+    connection.execute(dialect.sql(f"DELETE FROM jobs WHERE {dialect.one_of(name, 'id')}"), values)
     return len(ids)

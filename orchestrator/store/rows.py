@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, TextClause
 
 from orchestrator import tables
 from orchestrator.evidence import Source
@@ -54,6 +55,9 @@ _ATTEMPT_CHANGES = {
     "result": "text",
 }
 
+_changed_job = attrgetter(*_JOB_CHANGES)
+_changed_attempt = attrgetter(*_ATTEMPT_CHANGES)
+
 
 class LostRace(Exception):
     """A guarded UPDATE found another state than the one read under lock: a defect of ours."""
@@ -86,7 +90,7 @@ def lock_jobs(connection: Connection, ids: Iterable[str], *, skip_locked: bool =
 def read_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, Job]:
     """Read these jobs without locking them."""
     wanted = dialect.one_of(connection.dialect.name, "id")
-    statement = text(f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted}")
+    statement = dialect.sql(f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted}")
     found = connection.execute(statement, {"ids": dialect.to_json(sorted(set(ids)))})
     return {row[0]: to_job(row) for row in found}
 
@@ -102,27 +106,27 @@ def read_attempts(connection: Connection, keys: Sequence[tuple[str, int]]) -> di
 
 def write_jobs(connection: Connection, changes: Sequence[tuple[Job, Job]]) -> None:
     """Write (before, after) pairs, guarded by the attempt and the phase before."""
-    if not changes:
-        return
-    rows = [
-        {"id": before.id, "was_attempt": before.attempt, "was_phase": before.phase}
-        | {name: getattr(after, name) for name in _JOB_CHANGES}
-        for before, after in sorted(changes, key=lambda change: change[0].id)
-    ]
-    written = connection.execute(_write_jobs(connection.dialect.name), {"rows": dialect.to_json(rows)})
-    if len(written.all()) != len(rows):
-        raise LostRace(f"{len(rows)} jobs locked, fewer written")
+    ordered = sorted(changes, key=lambda change: change[0].id)
+    rows = [(before.id, before.attempt, before.phase, *_changed_job(after)) for before, after in ordered]
+    written = dialect.update_many(
+        connection,
+        "jobs",
+        rows,
+        where={"id": "text", "attempt": "int", "phase": "text"},
+        changes=_JOB_CHANGES,
+    )
+    if written != len(rows):
+        raise LostRace(f"{len(rows)} jobs locked, {written} written")
 
 
 def write_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
-    if not attempts:
-        return
-    rows = [
-        {"job_id": attempt.job_id, "number": attempt.number}
-        | {name: getattr(attempt, name) for name in _ATTEMPT_CHANGES}
-        for attempt in attempts
-    ]
-    connection.execute(_write_attempts(connection.dialect.name), {"rows": dialect.to_json(rows)})
+    dialect.update_many(
+        connection,
+        "attempts",
+        [(one.job_id, one.number, *_changed_attempt(one)) for one in attempts],
+        where={"job_id": "text", "number": "int"},
+        changes=_ATTEMPT_CHANGES,
+    )
 
 
 def insert_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
@@ -166,7 +170,7 @@ def insert_events(connection: Connection, rows: Sequence[dict[str, Any]]) -> Non
 @cache
 def _lock_jobs(name: str, skip_locked: bool) -> TextClause:
     wanted = dialect.one_of(name, "id")
-    return text(
+    return dialect.sql(
         f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted} ORDER BY id"
         + dialect.lock(name, skip_locked=skip_locked)
     )
@@ -175,28 +179,7 @@ def _lock_jobs(name: str, skip_locked: bool) -> TextClause:
 @cache
 def _read_attempts(name: str) -> TextClause:
     source = dialect.incoming(name, {"job_id": "text", "number": "int"})
-    return text(
+    return dialect.sql(
         f"SELECT {ATTEMPT_COLUMNS} FROM {source} JOIN attempts"
         " ON attempts.job_id = m.job_id AND attempts.number = m.number"
-    )
-
-
-@cache
-def _write_jobs(name: str) -> TextClause:
-    guards = {"id": "text", "was_attempt": "int", "was_phase": "text"}
-    changed = ", ".join(f"{column} = m.{column}" for column in _JOB_CHANGES)
-    return text(
-        f"UPDATE jobs SET {changed} FROM {dialect.incoming(name, guards | _JOB_CHANGES)}"
-        " WHERE jobs.id = m.id AND jobs.attempt = m.was_attempt AND jobs.phase = m.was_phase"
-        " RETURNING jobs.id"
-    )
-
-
-@cache
-def _write_attempts(name: str) -> TextClause:
-    key = {"job_id": "text", "number": "int"}
-    changed = ", ".join(f"{column} = m.{column}" for column in _ATTEMPT_CHANGES)
-    return text(
-        f"UPDATE attempts SET {changed} FROM {dialect.incoming(name, key | _ATTEMPT_CHANGES)}"
-        " WHERE attempts.job_id = m.job_id AND attempts.number = m.number"
     )

@@ -21,8 +21,11 @@ def upgrade(connection: Connection) -> None:
 
 
 def is_current(connection: Connection) -> bool:
+    """Whether this program can run: it may be older than the database, but never newer."""
     script = ScriptDirectory.from_config(_config())
-    return MigrationContext.configure(connection).get_current_revision() == script.get_current_head()
+    known = {revision.revision for revision in script.walk_revisions()}
+    there = MigrationContext.configure(connection).get_current_revision()
+    return there is not None and (there == script.get_current_head() or there not in known)
 
 
 def _config() -> Config:

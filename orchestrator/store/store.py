@@ -7,6 +7,7 @@ in the same few milliseconds.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -75,7 +76,9 @@ class Store:
 
     async def follow_clock(self) -> None:
         """Take the database's time as the truth; each process does so every second."""
-        self.clock.follow(await self.database.read(database_now))
+        began = time.monotonic()
+        now = await self.database.read(database_now)
+        self.clock.follow(now, took_ms=1_000 * (time.monotonic() - began))
 
     async def close(self) -> None:
         await self._group.close()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from orchestrator.ids import first_id_at
 from orchestrator.lifecycle import Attempt, Ending, Job, Phase
@@ -66,9 +66,10 @@ class Timeline(msgspec.Struct, frozen=True):
 
 
 class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """`states` are public; times in ms; `page` counts from 1."""
+    """`state` is public; times in ms; `before_id` continues a listing, or `page`, which counts from 1."""
 
     page: int = 1
+    before_id: str | None = None
     page_size: int = 20
     model: str | None = None
     state: str | None = None
@@ -89,7 +90,7 @@ _STATES = {
 def find_job(connection: Connection, *, tenant_id: str, job_id: str) -> Found | None:
     """None for an unknown id and for another tenant's."""
     found = connection.execute(
-        text(f"{DOCUMENTED} WHERE jobs.id = :id AND jobs.tenant_id = :tenant"),
+        dialect.sql(f"{DOCUMENTED} WHERE jobs.id = :id AND jobs.tenant_id = :tenant"),
         {"id": job_id, "tenant": tenant_id},
     ).first()
     return to_found(found) if found else None
@@ -110,9 +111,14 @@ def list_jobs(connection: Connection, *, tenant_id: str, wanted: HistoryFilter) 
     if wanted.created_before is not None:
         conditions.append("jobs.id < :before")
         values["before"] = first_id_at(wanted.created_before)
+    if wanted.before_id is not None:
+        conditions.append("jobs.id < :before_id")
+        values["before_id"] = wanted.before_id
     values |= {"most": wanted.page_size, "skip": (wanted.page - 1) * wanted.page_size}
     found = connection.execute(
-        text(f"{DOCUMENTED} WHERE {' AND '.join(conditions)} ORDER BY jobs.id DESC LIMIT :most OFFSET :skip"),
+        dialect.sql(
+            f"{DOCUMENTED} WHERE {' AND '.join(conditions)} ORDER BY jobs.id DESC LIMIT :most OFFSET :skip"
+        ),
         values,
     )
     return [to_found(row) for row in found]
@@ -122,7 +128,7 @@ def list_dead(connection: Connection, *, tenant_id: str, before_id: str | None, 
     """Dead letters: failed jobs that nobody cancelled, dismissed or redrove; newest first."""
     cursor = "" if before_id is None else " AND jobs.id < :before"
     found = connection.execute(
-        text(
+        dialect.sql(
             f"{DOCUMENTED} WHERE jobs.tenant_id = :tenant AND jobs.phase = 'failed'"
             f" AND jobs.reason <> 'cancelled' AND jobs.dismissed_at IS NULL{cursor}"
             " ORDER BY jobs.id DESC LIMIT :most"
@@ -135,25 +141,25 @@ def list_dead(connection: Connection, *, tenant_id: str, before_id: str | None, 
 def read_timeline(connection: Connection, *, job_id: str) -> Timeline:
     """The caller has made sure that the job is the tenant's."""
     events = connection.execute(
-        text(
+        dialect.sql(
             "SELECT id, at, verb, from_phase, to_phase, attempt, source, because"
             " FROM events WHERE job_id = :id ORDER BY id"
         ),
         {"id": job_id},
     )
     attempts = connection.execute(
-        text(f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE job_id = :id ORDER BY number"),
+        dialect.sql(f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE job_id = :id ORDER BY number"),
         {"id": job_id},
     )
     callbacks = connection.execute(
-        text(
+        dialect.sql(
             "SELECT attempt, verdict, first_at, last_at, count FROM callbacks"
             " WHERE job_id = :id ORDER BY first_at"
         ),
         {"id": job_id},
     )
     deliveries = connection.execute(
-        text(
+        dialect.sql(
             "SELECT id, url, state, created_at, due_at, failures, finished_at FROM deliveries"
             " WHERE job_id = :id ORDER BY created_at"
         ),
@@ -171,7 +177,7 @@ def ended_among(connection: Connection, *, ids: Sequence[str]) -> list[str]:
     """Those of the jobs that have ended."""
     wanted = dialect.one_of(connection.dialect.name, "id")
     found = connection.execute(
-        text(f"SELECT id FROM jobs WHERE {wanted} AND phase IN ('completed', 'failed')"),
+        dialect.sql(f"SELECT id FROM jobs WHERE {wanted} AND phase IN ('completed', 'failed')"),
         {"ids": dialect.to_json(list(ids))},
     )
     return [row[0] for row in found]
@@ -180,7 +186,7 @@ def ended_among(connection: Connection, *, ids: Sequence[str]) -> list[str]:
 def due_jobs(connection: Connection, *, now: int, most: int) -> list[str]:
     """Jobs whose timer has run out, longest first."""
     found = connection.execute(
-        text("SELECT id FROM jobs WHERE due_at <= :now ORDER BY due_at LIMIT :most"),
+        dialect.sql("SELECT id FROM jobs WHERE due_at <= :now ORDER BY due_at LIMIT :most"),
         {"now": now, "most": most},
     )
     return [row[0] for row in found]
@@ -189,21 +195,21 @@ def due_jobs(connection: Connection, *, now: int, most: int) -> list[str]:
 def leased_jobs(connection: Connection, *, most: int) -> list[str]:
     """Jobs that some worker has leased."""
     found = connection.execute(
-        text("SELECT id FROM jobs WHERE phase = 'submitting' LIMIT :most"), {"most": most}
+        dialect.sql("SELECT id FROM jobs WHERE phase = 'submitting' LIMIT :most"), {"most": most}
     )
     return [row[0] for row in found]
 
 
 def read_input(connection: Connection, *, job_id: str) -> str:
     """The job's input as JSON text; the system's own question."""
-    found = connection.execute(text("SELECT input FROM documents WHERE job_id = :id"), {"id": job_id})
+    found = connection.execute(dialect.sql("SELECT input FROM documents WHERE job_id = :id"), {"id": job_id})
     return str(found.scalar_one())
 
 
 def count_phases(connection: Connection, *, tenant_id: str) -> dict[str, int]:
     """How many of the tenant's jobs that have not ended are in each phase."""
     found = connection.execute(
-        text(
+        dialect.sql(
             "SELECT phase, count(*) FROM jobs"
             " WHERE tenant_id = :tenant AND finished_at IS NULL GROUP BY phase"
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,7 +16,7 @@ from orchestrator.web import callbacks, jobs, passed_on, predictions, versions
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.context import Context
 from orchestrator.web.problems import on_defect, on_error, on_http
-from orchestrator.web.wire import answer, problem
+from orchestrator.web.wire import NoNulInUrl, answer, problem
 
 versions.register()
 _V = "/api/{version:version}"
@@ -65,12 +66,13 @@ ROUTES = [
 ]
 
 
-def create_app(runtime: Runtime, *, base_url: str) -> Starlette:
-    """`base_url` is what clients are told to come back to."""
+def create_app(runtime: Runtime) -> Starlette:
+    """The application over what this process has opened."""
     app = Starlette(
         routes=ROUTES,
+        middleware=[Middleware(NoNulInUrl)],
         exception_handlers={OrchestratorError: on_error, HTTPException: on_http, Exception: on_defect},
     )
-    app.state.context = Context(runtime, Authenticator(runtime), base_url)
+    app.state.context = Context(runtime, Authenticator(runtime), runtime.base_url)
     app.state.remembered = passed_on.Remembered()
     return app

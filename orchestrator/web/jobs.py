@@ -25,12 +25,12 @@ _LONGEST_NUMBER = 9
 
 
 async def list_jobs(request: Request) -> Response:
-    """GET /api/v3/jobs?status=&model=&limit=&page=: newest first."""
+    """GET /api/v3/jobs?status=&model=&limit=&before=: newest first; `before` is the last id of a page."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
     asked = request.query_params
     wanted = HistoryFilter(
-        page=_number(request, "page", default=1, most=10_000),
+        before_id=asked.get("before") or None,
         page_size=_number(request, "limit", default=20, most=_MOST),
         model=asked.get("model") or None,
         state=asked.get("status") or None,
@@ -65,9 +65,9 @@ async def cancel_job(request: Request) -> Response:
     """POST /api/v3/jobs/{id}/cancel: `may_be_billed` says whether the provider may have it already."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    job = await cancel(here.runtime, key.tenant_id, request.path_params["id"])
-    found = await _find(here, key.tenant_id, job.id)
-    return answer(_shown(here, found) | {"may_be_billed": not job.is_ended})
+    cancelled = await cancel(here.runtime, key.tenant_id, request.path_params["id"])
+    found = await _find(here, key.tenant_id, cancelled.job.id)
+    return answer(_shown(here, found) | {"may_be_billed": cancelled.may_be_billed})
 
 
 async def redrive_job(request: Request) -> Response:

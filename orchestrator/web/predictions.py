@@ -29,6 +29,8 @@ _RESERVED = frozenset(
 )
 _LONGEST_KEY = 255
 _MOST_PER_PAGE = 100
+# The database walks over every page before: who wants to go further back says `created_before`.
+_DEEPEST_PAGE = 100
 _MOST_DELETED = 1_000
 
 
@@ -144,7 +146,7 @@ def _flag(inputs: dict[str, Any], name: str) -> bool:
 
 def _history_filter(asked: dict[str, Any]) -> HistoryFilter:
     return HistoryFilter(
-        page=_whole(asked, "page", default=1, most=10_000),
+        page=_whole(asked, "page", default=1, most=_DEEPEST_PAGE),
         page_size=_whole(asked, "page_size", default=20, most=_MOST_PER_PAGE),
         model=_text(asked, "model"),
         state=_text(asked, "status"),

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orchestrator.errors import TooLarge, UnsupportedBody
 
@@ -45,3 +46,16 @@ def problem(
     if field is not None:
         body["field"] = field
     return Response(_encoder.encode(body), status_code=status, media_type="application/json", headers=headers)
+
+
+class NoNulInUrl:
+    """Refuses what PostgreSQL cannot even look for; bodies are the strict decoder's matter."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            await problem(400, "A URL must not contain a NUL character.")(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

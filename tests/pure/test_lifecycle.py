@@ -35,7 +35,7 @@ def test_every_verb_but_creation_has_a_constructor_and_a_row() -> None:
     assert set(CONSTRUCTORS) == set(MOVES) == set(Verb) - {Verb.CREATE}
 
 
-@pytest.mark.parametrize(("verb", "phase"), product(MOVES, Phase))
+@pytest.mark.parametrize(("verb", "phase"), list(product(MOVES, Phase)))
 def test_a_move_goes_where_the_table_says_and_from_nowhere_else(verb: Verb, phase: Phase) -> None:
     job = make_job(phase)
     sources, target, _ = MOVES[verb]

@@ -1,0 +1,92 @@
+"""What a job does whose timer has run out, phase by phase."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from orchestrator import policy
+from orchestrator.flow.settle import Rules
+from orchestrator.flow.sweep import decide
+from orchestrator.lifecycle import Phase, Reason
+from tests.factories import T0, make_attempt, make_job
+from tests.jobs import assert_possible, assert_possible_attempt
+
+RULES = Rules(T0, draw=lambda: 0.5)
+
+
+@pytest.mark.parametrize(
+    ("phase", "note", "after", "reason"),
+    [
+        (Phase.READY, "expired", Phase.FAILED, Reason.EXPIRED),
+        (Phase.WAITING, "woken", Phase.READY, None),
+        (Phase.SUBMITTING, "lease ended", Phase.IN_DOUBT, None),
+        (Phase.IN_DOUBT, "unresolved", Phase.FAILED, Reason.UNRESOLVED),
+        (Phase.ACCEPTED, "expired", Phase.FAILED, Reason.EXPIRED),
+    ],
+)
+def test_a_due_job_moves_on(phase: Phase, note: str, after: Phase, reason: Reason | None) -> None:
+    job = make_job(phase, due_at=T0)
+    decision = decide(job, make_attempt(job), RULES)
+    assert decision.move is not None
+    assert (decision.note, decision.move.after.phase, decision.move.after.reason) == (note, after, reason)
+    assert_possible(decision.move.after)
+
+
+@pytest.mark.parametrize("due_at", [None, T0 + 1])
+@pytest.mark.parametrize("phase", [Phase.READY, Phase.HELD, Phase.IN_DOUBT])
+def test_a_job_that_is_not_due_stays(phase: Phase, due_at: int | None) -> None:
+    decision = decide(make_job(phase, due_at=due_at), None, RULES)
+    assert (decision.note, decision.move, decision.job) == ("not due any more", None, None)
+
+
+def test_a_held_job_forgets_its_timer() -> None:
+    decision = decide(make_job(Phase.HELD, due_at=T0), None, RULES)
+    assert decision.move is None
+    assert decision.job is not None
+    assert decision.job.due_at is None
+
+
+def test_a_waiting_job_past_its_deadline_expires() -> None:
+    decision = decide(make_job(Phase.WAITING, due_at=T0 - 5, finish_by=T0), None, RULES)
+    assert decision.move is not None
+    assert decision.move.after.reason == Reason.EXPIRED
+
+
+def test_a_woken_job_keeps_its_deadline() -> None:
+    decision = decide(make_job(Phase.WAITING, due_at=T0, finish_by=T0 + 9), None, RULES)
+    assert decision.move is not None
+    assert decision.move.after.due_at == T0 + 9
+
+
+def test_an_ended_lease_is_counted_and_its_task_looked_for() -> None:
+    job = make_job(Phase.SUBMITTING, due_at=T0)
+    decision = decide(job, make_attempt(job), RULES)
+    assert decision.move is not None
+    assert decision.attempt is not None
+    assert decision.move.after.lost_leases == 1
+    assert decision.attempt.check_at == T0 + 5_000
+    assert_possible_attempt(decision.attempt)
+
+
+@pytest.mark.parametrize(
+    ("lost_leases", "is_solo", "note"),
+    [(1, False, "lease ended"), (2, False, "lease ended"), (2, True, "poisoned"), (1, True, "lease ended")],
+)
+def test_the_third_lease_that_ends_alone_poisons_and_its_neighbours_are_innocent(
+    lost_leases: int, is_solo: bool, note: str
+) -> None:
+    job = make_job(Phase.SUBMITTING, due_at=T0, lost_leases=lost_leases)
+    decision = decide(job, make_attempt(job, is_solo=is_solo), RULES)
+    assert decision.note == note
+    assert decision.move is not None
+    assert decision.move.before == job
+    assert decision.move.after.lost_leases == lost_leases + 1
+    assert_possible(decision.move.after)
+
+
+def test_a_poisoned_job_may_still_be_paid_so_its_attempt_is_looked_for() -> None:
+    job = make_job(Phase.SUBMITTING, due_at=T0, lost_leases=policy.POISONED_AT_LOST_LEASES - 1)
+    decision = decide(job, replace(make_attempt(job), is_solo=True), RULES)
+    assert decision.attempt is not None
+    assert (decision.attempt.ended_at, decision.attempt.check_at) == (None, T0 + 5_000)

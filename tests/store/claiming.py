@@ -1,0 +1,46 @@
+"""Claims as a worker makes them, and ready jobs in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from orchestrator.lifecycle import Job
+from orchestrator.store import claims
+from orchestrator.store.claims import Claim
+from orchestrator.store.store import Store
+from tests.factories import ACCOUNT, T0, TENANT, add_jobs, make_job
+from tests.store.rows import execute
+
+
+async def claim(
+    store: Store, *, slots: int = 64, now: int = T0, is_idle: bool = True, owner: str = "worker-1"
+) -> list[Claim]:
+    return await store.write(
+        claims.claim, account_id=ACCOUNT, owner=owner, slots=slots, is_idle=is_idle, now=now
+    )
+
+
+async def claimed_ids(store: Store, *, slots: int = 64, now: int = T0) -> list[str]:
+    return [one.job.id for one in await claim(store, slots=slots, now=now)]
+
+
+async def add_ready(
+    store: Store, count: int, *, tenant_id: str = TENANT, at: int = T0, **changes: Any
+) -> list[Job]:
+    """Ready jobs of one tenant, made one millisecond after another from `at` on."""
+    jobs = [make_job(tenant_id=tenant_id, created_at=at + n, **changes) for n in range(count)]
+    await store.write(add_jobs, jobs=jobs)
+    return jobs
+
+
+async def end_attempts(store: Store, ended: Iterable[Claim]) -> None:
+    """Their tasks have ended at the provider, so their slots are free."""
+    for one in ended:
+        await execute(store, "UPDATE attempts SET ended_at = 1 WHERE job_id = :id", id=one.job.id)
+
+
+async def set_lane(store: Store, **columns: float | str | None) -> None:
+    """Change columns of the image lane, as signals would."""
+    changes = ", ".join(f"{name} = :{name}" for name in columns)
+    await execute(store, f"UPDATE lanes SET {changes} WHERE media = 'image'", **columns)

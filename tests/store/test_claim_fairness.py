@@ -1,0 +1,88 @@
+"""Tenants share a lane by weight, whoever asked first and however much they asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from orchestrator.store import claims
+from orchestrator.store.store import Store
+from tests.factories import IMAGE_LANE, T0, TENANT, add_tenant
+from tests.store.claiming import add_ready, claim, claimed_ids, end_attempts
+from tests.store.rows import select
+
+
+async def test_ready_jobs_of_one_tenant_go_in_the_order_of_their_ids(store: Store) -> None:
+    jobs = await add_ready(store, 6)
+    assert await claimed_ids(store, slots=2) == [job.id for job in jobs[:2]]
+    assert await claimed_ids(store, slots=9) == [job.id for job in jobs[2:]]
+
+
+async def test_a_lower_number_is_a_higher_priority(store: Store) -> None:
+    batch = await add_ready(store, 3, priority=5)
+    urgent = await add_ready(store, 2, at=T0 + 100, priority=0)
+    assert await claimed_ids(store, slots=3) == sorted(job.id for job in [batch[0], *urgent])
+
+
+async def test_a_single_job_waits_for_at_most_two_claims_behind_a_large_batch(store: Store) -> None:
+    await add_ready(store, 600, priority=5)
+    for _ in range(5):
+        await end_attempts(store, await claim(store, slots=8))
+    other = await store.write(add_tenant)
+    single = (await add_ready(store, 1, tenant_id=other, at=T0 + 5_000))[0]
+    rounds = [one for _ in range(2) for one in await claimed_ids(store, slots=1)]
+    assert single.id in rounds
+
+
+async def test_an_idle_tenant_has_saved_up_no_turns(store: Store) -> None:
+    """Half each from the moment that both have jobs, though one was served alone for long."""
+    idle = await store.write(add_tenant)
+    await add_ready(store, 200)
+    for _ in range(3):
+        await end_attempts(store, await claim(store, slots=30))
+    await add_ready(store, 100, tenant_id=idle)
+    served = [one.job.tenant_id for _ in range(10) for one in await claim(store, slots=4)]
+    assert Counter(served) == {TENANT: 20, idle: 20}
+
+
+async def test_tenants_are_served_by_their_weights(store: Store) -> None:
+    heavy = await store.write(add_tenant, weight=3.0)
+    await add_ready(store, 900)
+    await add_ready(store, 900, tenant_id=heavy)
+    served: Counter[str] = Counter()
+    while served.total() < 1_000:
+        claimed = await claim(store, slots=1 + served.total() % 37)
+        served.update(one.job.tenant_id for one in claimed)
+        await end_attempts(store, claimed)
+    assert 0.9 * 3 <= served[heavy] / served[TENANT] <= 1.1 * 3
+
+
+async def test_slots_that_one_tenant_cannot_use_go_to_the_others(store: Store) -> None:
+    small = await store.write(add_tenant)
+    await add_ready(store, 2, tenant_id=small)
+    await add_ready(store, 100)
+    assert Counter(one.job.tenant_id for one in await claim(store, slots=40)) == {small: 2, TENANT: 38}
+
+
+async def test_more_tenants_than_one_claim_looks_at_are_all_served(store: Store) -> None:
+    tenants = [await store.write(add_tenant) for _ in range(3 * claims.MOST_SHARES)]
+    for tenant in tenants:
+        await add_ready(store, 3, tenant_id=tenant)
+    served = Counter([one.job.tenant_id for _ in tenants for one in await claim(store, slots=1)])
+    assert served == dict.fromkeys(tenants, 1)
+
+
+async def test_a_second_priority_gives_a_tenant_no_second_turn(store: Store) -> None:
+    other = await store.write(add_tenant)
+    for priority in (0, 1, 2):
+        await add_ready(store, 20, priority=priority)
+    await add_ready(store, 60, tenant_id=other)
+    served = Counter([one.job.tenant_id for _ in range(10) for one in await claim(store, slots=4)])
+    assert served == {TENANT: 20, other: 20}
+
+
+async def test_a_claim_of_every_slot_moves_the_lanes_time_on(store: Store) -> None:
+    await add_ready(store, 50)
+    await claim(store, slots=20)
+    await claim(store, slots=20)
+    times = await select(store, "SELECT virtual_time FROM lanes WHERE id = :id", id=IMAGE_LANE)
+    assert times == [(40.0,)]

@@ -1,0 +1,168 @@
+"""A claim never takes more than the account, the lane's rate and the worker allow."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from orchestrator import policy
+from orchestrator.lifecycle import Phase
+from orchestrator.policy import CLAIM_MAX_AGE_S, LEASE_MS, Limits
+from orchestrator.store import claims, lanes
+from orchestrator.store.store import Store
+from tests.factories import ACCOUNT, IMAGE_LANE, T0, VIDEO_LANE, make_attempt, stored_job
+from tests.store.claiming import add_ready, claim, end_attempts, set_lane
+from tests.store.rows import attempt_of, execute, job_of, lane_of, select
+
+
+async def set_limits(store: Store, *, per_minute: int = 60_000, max_in_flight: int = 2_000) -> None:
+    limits = Limits(image_per_minute=per_minute, video_per_minute=per_minute, max_in_flight=max_in_flight)
+    await store.write(lanes.ensure_account, account_id=ACCOUNT, provider="wavespeed", limits=limits, now=T0)
+
+
+async def test_a_claim_leases_the_job_and_opens_an_attempt(store: Store) -> None:
+    job = (await add_ready(store, 1))[0]
+    (claimed,) = await claim(store)
+    assert claimed.input == "{}"
+    assert claimed.job == await job_of(store, job.id)
+    assert claimed.attempt == await attempt_of(store, job.id) == make_attempt(claimed.job, claimed_at=T0)
+    assert (claimed.job.phase, claimed.job.lease_owner) == (Phase.SUBMITTING, "worker-1")
+    assert (claimed.job.attempt, claimed.job.due_at, claimed.job.started_at) == (1, T0 + LEASE_MS, T0)
+    events = await select(store, "SELECT verb, from_phase, to_phase, attempt, source FROM events")
+    assert events == [("claim", "ready", "submitting", 1, "worker")]
+
+
+async def test_nothing_ready_is_nothing_claimed(store: Store) -> None:
+    for phase in Phase:
+        if phase != Phase.READY:
+            await stored_job(store, phase)
+    assert await claim(store) == []
+
+
+async def test_a_claim_takes_no_more_than_the_workers_slots(store: Store) -> None:
+    await add_ready(store, 10)
+    assert len(await claim(store, slots=3)) == 3
+    assert await claim(store, slots=0) == []
+
+
+async def test_open_attempts_take_slots_even_when_their_job_has_ended(store: Store) -> None:
+    await set_limits(store, max_in_flight=5)
+    await add_ready(store, 10)
+    first = await claim(store, slots=2)
+    await execute(
+        store,
+        "UPDATE jobs SET phase = 'failed', reason = 'expired', finished_at = 1, lease_owner = NULL,"
+        " due_at = NULL WHERE id = :id",
+        id=first[0].job.id,
+    )
+    assert len(await claim(store)) == 3
+    assert await claim(store) == []
+    assert await store.read(claims.count_in_flight, account_id=ACCOUNT) == 5
+    await end_attempts(store, first)
+    assert len(await claim(store)) == 2
+
+
+async def test_more_open_attempts_than_the_limit_claim_nothing(store: Store) -> None:
+    await add_ready(store, 10)
+    await claim(store, slots=5)
+    await set_limits(store, max_in_flight=2)
+    assert await claim(store) == []
+
+
+async def test_slots_are_shared_by_the_accounts_lanes(store: Store) -> None:
+    await set_limits(store, max_in_flight=5)
+    await add_ready(store, 4)
+    await add_ready(store, 4, lane_id=VIDEO_LANE, media="video")
+    assert [one.job.lane_id for one in await claim(store)] == [IMAGE_LANE] * 4 + [VIDEO_LANE]
+
+
+async def test_a_burst_is_followed_by_the_rate(store: Store) -> None:
+    await set_limits(store, per_minute=100)
+    await add_ready(store, 50)
+    assert len(await claim(store)) == 5
+    assert await claim(store) == []
+    assert await claim(store, now=T0 + 600) == []
+    assert len(await claim(store, now=T0 + 700)) == 1
+    assert len(await claim(store, now=T0 + 600_000)) == 5
+
+
+async def test_a_clock_that_steps_back_gives_no_tokens(store: Store) -> None:
+    await set_limits(store, per_minute=100)
+    await add_ready(store, 50)
+    await claim(store)
+    assert await claim(store, now=T0 - 400_000) == []
+    assert await claim(store, now=T0 + 1) == []
+
+
+@pytest.mark.parametrize("per_minute", [10, 57])
+async def test_no_window_of_sixty_seconds_sees_more_than_the_rate(store: Store, per_minute: int) -> None:
+    """However greedy the workers are, and wherever in its five seconds each claim is sent."""
+    await set_limits(store, per_minute=per_minute)
+    await add_ready(store, 6 * per_minute, at=T0 - 100_000)
+    dice = random.Random(7)
+    now, sent = T0, []
+    while now < T0 + 180_000:
+        for _ in await claim(store, now=now):
+            # A burst that is sent as late as it may be meets a steady stream that is sent at once.
+            delay_s = dice.choice([0.0, CLAIM_MAX_AGE_S, dice.random() * CLAIM_MAX_AGE_S])
+            sent.append(now + int(1_000 * delay_s))
+        now += dice.choice([200, 200, 1_000, 3_000])
+    sent.sort()
+    fullest = max(sum(start <= at < start + 60_000 for at in sent) for start in sent)
+    assert per_minute * 0.8 <= fullest <= per_minute
+
+
+async def test_an_idle_lane_saves_no_more_than_its_burst(store: Store) -> None:
+    await set_limits(store, per_minute=100)
+    await add_ready(store, 50)
+    assert len(await claim(store, now=T0 + 86_400_000)) == 5
+
+
+async def test_a_paused_lane_waits_and_the_other_goes_on(store: Store) -> None:
+    await add_ready(store, 1)
+    video = await add_ready(store, 1, lane_id=VIDEO_LANE, media="video")
+    await set_lane(store, paused_until=T0 + 1_000)
+    assert [one.job.id for one in await claim(store)] == [video[0].id]
+    assert await claim(store, now=T0 + 999) == []
+    assert len(await claim(store, now=T0 + 1_000)) == 1
+
+
+async def test_a_half_open_breaker_sends_one_and_waits_for_its_answer(store: Store) -> None:
+    await add_ready(store, 5)
+    await set_lane(store, failures=policy.BREAKER_AT, paused_until=T0)
+    assert len(await claim(store)) == 1
+    assert await claim(store) == []
+    assert (await lane_of(store)).paused_until == T0 + policy.BREAKER_MS
+    assert len(await claim(store, now=T0 + policy.BREAKER_MS)) == 1
+
+
+async def test_an_account_in_trouble_sends_nothing(store: Store) -> None:
+    await add_ready(store, 5)
+    await execute(store, "UPDATE accounts SET trouble = 'no credit', trouble_at = 1")
+    assert await claim(store) == []
+    await store.write(lanes.clear_trouble, account_id=ACCOUNT)
+    assert len(await claim(store)) == 5
+
+
+async def test_a_job_that_may_be_poison_is_claimed_alone_by_an_idle_worker(store: Store) -> None:
+    suspects = await add_ready(store, 2, lost_leases=policy.SOLO_AFTER_LOST_LEASES)
+    innocent = await add_ready(store, 3, at=T0 + 100, lost_leases=policy.SOLO_AFTER_LOST_LEASES - 1)
+    busy = await claim(store, is_idle=False)
+    assert [one.job.id for one in busy] == [job.id for job in innocent]
+    (alone,) = await claim(store)
+    assert alone.job.id == suspects[0].id
+    assert alone.attempt.is_solo
+    assert (await attempt_of(store, alone.job.id)).is_solo
+
+
+async def test_a_solo_claim_is_not_joined_by_another_lane(store: Store) -> None:
+    await add_ready(store, 1, lost_leases=policy.SOLO_AFTER_LOST_LEASES)
+    await add_ready(store, 1, lane_id=VIDEO_LANE, media="video")
+    assert [one.attempt.is_solo for one in await claim(store)] == [True]
+
+
+async def test_a_suspect_on_the_second_lane_does_not_join_the_first(store: Store) -> None:
+    await add_ready(store, 1)
+    await add_ready(store, 1, lane_id=VIDEO_LANE, media="video", lost_leases=policy.SOLO_AFTER_LOST_LEASES)
+    assert [one.job.lane_id for one in await claim(store)] == [IMAGE_LANE]

@@ -1,0 +1,129 @@
+"""Four processes write overlapping groups while others claim and poll: nobody waits in a circle, and no
+move is lost or applied twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from msgspec.structs import replace
+from sqlalchemy import Connection, text
+from sqlalchemy.util import await_only
+
+from orchestrator import lifecycle
+from orchestrator.decision import Decision, LaneSignal, Signal
+from orchestrator.evidence import Source
+from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.store import checks, deliveries
+from orchestrator.store.changes import Change, apply_changes
+from orchestrator.store.database import Database
+from orchestrator.store.store import Store
+from tests.factories import T0, SetClock, make_creation, make_id, stored_job
+from tests.store import decisions
+from tests.store.claiming import add_ready, claim
+from tests.store.locks import done_or_blocked, until_blocked
+from tests.store.rows import count, job_of, select
+
+HOOK = "https://user.example/hook"
+
+
+def add_a_try(job: Job, attempt: Attempt | None) -> Decision:
+    """Lost or applied twice, it shows in the sum."""
+    checked = attempt and replace(attempt, checks=attempt.checks + 1)
+    return Decision(note="counted", job=replace(job, tries=job.tries + 1), attempt=checked)
+
+
+def give_back(job: Job, _attempt: Attempt | None) -> Decision:
+    """A move that makes a job ready and says something of its lane: it locks all that a claim locks."""
+    signals = (LaneSignal(Signal.FAILING, "x"), LaneSignal(Signal.ACCOUNT, "no credit"))
+    return Decision(note="given back", move=lifecycle.give_back(job, "not sent"), signals=signals)
+
+
+def complete_once(job: Job, attempt: Attempt | None) -> Decision:
+    return Decision(note="duplicate") if job.is_ended else decisions.complete(job, attempt)
+
+
+async def test_four_writers_with_overlapping_groups_lose_nothing(postgres: Database) -> None:
+    stores = [Store(postgres, SetClock()) for _ in range(4)]
+    jobs = [await stored_job(stores[0], Phase.ACCEPTED, webhook=HOOK) for _ in range(60)]
+
+    async def write(store: Store, seed: int) -> None:
+        dice = random.Random(seed)
+        for _ in range(5):
+            chosen = dice.sample(jobs, 40)
+            await asyncio.gather(
+                *(store.change(job.id, add_a_try, source=Source.POLL) for job in chosen),
+                *(store.create(make_creation(key=f"{seed}-{dice.random()}")) for _ in range(5)),
+            )
+
+    await asyncio.gather(*(write(store, seed) for seed, store in enumerate(stores)))
+    sums = await select(stores[0], "SELECT sum(tries), (SELECT sum(checks) FROM attempts) FROM jobs")
+    assert [int(value) for value in sums[0]] == [4 * 5 * 40] * 2
+    await asyncio.gather(
+        *(store.change(job.id, complete_once, source=Source.CALLBACK) for store in stores for job in jobs)
+    )
+    assert await count(stores[0], "deliveries") == 60
+    assert await count(stores[0], "events") == 60 + 4 * 5 * 5
+
+
+@pytest.mark.parametrize("table", ["accounts", "lanes", "shares"])
+async def test_a_change_and_a_claim_do_not_wait_in_a_circle(postgres_store: Store, table: str) -> None:
+    """Both are stopped at one table's rows, the claim first; whoever goes on must not need the other's."""
+    store = postgres_store
+    await add_ready(store, 4)
+    (claimed,) = await claim(store, slots=1)
+    locked, release = asyncio.Event(), asyncio.Event()
+
+    def hold(connection: Connection) -> None:
+        connection.execute(text(f"SELECT 1 FROM {table} FOR UPDATE"))
+        locked.set()
+        await_only(release.wait())
+
+    holding = asyncio.create_task(store.write(hold))
+    await locked.wait()
+    claiming = asyncio.create_task(claim(store, slots=3))
+    await until_blocked(store, 1)
+    change = Change(job_id=claimed.job.id, decide=give_back, source="worker", event_id=make_id())
+    giving = asyncio.create_task(store.write(apply_changes, changes=[change], now=T0, is_retry=False))
+    await done_or_blocked(store, giving, beside=1)
+    release.set()
+    await asyncio.gather(holding, claiming, giving)
+    assert (await job_of(store, claimed.job.id)).phase in (Phase.READY, Phase.SUBMITTING)
+
+
+async def test_writers_claims_polls_and_deliveries_go_on_beside_one_another(postgres: Database) -> None:
+    stores = [Store(postgres, SetClock(T0 + n)) for n in range(4)]
+    await add_ready(stores[0], 300, webhook=HOOK)
+    ended: set[str] = set()
+
+    async def work(store: Store, number: int) -> None:
+        dice = random.Random(number)
+        while len(ended) < 300:
+            claimed = await claim(store, slots=dice.randint(1, 20), owner=f"w{number}")
+            back = [one for one in claimed if dice.random() < 0.3]
+            await asyncio.gather(
+                *(store.change(one.job.id, clear_and_give_back, source="worker") for one in back),
+                *(
+                    store.change(one.job.id, complete_once, source=Source.ANSWER, attempt=one.job.attempt)
+                    for one in claimed
+                    if one not in back
+                ),
+                store.write(checks.take_due_checks, now=T0, most=20),
+                store.write(deliveries.take_due_deliveries, now=T0, most=20),
+            )
+            ended.update(one.job.id for one in claimed if one not in back)
+
+    await asyncio.gather(*(work(store, number) for number, store in enumerate(stores)))
+    verbs = dict(await select(stores[0], "SELECT verb, count(*) FROM events GROUP BY verb"))
+    assert verbs["complete"] == 300
+    assert verbs["claim"] == 300 + verbs.get("give_back", 0)
+    assert await count(stores[0], "deliveries") == 300
+
+
+def clear_and_give_back(job: Job, attempt: Attempt | None) -> Decision:
+    ended = attempt and replace(attempt, ended_at=T0, ended_by=Source.WORKER, outcome="not_sent")
+    signals = (LaneSignal(Signal.CALLED_BACK), LaneSignal(Signal.HEALTHY))
+    move = lifecycle.give_back(job, "not sent")
+    return Decision(note="given back", move=move, attempt=ended, signals=signals)

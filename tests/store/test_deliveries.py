@@ -1,0 +1,100 @@
+"""Deliveries: what is due is taken by one worker, and every attempt is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from orchestrator.evidence import Source
+from orchestrator.lifecycle import Ending, Job, Phase
+from orchestrator.store import deliveries
+from orchestrator.store.database import Database
+from orchestrator.store.deliveries import Attempted, Due
+from orchestrator.store.store import Store
+from tests.factories import T0, SetClock, make_result, stored_job
+from tests.store import decisions
+from tests.store.rows import select
+
+HOOK = "https://user.example/hook"
+
+
+async def ended_job(store: Store) -> Job:
+    job = await stored_job(store, Phase.ACCEPTED, webhook=HOOK)
+    applied = await store.change(job.id, decisions.complete, source=Source.POLL)
+    assert applied is not None
+    return applied.job
+
+
+async def take(store: Store, *, now: int = T0, most: int = 50) -> list[Due]:
+    return await store.write(deliveries.take_due_deliveries, now=now, most=most)
+
+
+def attempted(due: Due, **changes: Any) -> Attempted:
+    needed: dict[str, Any] = {
+        "delivery_id": due.id,
+        "number": due.failures + 1,
+        "at": T0 + 7,
+        "latency_ms": 12,
+        "status": 500,
+        "error": None,
+        "answer": "no",
+        "is_delivered": False,
+        "due_at": T0 + 5_000,
+    }
+    return Attempted(**(needed | changes))
+
+
+async def state_of(store: Store) -> Any:
+    return (await select(store, "SELECT state, due_at, failures, finished_at FROM deliveries"))[0]
+
+
+async def test_a_due_delivery_comes_with_what_it_tells(store: Store) -> None:
+    job = await ended_job(store)
+    (due,) = await take(store)
+    assert (due.id, due.url, due.failures) == (f"{job.id}-1", HOOK, 0)
+    assert due.found.job == job
+    assert due.found.ending == Ending(result=make_result())
+
+
+async def test_a_taken_delivery_is_taken_again_when_its_worker_has_died(store: Store) -> None:
+    await ended_job(store)
+    assert await take(store, now=T0 - 1) == []
+    await take(store)
+    assert await take(store, now=T0 + 29_999) == []
+    assert len(await take(store, now=T0 + 30_000)) == 1
+
+
+async def test_a_failed_attempt_is_kept_and_the_next_is_planned(store: Store) -> None:
+    await ended_job(store)
+    (due,) = await take(store)
+    await store.write(deliveries.record_attempt, attempted=attempted(due))
+    assert tuple(await state_of(store)) == ("pending", T0 + 5_000, 1, None)
+    (again,) = await take(store, now=T0 + 5_000)
+    assert again.failures == 1
+    await store.write(deliveries.record_attempt, attempted=attempted(again, status=None, error="reset"))
+    kept = await select(store, "SELECT number, status, error, latency_ms, answer FROM delivery_attempts")
+    assert sorted(kept) == [(1, 500, None, 12, "no"), (2, None, "reset", 12, "no")]
+
+
+async def test_a_heard_delivery_is_over(store: Store) -> None:
+    await ended_job(store)
+    (due,) = await take(store)
+    await store.write(
+        deliveries.record_attempt, attempted=attempted(due, status=200, is_delivered=True, due_at=None)
+    )
+    assert tuple(await state_of(store)) == ("delivered", None, 0, T0 + 7)
+    assert await take(store, now=T0 + 10**9) == []
+
+
+async def test_a_delivery_without_another_attempt_is_dead(store: Store) -> None:
+    await ended_job(store)
+    (due,) = await take(store)
+    await store.write(deliveries.record_attempt, attempted=attempted(due, status=410, due_at=None))
+    assert tuple(await state_of(store)) == ("dead", None, 1, T0 + 7)
+
+
+async def test_two_workers_never_take_the_same_delivery(postgres: Database) -> None:
+    stores = [Store(postgres, SetClock()) for _ in range(4)]
+    jobs = [await ended_job(stores[0]) for _ in range(30)]
+    taken = await asyncio.gather(*(take(store, most=5) for store in stores for _ in range(4)))
+    assert sorted(due.found.job.id for each in taken for due in each) == sorted(job.id for job in jobs)

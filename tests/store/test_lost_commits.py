@@ -1,0 +1,109 @@
+"""A COMMIT whose answer was lost: the group is tried again and finds what it had already written."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from orchestrator.decision import Decision
+from orchestrator.evidence import Source
+from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.store.changes import Seen
+from orchestrator.store.database import Database, RowRefused
+from orchestrator.store.store import Store
+from tests.factories import SetClock, make_creation, make_job, stored_job
+from tests.store import decisions
+from tests.store.faulty import FaultyDatabase
+from tests.store.rows import count, counts, job_of, select
+
+
+@pytest.fixture
+def lossy(database: Database) -> FaultyDatabase:
+    return FaultyDatabase(database)
+
+
+@pytest.fixture
+def lossy_store(lossy: FaultyDatabase) -> Store:
+    return Store(lossy, SetClock())
+
+
+async def test_creations_are_stored_once(lossy_store: Store, lossy: FaultyDatabase) -> None:
+    creations = [make_creation(), make_creation(key="a"), make_creation(key="a"), make_creation(key="b")]
+    lossy.lost_after = 2
+    created = await asyncio.gather(*(lossy_store.create(creation) for creation in creations))
+    assert [one.is_replay for one in created] == [False, False, True, False]
+    assert [one.job.id for one in created] == [creations[n].job.id for n in (0, 1, 1, 3)]
+    stored = await counts(lossy_store)
+    assert (stored["jobs"], stored["events"], stored["idempotency_keys"]) == (3, 3, 2)
+
+
+async def test_a_move_is_applied_once(lossy_store: Store, lossy: FaultyDatabase) -> None:
+    job = await stored_job(lossy_store, Phase.ACCEPTED, webhook="https://user.example/hook")
+    lossy.lost_after = 1
+    applied = await lossy_store.change(job.id, decisions.complete, source=Source.POLL)
+    assert applied is not None
+    assert applied.job == await job_of(lossy_store, job.id)
+    assert applied.job.phase == Phase.COMPLETED
+    stored = await counts(lossy_store)
+    assert (stored["events"], stored["deliveries"]) == (1, 1)
+
+
+async def test_two_moves_of_one_job_are_applied_once_each(lossy_store: Store, lossy: FaultyDatabase) -> None:
+    job = await stored_job(lossy_store, Phase.HELD)
+    lossy.lost_after = 1
+    await asyncio.gather(
+        lossy_store.change(job.id, decisions.release, source="client"),
+        lossy_store.change(job.id, decisions.fail, source="client"),
+    )
+    assert await select(lossy_store, "SELECT verb FROM events ORDER BY id") == [("release",), ("fail",)]
+    assert (await job_of(lossy_store, job.id)).ending == 1
+
+
+async def test_a_callback_of_a_lost_move_is_counted_once(lossy_store: Store, lossy: FaultyDatabase) -> None:
+    job = await stored_job(lossy_store, Phase.ACCEPTED)
+    lossy.lost_after = 1
+    await lossy_store.change(
+        job.id, decisions.complete, source=Source.CALLBACK, attempt=1, callback=Seen("valid", "x")
+    )
+    assert await select(lossy_store, "SELECT count FROM callbacks") == [(1,)]
+
+
+async def test_a_loss_before_the_commit_is_not_taken_for_one_after_it(
+    lossy_store: Store, lossy: FaultyDatabase
+) -> None:
+    job = await stored_job(lossy_store, Phase.HELD)
+    lossy.lost_before = 1
+    await asyncio.gather(
+        lossy_store.change(job.id, decisions.release, source="client"),
+        lossy_store.create(make_creation()),
+    )
+    assert (await job_of(lossy_store, job.id)).phase == Phase.READY
+    assert await count(lossy_store, "jobs") == 2
+
+
+async def test_neighbours_of_a_bad_row_still_find_themselves_after_a_lost_commit(
+    lossy_store: Store, lossy: FaultyDatabase
+) -> None:
+    """The group was stored; tried again, one decision that is no move raises, and the group is split."""
+    jobs = [await stored_job(lossy_store, Phase.HELD) for _ in range(3)]
+    fresh = make_creation(make_job(Phase.HELD))
+    calls: list[str] = []
+
+    def raising_the_second_time(job: Job, _attempt: Attempt | None) -> Decision:
+        calls.append(job.id)
+        if len(calls) > 1:
+            raise ValueError("not again")
+        return Decision(note="noted")
+
+    lossy.lost_after = 1
+    results = await asyncio.gather(
+        lossy_store.create(fresh),
+        lossy_store.change(jobs[0].id, decisions.release, source="client"),
+        lossy_store.change(jobs[1].id, raising_the_second_time, source="client"),
+        lossy_store.change(jobs[2].id, decisions.release, source="client"),
+        return_exceptions=True,
+    )
+    assert [isinstance(one, ValueError) for one in results] == [False, False, True, False]
+    assert not any(isinstance(one, RowRefused) for one in results)
+    assert await count(lossy_store, "events") == 3

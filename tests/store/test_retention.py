@@ -1,0 +1,74 @@
+"""Only ended jobs are deleted, and with them every row of theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.evidence import Source
+from orchestrator.lifecycle import Job, Phase
+from orchestrator.store import deliveries, retention
+from orchestrator.store.changes import Seen
+from orchestrator.store.deliveries import Attempted
+from orchestrator.store.store import Store
+from tests.factories import T0, TENANT, add_tenant, make_creation, stored_job
+from tests.store import decisions
+from tests.store.rows import count, counts, select
+
+
+async def whole_job(store: Store) -> Job:
+    """An ended job with a row in every table."""
+    job = await stored_job(store, Phase.ACCEPTED, webhook="https://user.example/hook")
+    seen = Seen("valid", "x")
+    await store.change(job.id, decisions.complete, source=Source.CALLBACK, attempt=1, callback=seen)
+    attempted = Attempted(
+        delivery_id=f"{job.id}-1",
+        number=1,
+        at=T0,
+        latency_ms=1,
+        status=200,
+        error=None,
+        answer="",
+        is_delivered=True,
+        due_at=None,
+    )
+    await store.write(deliveries.record_attempt, attempted=attempted)
+    return job
+
+
+async def test_a_deleted_job_leaves_nothing(store: Store) -> None:
+    job, kept = await whole_job(store), await whole_job(store)
+    assert await store.write(retention.delete_jobs, tenant_id=TENANT, ids=[job.id]) == 1
+    assert await counts(store) | {"idempotency_keys": 1} == dict.fromkeys(await counts(store), 1)
+    assert await count(store, "delivery_attempts") == 1
+    assert await select(store, "SELECT id FROM jobs") == [(kept.id,)]
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in ("completed", "failed")])
+async def test_a_job_that_has_not_ended_is_not_deleted(store: Store, phase: Phase) -> None:
+    job = await stored_job(store, phase)
+    assert await store.write(retention.delete_jobs, tenant_id=TENANT, ids=[job.id]) == 0
+    assert await store.write(retention.delete_old, ended_before=T0 * 2, most=10) == 0
+    assert await count(store, "jobs") == await count(store, "documents") == 1
+
+
+async def test_another_tenants_job_is_not_deleted(store: Store) -> None:
+    job, stranger = await whole_job(store), await store.write(add_tenant)
+    assert await store.write(retention.delete_jobs, tenant_id=stranger, ids=[job.id]) == 0
+    assert await count(store, "jobs") == 1
+
+
+async def test_old_jobs_are_deleted_in_steps_oldest_first(store: Store) -> None:
+    for n in range(5):
+        await stored_job(store, Phase.COMPLETED, finished_at=T0 + n)
+    assert await store.write(retention.delete_old, ended_before=T0 + 4, most=3) == 3
+    assert await select(store, "SELECT finished_at FROM jobs ORDER BY 1") == [(T0 + 3,), (T0 + 4,)]
+    assert await store.write(retention.delete_old, ended_before=T0 + 4, most=3) == 1
+
+
+async def test_old_keys_are_forgotten(store: Store) -> None:
+    old = make_creation(key="old")
+    await store.create(old)
+    new = make_creation(key="new")
+    await store.create(new)
+    await store.write(retention.delete_old_keys, before=new.job.created_at)
+    assert await select(store, "SELECT key FROM idempotency_keys") == [("new",)]
