@@ -1,0 +1,67 @@
+"""The stacks that end-to-end tests share, and the logs of their processes beside each failure."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator
+
+import pytest
+
+from tests.e2e.invariants import check_invariants
+from tests.e2e.program import LIVE
+from tests.e2e.stack import Stack, split_stack, up_stack
+
+SHOWN_OF_A_LOG = 6_000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for program in LIVE:
+            report.sections.append((f"log of {program.name}", program.said()[-SHOWN_OF_A_LOG:]))
+    return report
+
+
+@pytest.fixture(scope="session")
+async def shared_up() -> AsyncIterator[Stack]:
+    """One `up` on SQLite for all tests that leave it as they found it."""
+    async with up_stack() as stack:
+        yield stack
+        await check_invariants(stack)
+
+
+@pytest.fixture
+async def stack(shared_up: Stack) -> AsyncIterator[Stack]:
+    """The shared `up`, with no fault of an earlier test."""
+    yield shared_up
+    await shared_up.mend()
+    await shared_up.ledger.calm_lanes()
+
+
+@pytest.fixture
+async def own_stack() -> AsyncIterator[Stack]:
+    """An `up` for one test, which may break it."""
+    async with up_stack() as stack:
+        yield stack
+        await check_invariants(stack)
+
+
+@pytest.fixture(scope="session")
+async def shared_split(
+    new_postgres_database: Callable[[], str], new_valkey_url: Callable[[], str]
+) -> AsyncIterator[Stack]:
+    """One `serve` and two workers on PostgreSQL for all tests that kill nothing but them."""
+    async with split_stack(database_url=new_postgres_database(), redis_url=new_valkey_url()) as stack:
+        yield stack
+        await check_invariants(stack)
+
+
+@pytest.fixture
+async def split(shared_split: Stack) -> AsyncIterator[Stack]:
+    """The shared split stack, with all of its processes running again after the test."""
+    yield shared_split
+    await shared_split.mend()
+    await shared_split.ledger.calm_lanes()
+    for program in shared_split.programs:
+        if program.running is None:
+            await program.start()

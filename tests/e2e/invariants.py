@@ -1,0 +1,149 @@
+"""What must hold after every run, whatever was done to it: our ledger against the provider's own bill.
+
+The names I1 to I12 are those of the project's list of invariants; a check that fails says which, and
+of what job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tests.e2e.stack import PROVIDER_KEY, SECRET, Json, Stack
+
+MOST_OVERDUE_MS = 60_000
+
+
+async def check_invariants(stack: Stack) -> None:
+    """All of them at once; the stack may be running or stopped, but its sandbox must be up."""
+    jobs = await stack.ledger.rows(
+        "SELECT jobs.*, documents.ending AS told FROM jobs JOIN documents ON documents.job_id = jobs.id"
+    )
+    attempts = _by_job(await stack.ledger.rows("SELECT * FROM attempts ORDER BY number"))
+    events = _by_job(await stack.ledger.rows("SELECT * FROM events ORDER BY id"))
+    events = {name: _in_order(rows) for name, rows in events.items()}
+    deliveries = _by_job(await stack.ledger.rows("SELECT * FROM deliveries ORDER BY id"))
+    bill = await stack.tasks()
+    tasks = _tasks_by_job(bill)
+    for job in jobs:
+        name = job["id"]
+        _is_not_lost(job, attempts[name])
+        _is_paid_once(job, events[name], tasks[name])
+        _never_goes_back(job, events[name])
+        _tells_the_truth(job, attempts[name], {task["id"]: task for task in bill})
+        _is_told_once(job, events[name], deliveries[name])
+    await _keeps_the_limits(stack)
+    _says_no_secret(stack)
+
+
+def _by_job(rows: list[Json]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = defaultdict(list)
+    for row in rows:
+        found[row["job_id"]].append(row)
+    return found
+
+
+def _tasks_by_job(bill: list[Json]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = defaultdict(list)
+    for task in bill:
+        if "/callbacks/" in task["webhook"]:
+            *_, job, attempt, _token = urlsplit(task["webhook"]).path.split("/")
+            found[job].append({**task, "attempt": int(attempt)})
+    return found
+
+
+def _in_order(events: list[Json]) -> list[Json]:
+    """As one chain, each event where the one before it led to.
+
+    The clocks of two processes differ by some ms, and so may the ids of events that follow closely.
+    """
+    left, chain, phase = list(events), [], None
+    while left:
+        fitting = (event for event in left if event["from_phase"] == phase)
+        event = next(fitting, left[0])
+        left.remove(event)
+        chain.append(event)
+        phase = event["to_phase"]
+    return chain
+
+
+def _is_not_lost(job: Json, attempts: list[Json]) -> None:
+    """I1: final, or somebody will come for it, and is not late."""
+    if job["phase"] in ("completed", "failed", "ready", "held"):
+        return
+    times = [row["check_at"] for row in attempts if row["check_at"] is not None]
+    times += [job["due_at"]] if job["due_at"] is not None else []
+    assert times, f"I1: nobody will come for {job}"
+    overdue_ms = time.time() * 1_000 - min(times)
+    assert overdue_ms < MOST_OVERDUE_MS, f"I1: {overdue_ms} ms overdue: {job}"
+
+
+def _is_paid_once(job: Json, events: list[Json], tasks: list[Json]) -> None:
+    """I2: one task an attempt, and another only when the task before was of no use, or on request."""
+    numbers = [task["attempt"] for task in tasks]
+    assert len(set(numbers)) == len(numbers), f"I2: attempts {numbers} were paid, of {job['id']}"
+    redriven_before = {event["attempt"] + 1 for event in events if event["verb"] in ("redrive", "release")}
+    for earlier, later in pairwise(tasks):
+        is_wished = any(earlier["attempt"] < number <= later["attempt"] for number in redriven_before)
+        was_useless = earlier["status"] == "failed" or not earlier["outputs"]
+        assert is_wished or was_useless, f"I2: {job['id']} was paid again beside {earlier}"
+        assert is_wished or earlier["ended_ms"] <= later["created_ms"], (
+            f"I2: two tasks at once of {job['id']}"
+        )
+
+
+def _never_goes_back(job: Json, events: list[Json]) -> None:
+    """I3 and I6: the events are one chain that ends in the job's phase; an end is left only as it may be."""
+    chain = [events[0]["to_phase"]]
+    for event in events[1:]:
+        assert event["from_phase"] == chain[-1], f"I6: a gap in the events of {job['id']}: {events}"
+        assert chain[-1] != "completed", f"I3: {job['id']} left its completion"
+        if chain[-1] == "failed":
+            assert event["verb"] in ("redrive", "complete"), f"I3: {job['id']} left its failure by {event}"
+        chain.append(event["to_phase"])
+    assert chain[-1] == job["phase"], f"I6: {job['id']} is {job['phase']}, its events say {chain}"
+    endings = sum(phase in ("completed", "failed") for phase in chain)
+    assert endings == job["ending"], f"I6: {job['id']} ended {endings} times, it counts {job['ending']}"
+
+
+def _tells_the_truth(job: Json, attempts: list[Json], bill: dict[str, Json]) -> None:
+    """I4: what it gives is what the task of one of its attempts gave.
+
+    A task that was adopted from the history may have been made for another job with the same input.
+    """
+    if job["phase"] != "completed":
+        return
+    given = msgspec.json.decode(job["told"])["result"]["outputs"]
+    made = [bill[row["provider_id"]]["outputs"] for row in attempts if row["provider_id"]]
+    assert given in made, f"I4: {job['id']} gives {given}, its tasks gave {made}"
+
+
+def _is_told_once(job: Json, events: list[Json], deliveries: list[Json]) -> None:
+    """I5 and I6: a delivery for each end, written with it."""
+    expected = [f"{job['id']}-{ending}" for ending in range(1, job["ending"] + 1)] if job["webhook"] else []
+    assert [row["id"] for row in deliveries] == expected, f"I5: the deliveries of {job['id']}: {deliveries}"
+
+
+async def _keeps_the_limits(stack: Stack) -> None:
+    """I7, as the provider counted."""
+    (account,) = await stack.ledger.rows("SELECT max_in_flight FROM accounts")
+    per_minute = await stack.ledger.one("SELECT sum(per_minute) FROM lanes")
+    seen = (await stack.provider.get("/control/stats")).json()
+    assert seen["most_open"] <= account["max_in_flight"], f"I7: {seen}"
+    assert seen["most_submits_in_60_s"] <= per_minute, f"I7: {seen}"
+
+
+def _says_no_secret(stack: Stack) -> None:
+    """I12, and no defect of ours in any log."""
+    for program in stack.programs:
+        said = program.said()
+        for secret in (stack.key, PROVIDER_KEY, SECRET, "/callbacks/wavespeed/"):
+            assert secret not in said, f"I12: {program.name} logged {secret!r}"
+        assert "Traceback" not in said, (
+            f"{program.name} met a defect:\n{said[said.index('Traceback') :][:3_000]}"
+        )
+        assert '"level": "error"' not in said, f"{program.name} logged an error:\n{said[-3_000:]}"

@@ -1,0 +1,76 @@
+"""A user's webhook endpoint on loopback: keeps what it gets, and answers as the path says."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from tests.e2e.program import until
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request; header names in lower case."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def message_id(self) -> str:
+        return self.headers["webhook-id"]
+
+    @property
+    def prediction(self) -> dict[str, Any]:
+        return msgspec.json.decode(self.body, type=dict[str, Any])
+
+    def is_signed_with(self, secret: str) -> bool:
+        """WaveSpeed's v3 signature, written down again from its documentation."""
+        signed = f"{self.message_id}.{self.headers['webhook-timestamp']}.".encode() + self.body
+        key = secret.removeprefix("whsec_").encode("ascii")
+        expected = "v3," + hmac.new(key, signed, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(expected, self.headers["webhook-signature"])
+
+
+@dataclass
+class Receiver:
+    """`/200`, `/500,200` (the first answer, then the second for ever), `/302`, …"""
+
+    url: str = ""
+    got: dict[str, list[Received]] = field(default_factory=lambda: defaultdict(list))
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def take(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        earlier = self.got[request.path]
+        answers = [int(word) for word in request.path.split("/")[1].split(",")]
+        status = answers[min(len(earlier), len(answers) - 1)]
+        earlier.append(Received(headers, await request.read()))
+        told = {"location": f"{self.url}/200/redirected"} if status // 100 == 3 else self.headers
+        return web.Response(status=status, headers=told, text="thank you")
+
+    async def wait_for(self, path: str, count: int = 1) -> list[Received]:
+        async def has_come() -> bool:
+            return len(self.got[path]) >= count
+
+        await until(has_come, what=f"{count} at {path}, there are {len(self.got[path])}")
+        return self.got[path]
+
+
+@asynccontextmanager
+async def receiving(port: int) -> AsyncIterator[Receiver]:
+    receiver = Receiver(f"http://127.0.0.1:{port}")
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", receiver.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield receiver
+    await runner.cleanup()
