@@ -13,7 +13,6 @@ import asyncpg
 from sqlalchemy import Connection, text
 
 from bench.figures import Figure, median
-from orchestrator import tables
 from orchestrator.ids import first_id_at
 from orchestrator.policy import Limits
 from orchestrator.store import claims, dialect, lanes, schema
@@ -123,9 +122,9 @@ def _insert(connection: Connection, *, first: int, count: int, ready: int) -> No
     """Jobs number `first` and on, a millisecond apart; the last `ready` of them are ready."""
     waiting_from = first + count - min(ready, count)
     rows = [_row(number, is_ready=number >= waiting_from) for number in range(first, first + count)]
-    dialect.insert_many(connection, tables.jobs, rows)
+    dialect.insert_many(connection, "jobs", rows)
     inputs = [{"job_id": row["id"], "input": _INPUT} for row in rows if row["phase"] == "ready"]
-    dialect.insert_many(connection, tables.documents, inputs)
+    dialect.insert_many(connection, "documents", inputs)
 
 
 def _row(number: int, *, is_ready: bool) -> dict[str, Any]:

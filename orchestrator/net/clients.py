@@ -115,14 +115,34 @@ class _LeanClient(httpx.AsyncClient):
         super().__init__(transport=transport, trust_env=False, cookies=_NoCookies(), **options)
         self._lean_transport = transport
         self._base_path = self.base_url.raw_path.rstrip(b"/")
+        self._own_headers = [(b"host", self.base_url.netloc), *self.headers.raw]
+        self._own_timeout = {"timeout": self.timeout.as_dict()}
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """A path goes behind the base URL as it stands, by httpx's extension `target`: no URL is parsed."""
-        if isinstance(url, str) and url.startswith("/"):
-            target = self._base_path + url.encode("ascii", "surrogateescape")
-            options["extensions"] = {**(options.get("extensions") or {}), "target": target}
-            url = self.base_url
-        return super().build_request(method, url, **options)
+        if not isinstance(url, str) or not url.startswith("/"):
+            return super().build_request(method, url, **options)
+        target = {"target": self._base_path + url.encode("ascii", "surrogateescape")}
+        content, headers = options.pop("content", None), options.pop("headers", None)
+        if isinstance(content, bytes) and not any(options.values()):
+            return self._small_request(method, content, headers or {}, target)
+        options["extensions"] = {**(options.get("extensions") or {}), **target}
+        return super().build_request(method, self.base_url, content=content, headers=headers, **options)
+
+    def _small_request(
+        self, method: str, content: bytes, headers: Mapping[str, str], target: dict[str, bytes]
+    ) -> httpx.Request:
+        """What httpx would build, a tenth as slow: our headers are merged and encoded only once."""
+        own = {name.lower().encode("ascii"): value.encode() for name, value in headers.items()}
+        own[b"content-length"] = b"%d" % len(content)
+        kept = [pair for pair in self._own_headers if pair[0].lower() not in own]
+        return httpx.Request(
+            method,
+            self.base_url,
+            headers=[*kept, *own.items()],
+            stream=httpx.ByteStream(content),
+            extensions={**self._own_timeout, **target},
+        )
 
     async def send(self, request: httpx.Request, *, stream: bool = False, **_: Any) -> httpx.Response:
         """One exchange; what else httpx would do is off."""

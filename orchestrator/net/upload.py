@@ -25,11 +25,15 @@ class Upload(aiohttp.Payload):
         self._write_s = write_s
 
     @classmethod
-    def of(cls, request: httpx.Request, *, write_s: float | None) -> Upload | None:
+    def of(cls, request: httpx.Request, *, write_s: float | None) -> Upload | bytes | None:
+        """A small body that is here already goes as it is: the socket's buffer takes it at once."""
         if not isinstance(request.stream, httpx.AsyncByteStream):
             raise httpx.LocalProtocolError("a synchronous stream in an asynchronous request")
-        is_empty = isinstance(request.stream, httpx.ByteStream) and not any(request.stream)
-        return None if is_empty else cls(request.stream, write_s=write_s)
+        if isinstance(request.stream, httpx.ByteStream):
+            body = b"".join(request.stream)
+            if len(body) <= PIECE_BYTES and _announces(request, len(body)):
+                return body or None
+        return cls(request.stream, write_s=write_s)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         raise TypeError("a stream is read only once")
@@ -50,6 +54,11 @@ class Upload(aiohttp.Payload):
                     await writer.drain()
         if content_length is not None and written < content_length:
             raise ValueError(f"the body has {written} bytes, its Content-Length is {content_length}")
+
+
+def _announces(request: httpx.Request, length: int) -> bool:
+    announced: str = request.headers.get("content-length", "0")
+    return announced == str(length)
 
 
 def _pieces(chunk: bytes) -> Iterator[bytes | memoryview]:

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator import tables
 from orchestrator.decision import Applied, Decide, LaneSignal
 from orchestrator.lifecycle import Attempt, Job, Move, Phase
 from orchestrator.store import dialect, lanes, rows
@@ -149,7 +148,7 @@ def _write_deliveries(connection: Connection, endings: Sequence[Move], now: int)
         for move in endings
         if move.after.webhook
     ]
-    dialect.insert_many(connection, tables.deliveries, told)
+    dialect.insert_many(connection, "deliveries", told)
 
 
 def _record_callbacks(connection: Connection, changes: Sequence[Change], now: int) -> None:
@@ -159,19 +158,15 @@ def _record_callbacks(connection: Connection, changes: Sequence[Change], now: in
             "job_id": change.job_id,
             "attempt": change.attempt,
             "verdict": change.callback.verdict,
+            "first_at": now,
+            "last_at": now,
+            "count": 1,
             "excerpt": change.callback.excerpt,
-            "now": now,
         }
         for change in changes
         if change.callback is not None
     ]
-    if seen:
-        connection.execute(
-            dialect.sql(
-                "INSERT INTO callbacks (job_id, attempt, verdict, first_at, last_at, count, excerpt)"
-                " VALUES (:job_id, :attempt, :verdict, :now, :now, 1, :excerpt)"
-                " ON CONFLICT (job_id, attempt, verdict)"
-                " DO UPDATE SET count = callbacks.count + 1, last_at = excluded.last_at"
-            ),
-            seen,
-        )
+    counted = (
+        "(job_id, attempt, verdict) DO UPDATE SET count = callbacks.count + 1, last_at = excluded.last_at"
+    )
+    dialect.insert_many(connection, "callbacks", seen, on_conflict=counted)

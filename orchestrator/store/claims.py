@@ -23,6 +23,8 @@ from orchestrator.store.lanes import Lane, read_lanes
 MOST_SHARES = 16
 # No share looks past ids younger than this: a transaction that inserts older ids has ended by then.
 _SETTLED_MS = 15_000
+# Long after the lease: by then the sweep has the attempt looked for by itself.
+_UNANSWERED_MS = 60_000
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -272,6 +274,9 @@ def _attempt(job: Job, lane: Lane, now: int) -> Attempt:
         account_id=lane.account_id,
         claimed_at=now,
         input_hash=job.input_hash,
+        # An attempt whose job ends without its answer, by a late success of an older attempt, is
+        # looked for as well, so that no slot at the provider stays taken for good.
+        check_at=now + policy.LEASE_MS + _UNANSWERED_MS,
         is_solo=job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES,
     )
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence, Set
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator import tables
 from orchestrator.lifecycle import Job
 from orchestrator.store import dialect, lanes, rows
 from orchestrator.store.lanes import Share, share_of
@@ -103,7 +102,7 @@ def _keys_in_use(
         for c in keyed
         if c.idempotency is not None
     ]
-    dialect.insert_missing(connection, "idempotency_keys", taken)
+    dialect.insert_many(connection, "idempotency_keys", taken, on_conflict="DO NOTHING")
     source = dialect.incoming(connection.dialect.name, {"tenant_id": "text", "key": "text"})
     found = connection.execute(
         dialect.sql(
@@ -116,9 +115,7 @@ def _keys_in_use(
 
 
 def _insert(connection: Connection, creations: Sequence[Creation], known_shares: Set[Share]) -> None:
-    dialect.insert_many(connection, tables.jobs, [msgspec.structs.asdict(c.job) for c in creations])
-    dialect.insert_many(
-        connection, tables.documents, [{"job_id": c.job.id, "input": c.input} for c in creations]
-    )
+    dialect.insert_many(connection, "jobs", [msgspec.structs.asdict(c.job) for c in creations])
+    dialect.insert_many(connection, "documents", [{"job_id": c.job.id, "input": c.input} for c in creations])
     rows.insert_events(connection, [rows.created_event(c.job) for c in creations])
     lanes.open_shares(connection, {share_of(c.job) for c in creations} - known_shares)

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator import tables
 from orchestrator.store import dialect, views
 
 _TAKEN_MS = 30_000
@@ -66,7 +65,7 @@ def record_attempt(connection: Connection, *, attempted: Attempted) -> None:
     """Keep the attempt, and plan the next one or end the delivery."""
     columns = ("delivery_id", "number", "at", "latency_ms", "status", "error", "answer")
     row: dict[str, Any] = {name: getattr(attempted, name) for name in columns}
-    dialect.insert_many(connection, tables.delivery_attempts, [row])
+    dialect.insert_many(connection, "delivery_attempts", [row])
     ended_state = "delivered" if attempted.is_delivered else "dead"
     connection.execute(
         dialect.sql(

@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, TextClause, text
+from sqlalchemy import Connection, TextClause, text
 
 _POSTGRES_TYPES = {"text": "text", "int": "bigint", "float": "double precision", "bool": "boolean"}
 _encoder = msgspec.json.Encoder()
@@ -48,13 +48,16 @@ def lock(dialect: str, *, skip_locked: bool = False) -> str:
     return " FOR UPDATE SKIP LOCKED" if skip_locked else " FOR UPDATE"
 
 
-def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_many(
+    connection: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, on_conflict: str = "FAIL"
+) -> None:
     """Insert rows that all have the same columns, by the driver's own executemany.
 
-    SQLAlchemy would look at each value of each row on its way; here they go as they are.
+    SQLAlchemy would look at each value of each row on its way; here they go as they are. `on_conflict`
+    is what stands behind those words in SQL, such as `DO NOTHING`.
     """
     if rows:
-        statement = _insert(connection.dialect.name, table.name, tuple(rows[0]))
+        statement = _insert(connection.dialect.name, table, tuple(rows[0]), on_conflict)
         connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
 
 
@@ -98,18 +101,10 @@ def _update(
 
 
 @cache
-def _insert(name: str, table: str, columns: tuple[str, ...]) -> str:
+def _insert(name: str, table: str, columns: tuple[str, ...], on_conflict: str) -> str:
     marks = ", ".join(f"${n}" if name == "postgresql" else "?" for n in range(1, len(columns) + 1))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
-
-
-def insert_missing(connection: Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows and leave those alone that are there already."""
-    columns = list(rows[0])
-    names, values = ", ".join(columns), ", ".join(f":{name}" for name in columns)
-    connection.execute(
-        sql(f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT DO NOTHING"), list(rows)
-    )
+    ending = "" if on_conflict == "FAIL" else f" ON CONFLICT {on_conflict}"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}){ending}"
 
 
 def to_json(rows: object) -> str:

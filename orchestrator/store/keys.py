@@ -37,7 +37,7 @@ def ensure_first_key(connection: Connection, *, key: str, now: int) -> None:
     tenant = connection.execute(
         dialect.sql("SELECT id FROM tenants WHERE name = :name"), {"name": FIRST_TENANT}
     ).scalar_one()
-    dialect.insert_missing(
+    dialect.insert_many(
         connection,
         "api_keys",
         [
@@ -51,6 +51,7 @@ def ensure_first_key(connection: Connection, *, key: str, now: int) -> None:
                 "created_at": now,
             }
         ],
+        on_conflict="DO NOTHING",
     )
 
 

@@ -135,8 +135,7 @@ def open_shares(connection: Connection, wanted: Iterable[Share]) -> None:
         {"lane_id": lane, "tenant_id": tenant, "priority": priority}
         for lane, tenant, priority in sorted(wanted)
     ]
-    if missing:
-        dialect.insert_missing(connection, "shares", missing)
+    dialect.insert_many(connection, "shares", missing, on_conflict="DO NOTHING")
 
 
 def reopen(connection: Connection, jobs: Iterable[Job]) -> None:

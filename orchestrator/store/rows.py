@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, TextClause
 
-from orchestrator import tables
 from orchestrator.evidence import Source
 from orchestrator.ids import new_id
 from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
@@ -130,7 +129,7 @@ def write_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
 
 
 def insert_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
-    dialect.insert_many(connection, tables.attempts, [msgspec.structs.asdict(one) for one in attempts])
+    dialect.insert_many(connection, "attempts", [msgspec.structs.asdict(one) for one in attempts])
 
 
 def event_row(move: Move, *, event_id: str, now: int, source: str) -> dict[str, Any]:
@@ -164,7 +163,7 @@ def created_event(job: Job) -> dict[str, Any]:
 
 
 def insert_events(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    dialect.insert_many(connection, tables.events, rows)
+    dialect.insert_many(connection, "events", rows)
 
 
 @cache
