@@ -5,18 +5,20 @@ Hypothesis looks for a history that breaks an invariant, and cuts it down to its
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from itertools import product
+
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec.structs import replace
 
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
-from orchestrator.evidence import Error, ErrorKind, Evidence, Result, Source, Status
+from orchestrator.evidence import ErrorKind, Evidence, Result, Source, Status
 from orchestrator.flow import callback, cancel, redrive, resolve, settle, submit, sweep
 from orchestrator.flow.settle import Rules
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason, Verb
-from tests.factories import T0, make_attempt, make_job, make_result
+from tests.factories import T0, make_attempt, make_error, make_evidence, make_job, make_result
 from tests.jobs import assert_possible, assert_possible_attempt
 
 ORDER = {"created": 0, "processing": 1, "failed": 2, "completed": 3}
@@ -31,7 +33,10 @@ class OneJob(RuleBasedStateMachine):
         self.now = T0
         self.job = make_job()
         self.attempts: dict[int, Attempt] = {}
-        self.was_cancelled_at_attempt: int | None = None
+
+    @initialize(tries=st.integers(0, policy.MAX_TRIES - 1), lost_leases=st.integers(0, 2))
+    def it_has_a_past(self, tries: int, lost_leases: int) -> None:
+        self.job = make_job(tries=tries, lost_leases=lost_leases)
 
     # What happens
 
@@ -44,17 +49,25 @@ class OneJob(RuleBasedStateMachine):
     def a_worker_claims_it(self) -> None:
         move = lifecycle.claim(self.job, owner="w", now=self.now, lease_ms=policy.LEASE_MS)
         is_solo = self.job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES
-        opened = make_attempt(move.after, claimed_at=self.now, is_solo=is_solo)
+        check_at = self.now + policy.LEASE_MS + 60_000
+        opened = make_attempt(move.after, claimed_at=self.now, is_solo=is_solo, check_at=check_at)
         self.attempts[opened.number] = opened
         self.apply(Decision(note="claimed", move=move))
 
+    @precondition(lambda self: self.attempts and not self.job.is_ended)
+    @rule(data=st.data(), draw=DRAWS)
+    def somebody_tells_of_the_newest_attempt(self, data: st.DataObject, draw: float) -> None:
+        self.be_told(self.job.attempt, data, Rules(self.now, draw=lambda: draw))
+
     @precondition(lambda self: self.attempts)
     @rule(data=st.data(), draw=DRAWS, is_pushed=st.booleans())
-    def somebody_tells_of_an_attempt(self, data: st.DataObject, draw: float, is_pushed: bool) -> None:
+    def somebody_tells_of_any_attempt(self, data: st.DataObject, draw: float, is_pushed: bool) -> None:
         number = data.draw(st.sampled_from(sorted(self.attempts)))
-        evidence = data.draw(evidence_of(number))
+        self.be_told(number, data, Rules(self.now, is_pushed, lambda: draw))
+
+    def be_told(self, number: int, data: st.DataObject, rules: Rules) -> None:
+        evidence = data.draw(st.sampled_from(everything_said_of(number)))
         attempt = self.attempts[number]
-        rules = Rules(self.now, is_pushed, lambda: draw)
         self.apply(settle.decide(self.job, attempt, evidence, rules), number)
         is_its_own = attempt.provider_id in (None, evidence.provider_id)
         if evidence.status == Status.COMPLETED and evidence.result and evidence.result.outputs and is_its_own:
@@ -74,10 +87,13 @@ class OneJob(RuleBasedStateMachine):
         assert attempt is not None
         self.apply(submit._given_back(self.job, attempt, "not sent", self.now))
 
-    @rule()
-    def its_user_cancels_it(self) -> None:
+    @precondition(lambda self: not self.job.is_ended and self.job.cancel_requested_at is None)
+    @rule(by_ms=PAUSES_MS)
+    def its_user_cancels_it(self, by_ms: int) -> None:
+        self.now += by_ms
         self.apply(cancel.decide(self.job, self.newest(), self.now))
 
+    @precondition(lambda self: self.job.phase in (Phase.FAILED, Phase.HELD))
     @rule()
     def its_user_redrives_it(self) -> None:
         self.apply(redrive.decide(self.job, self.newest(), "key-1"))
@@ -128,6 +144,7 @@ class OneJob(RuleBasedStateMachine):
         if verb != Verb.REDRIVE:
             assert ORDER[after.public_state] >= ORDER[before.public_state]
             assert after.tries >= before.tries
+        assert after.tries < policy.MAX_TRIES
         assert after.ending - before.ending == (1 if verb in (Verb.COMPLETE, Verb.FAIL) else 0)
         assert (verb is None) == (after.phase == before.phase)
 
@@ -152,53 +169,36 @@ class OneJob(RuleBasedStateMachine):
     @invariant()
     def an_open_attempt_frees_its_slot_some_day(self) -> None:
         for attempt in self.attempts.values():
-            is_being_sent = attempt.number == self.job.attempt and self.job.phase == Phase.SUBMITTING
-            assert attempt.ended_at or attempt.check_at or is_being_sent
+            assert (attempt.ended_at is None) == (attempt.check_at is not None)
 
     def newest(self) -> Attempt | None:
         return self.attempts.get(self.job.attempt)
 
 
-def evidence_of(number: int) -> st.SearchStrategy[Evidence]:
-    """Anything that anybody can say of this attempt's task."""
-    named = f"task-{number}"
-    error = st.sampled_from([ErrorKind.TASK_FAILED, ErrorKind.REJECTED]).map(lambda kind: Error(kind, "no"))
-    refusal = st.sampled_from(REFUSALS).map(lambda kind: Error(kind, "no"))
-    tellers = st.sampled_from([Source.ANSWER, Source.CALLBACK, Source.POLL, Source.HISTORY])
-    of_a_task = st.one_of(
-        st.builds(Evidence, source=tellers, status=st.just(Status.ACCEPTED), provider_id=st.just(named)),
-        st.builds(
-            Evidence,
-            source=tellers,
-            status=st.just(Status.COMPLETED),
-            provider_id=st.just(named),
-            result=st.sampled_from([make_result(), make_result(""), Result(), None]),
-        ),
-        st.builds(
-            Evidence,
-            source=tellers,
-            status=st.just(Status.FAILED),
-            provider_id=st.just(named),
-            error=error,
-        ),
-    )
-    of_another = of_a_task.filter(lambda one: one.status != Status.COMPLETED).map(
-        lambda one: replace(one, provider_id="task-x")
-    )
-    of_no_task = st.one_of(
-        st.builds(Evidence, source=st.just(Source.ANSWER), status=st.just(Status.REFUSED), error=refusal),
-        st.builds(Evidence, source=st.just(Source.ANSWER), status=st.just(Status.UNKNOWN)),
-        st.builds(
-            Evidence, source=st.just(Source.POLL), status=st.sampled_from([Status.GONE, Status.SILENT])
-        ),
-    )
-    return st.one_of(of_a_task, of_another, of_no_task)
+def everything_said_of(number: int) -> list[Evidence]:
+    """All that anybody can say of this attempt's task, and of another's under its name."""
+    tellers = (Source.ANSWER, Source.CALLBACK, Source.POLL, Source.HISTORY)
+    named, errors = f"task-{number}", (ErrorKind.TASK_FAILED, ErrorKind.REJECTED)
+    results = (make_result(), make_result(""), Result())
+    running = [make_evidence(Status.ACCEPTED, teller, provider_id=named) for teller in tellers]
+    failed = [
+        make_evidence(Status.FAILED, teller, provider_id=named, error=make_error(kind))
+        for teller, kind in product(tellers, errors)
+    ]
+    done = [
+        make_evidence(Status.COMPLETED, teller, provider_id=named, result=result)
+        for teller, result in product(tellers, results)
+    ]
+    refused = [make_evidence(Status.REFUSED, error=make_error(kind)) for kind in REFUSALS]
+    unclear = [make_evidence(Status.UNKNOWN, teller) for teller in (Source.ANSWER, Source.WORKER)]
+    silent = [make_evidence(status, Source.POLL) for status in (Status.GONE, Status.SILENT)]
+    others = [replace(evidence, provider_id="task-x") for evidence in [*running, *failed]]
+    return [*running, *failed, *done, *refused, *unclear, *silent, *others]
 
 
 TestOneJob = OneJob.TestCase
 TestOneJob.settings = settings(
-    max_examples=150,
-    stateful_step_count=40,
+    max_examples=300,
+    stateful_step_count=30,
     deadline=None,
-    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )

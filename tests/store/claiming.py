@@ -37,7 +37,9 @@ async def add_ready(
 async def end_attempts(store: Store, ended: Iterable[Claim]) -> None:
     """Their tasks have ended at the provider, so their slots are free."""
     for one in ended:
-        await execute(store, "UPDATE attempts SET ended_at = 1 WHERE job_id = :id", id=one.job.id)
+        await execute(
+            store, "UPDATE attempts SET ended_at = 1, check_at = NULL WHERE job_id = :id", id=one.job.id
+        )
 
 
 async def set_lane(store: Store, **columns: float | str | None) -> None:

@@ -26,7 +26,8 @@ async def test_a_claim_leases_the_job_and_opens_an_attempt(store: Store) -> None
     (claimed,) = await claim(store)
     assert claimed.input == "{}"
     assert claimed.job == await job_of(store, job.id)
-    assert claimed.attempt == await attempt_of(store, job.id) == make_attempt(claimed.job, claimed_at=T0)
+    opened = make_attempt(claimed.job, claimed_at=T0, check_at=T0 + LEASE_MS + 60_000)
+    assert claimed.attempt == await attempt_of(store, job.id) == opened
     assert (claimed.job.phase, claimed.job.lease_owner) == (Phase.SUBMITTING, "worker-1")
     assert (claimed.job.attempt, claimed.job.due_at, claimed.job.started_at) == (1, T0 + LEASE_MS, T0)
     events = await select(store, "SELECT verb, from_phase, to_phase, attempt, source FROM events")
