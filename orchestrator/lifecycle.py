@@ -134,6 +134,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     cancel_requested_at: int | None = None
     dismissed_at: int | None = None
     webhook: str | None = None
+    answer_lost_at: int | None = None
+    request_hash: str | None = None
 
     @property
     def public_state(self) -> str:

@@ -87,9 +87,10 @@ def burst(per_minute: int) -> float:
 
 def rate_per_s(per_minute: int) -> float:
     """Tokens per second. A claim is sent at most 5 s later, so 60 s of sending draw on at most 65 s
-    of claiming: burst + 65 · rate = per_minute makes the limit exact in every 60 s window.
+    of claiming: burst + 65 · rate = per_minute makes the limit exact in every 60 s window. Where the
+    burst is all of the limit, a little less than one token more still makes no second submission.
     """
-    return max(0.0, per_minute - burst(per_minute)) / (60.0 + CLAIM_MAX_AGE_S)
+    return max(0.9, per_minute - burst(per_minute)) / (60.0 + CLAIM_MAX_AGE_S)
 
 
 class Bucket(msgspec.Struct, frozen=True):

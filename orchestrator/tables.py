@@ -147,6 +147,9 @@ jobs = Table(
     Column("cancel_requested_at", BigInteger),
     Column("dismissed_at", BigInteger),
     Column("webhook", Text),
+    # When the client went away before its answer began, and the hash of the request that was not answered.
+    Column("answer_lost_at", BigInteger),
+    Column("request_hash", String(64)),
     CheckConstraint(
         "phase IN ('held','ready','waiting','submitting','in_doubt','accepted','completed','failed')",
         name="phase",
@@ -159,6 +162,7 @@ jobs = Table(
     Index("ix_jobs_open", "tenant_id", **_where("finished_at IS NULL")),
     Index("ix_jobs_dead", "tenant_id", "id", **_where("phase = 'failed'")),
     Index("ix_jobs_finished", "finished_at", **_where("finished_at IS NOT NULL")),
+    Index("ix_jobs_unanswered", "request_hash", **_where("answer_lost_at IS NOT NULL")),
     Index("ix_jobs_tenant", "tenant_id", "id"),
     postgresql_with=_HOT,
 )

@@ -190,6 +190,8 @@ def upgrade() -> None:
         sa.Column("cancel_requested_at", sa.BigInteger(), nullable=True),
         sa.Column("dismissed_at", sa.BigInteger(), nullable=True),
         sa.Column("webhook", sa.Text(), nullable=True),
+        sa.Column("answer_lost_at", sa.BigInteger(), nullable=True),
+        sa.Column("request_hash", sa.String(length=64), nullable=True),
         sa.CheckConstraint("(phase = 'failed') = (reason IS NOT NULL)", name=op.f("ck_jobs_reason")),
         sa.CheckConstraint("(phase = 'submitting') = (lease_owner IS NOT NULL)", name=op.f("ck_jobs_leased")),
         sa.CheckConstraint(
@@ -247,6 +249,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("phase = 'ready'"),
     )
     op.create_index("ix_jobs_tenant", "jobs", ["tenant_id", "id"], unique=False)
+    op.create_index(
+        "ix_jobs_unanswered",
+        "jobs",
+        ["request_hash"],
+        unique=False,
+        postgresql_where=sa.text("answer_lost_at IS NOT NULL"),
+        sqlite_where=sa.text("answer_lost_at IS NOT NULL"),
+    )
     op.create_table(
         "shares",
         sa.Column("lane_id", sa.Text(), nullable=False),
@@ -308,6 +318,12 @@ def downgrade() -> None:
     op.drop_table("api_keys")
     op.drop_table("tenants")
     op.drop_table("shares")
+    op.drop_index(
+        "ix_jobs_unanswered",
+        table_name="jobs",
+        postgresql_where=sa.text("answer_lost_at IS NOT NULL"),
+        sqlite_where=sa.text("answer_lost_at IS NOT NULL"),
+    )
     op.drop_index("ix_jobs_tenant", table_name="jobs")
     op.drop_index(
         "ix_jobs_ready",

@@ -31,6 +31,8 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any]
     webhook: str | None = None
     idempotency: Idempotency | None = None
+    request_hash: str | None = None
+    """Of the whole request; given when it may join an earlier one whose answer was lost."""
 
 
 async def create(runtime: Runtime, new: NewJob) -> Created:
@@ -65,7 +67,12 @@ def prepare(runtime: Runtime, new: NewJob) -> Creation:
         input_hash=input_hash(runtime, new.model, new.api_version, inputs),
         webhook=webhook,
     )
-    return Creation(job=job, input=strict_json.encode(inputs).decode(), idempotency=new.idempotency)
+    return Creation(
+        job=job,
+        input=strict_json.encode(inputs).decode(),
+        idempotency=new.idempotency,
+        may_join=new.request_hash if webhook is None else None,
+    )
 
 
 def input_hash(runtime: Runtime, model: str, api_version: str, inputs: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Job
-from orchestrator.store import dialect, lanes, rows
+from orchestrator.store import dialect, joining, lanes, rows
 from orchestrator.store.lanes import Share, share_of
 
 
@@ -25,23 +25,34 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     job: Job
     input: str
     idempotency: Idempotency | None = None
+    may_join: str | None = None
+    """The hash of the request, when it may join a job whose client never got its answer."""
 
 
 class Created(msgspec.Struct, frozen=True):
     """`job` is the stored one; `is_replay` says that the key was used before for the same request,
-    `is_conflict` that it was used for another one.
+    `is_conflict` that it was used for another one, `is_joined` that the job is that of an earlier request
+    whose answer was lost.
     """
 
     job: Job
     is_replay: bool = False
     is_conflict: bool = False
+    is_joined: bool = False
 
 
 def apply_creations(
-    connection: Connection, creations: Sequence[Creation], *, known_shares: Set[Share], is_retry: bool
+    connection: Connection,
+    creations: Sequence[Creation],
+    *,
+    now: int,
+    known_shares: Set[Share],
+    is_retry: bool,
 ) -> list[Created]:
     """One result per creation, in order. `known_shares` are there already."""
     known = _keys_in_use(connection, creations)
+    wanted = [(c.job.tenant_id, c.may_join, c.job.id) for c in creations if c.may_join is not None]
+    joined = joining.join(connection, wanted, now=now, is_retry=is_retry)
     there = rows.read_jobs(connection, (c.job.id for c in creations)) if is_retry else {}
     results: list[Created | None] = [None] * len(creations)
     fresh: list[Creation] = []
@@ -49,6 +60,8 @@ def apply_creations(
         used = known.get(_key_of(creation))
         if creation.job.id in there:
             results[place] = Created(there[creation.job.id])
+        elif creation.job.id in joined:
+            results[place] = Created(joined[creation.job.id], is_joined=True)
         elif used is None or used[1] == creation.job.id:
             if creation.idempotency is not None:
                 known[_key_of(creation)] = (creation.idempotency.request_hash, creation.job.id)

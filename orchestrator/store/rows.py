@@ -38,6 +38,8 @@ _JOB_CHANGES = {
     "finished_at": "int",
     "cancel_requested_at": "int",
     "dismissed_at": "int",
+    "answer_lost_at": "int",
+    "request_hash": "text",
 }
 _ATTEMPT_CHANGES = {
     "provider_id": "text",

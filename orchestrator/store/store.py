@@ -90,12 +90,15 @@ class Store:
         now = self.clock.now()
         creations = [item for item in items if isinstance(item, Creation)]
         changes = [item for item in items if isinstance(item, Change)]
+        # Changes first: one of them may say that a client is gone, and a creation be that client again.
+        changed = iter(apply_changes(connection, changes, now=now, is_retry=is_retry) if changes else ())
         created = iter(
-            apply_creations(connection, creations, known_shares=self._known_shares, is_retry=is_retry)
+            apply_creations(
+                connection, creations, now=now, known_shares=self._known_shares, is_retry=is_retry
+            )
             if creations
             else ()
         )
-        changed = iter(apply_changes(connection, changes, now=now, is_retry=is_retry) if changes else ())
         results = [next(created) if isinstance(item, Creation) else next(changed) for item in items]
         # Cursors pass ids that are older than a commit usually takes; shares are locked last.
         lanes.reopen(connection, [c.job for c in creations if id_time(c.job.id) < now - _PROMPT_MS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from typing import Any
@@ -14,9 +15,10 @@ from orchestrator.clock import from_rfc3339
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.flow.create import NewJob, create
 from orchestrator.flow.prediction import prediction
+from orchestrator.flow.unanswered import mark_unanswered
 from orchestrator.lifecycle import Job
 from orchestrator.store import retention, views
-from orchestrator.store.creation import Idempotency
+from orchestrator.store.creation import Created, Idempotency
 from orchestrator.store.views import Found, HistoryFilter
 from orchestrator.web.context import Context
 from orchestrator.web.wire import answer, read_body
@@ -42,6 +44,8 @@ async def submit(request: Request) -> Response:
     body = await read_body(request)
     inputs = strict_json.decode_object(body)
     is_sync = _flag(inputs, "enable_sync_mode")
+    idempotency = _idempotency(request, body)
+    request_hash = None if idempotency else _request_hash(request, key.id, body)
     created = await create(
         here.runtime,
         NewJob(
@@ -50,14 +54,15 @@ async def submit(request: Request) -> Response:
             api_version=request.path_params["version"],
             inputs=inputs,
             webhook=request.query_params.get("webhook"),
-            idempotency=_idempotency(request, body),
+            idempotency=idempotency,
+            request_hash=request_hash,
         ),
     )
-    headers = {"idempotent-replayed": "true"} if created.is_replay else None
     if is_sync:
-        return answer(await _await_end(here, created.job), headers=headers)
-    if created.is_replay:
-        return answer(_shown(here, await _find(here, key.tenant_id, created.job.id)), headers=headers)
+        await _await_end(request, created.job, request_hash)
+    if is_sync or created.is_replay or created.is_joined:
+        found = await _find(here, key.tenant_id, created.job.id)
+        return answer(_sync_shown(here, found) if is_sync else _shown(here, found), headers=_told(created))
     return answer(prediction(created.job, None, base_url=here.base_url))
 
 
@@ -94,18 +99,43 @@ async def delete(request: Request) -> Response:
     return answer({"deleted_count": deleted})
 
 
-async def _await_end(here: Context, job: Job) -> dict[str, Any]:
-    """Sync mode: the final prediction, or after 90 s what WaveSpeed says then."""
-    has_ended = job.is_ended or await here.runtime.waits.for_end(job.id, timeout_s=SYNC_LIMIT_S)
-    found = await _find(here, job.tenant_id, job.id)
+async def _await_end(request: Request, job: Job, request_hash: str | None) -> None:
+    """Until the job has ended, 90 s have passed, or the client has gone: then the job is marked."""
+    runtime = Context.of(request).runtime
+    if job.is_ended:
+        return
+    gone = asyncio.create_task(_until_gone(request))
+    ended = asyncio.create_task(runtime.waits.for_end(job.id, timeout_s=SYNC_LIMIT_S))
+    try:
+        await asyncio.wait({gone, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done() and request_hash is not None:
+            await mark_unanswered(runtime, job.id, request_hash)
+    finally:
+        gone.cancel()
+        ended.cancel()
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _sync_shown(here: Context, found: Found) -> dict[str, Any]:
+    """The final prediction, or after 90 s what WaveSpeed says then."""
     shown = _shown(here, found)
-    if not has_ended and not found.job.is_ended:
+    if not found.job.is_ended:
         shown["status"] = "processing"
         shown["code"] = 5004
         shown["error"] = (
             "Sync mode timed out after 90 seconds. The prediction is still processing asynchronously."
         )
     return shown
+
+
+def _told(created: Created) -> dict[str, str] | None:
+    if created.is_replay:
+        return {"idempotent-replayed": "true"}
+    return {"idempotent-joined": "true"} if created.is_joined else None
 
 
 async def _find(here: Context, tenant_id: str, job_id: str) -> Found:
@@ -133,8 +163,13 @@ def _idempotency(request: Request, body: bytes) -> Idempotency | None:
         return None
     if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
         raise InvalidInput("Idempotency-Key", f"must be 1 to {_LONGEST_KEY} printable characters")
-    told = b"\0".join((request.url.path.encode(), request.url.query.encode(), body))
-    return Idempotency(key, hashlib.sha256(told).hexdigest())
+    return Idempotency(key, _request_hash(request, "", body))
+
+
+def _request_hash(request: Request, key_id: str, body: bytes) -> str:
+    """What makes two requests the same: who asks, where, and every byte of it."""
+    where = (key_id, request.method, request.url.path, request.url.query)
+    return hashlib.sha256("\0".join(where).encode() + b"\0" + body).hexdigest()
 
 
 def _flag(inputs: dict[str, Any], name: str) -> bool:

@@ -36,6 +36,10 @@ class Ledger:
     async def count_jobs(self) -> int:
         return int(await self.one("SELECT count(*) FROM jobs"))
 
+    async def count_unanswered(self) -> int:
+        """Jobs whose client went away before its answer began."""
+        return int(await self.one("SELECT count(*) FROM jobs WHERE answer_lost_at IS NOT NULL"))
+
     async def make_check_due(self, job_id: str) -> None:
         """The next look at the provider is now, and not when the schedule says."""
         await self.change(

@@ -25,7 +25,6 @@ from tests.factories import (
     make_attempt,
     make_creation,
     make_id,
-    make_job,
     make_result,
     stored_job,
 )
@@ -267,17 +266,16 @@ async def test_a_callback_of_an_unknown_job_leaves_no_row(store: Store) -> None:
 
 
 async def test_creations_and_changes_share_one_group(store: Store) -> None:
-    held = await stored_job(store, Phase.HELD)
-    fresh = make_creation(make_job(Phase.HELD))
-    created, changed, both = await asyncio.gather(
-        store.create(fresh),
+    held, fresh = await stored_job(store, Phase.HELD), make_creation()
+    changed, created, unknown = await asyncio.gather(
         store.change(held.id, decisions.release, source="client"),
-        store.change(fresh.job.id, decisions.release, source="client"),
+        store.create(fresh),
+        store.change(make_id(), decisions.release, source="client"),
     )
     assert created.job == fresh.job
     assert changed is not None
-    assert both is not None
-    assert both.job.phase == Phase.READY
+    assert changed.job.phase == Phase.READY
+    assert unknown is None
 
 
 def _nothing(_job: Job, _attempt: Attempt | None) -> Decision:

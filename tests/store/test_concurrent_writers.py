@@ -115,7 +115,9 @@ async def test_writers_claims_polls_and_deliveries_go_on_beside_one_another(post
             )
             ended.update(one.job.id for one in claimed if one not in back)
 
-    await asyncio.gather(*(work(store, number) for number, store in enumerate(stores)))
+    async with asyncio.TaskGroup() as group:
+        for number, store in enumerate(stores):
+            group.create_task(work(store, number))
     verbs = dict(await select(stores[0], "SELECT verb, count(*) FROM events GROUP BY verb"))
     assert verbs["complete"] == 300
     assert verbs["claim"] == 300 + verbs.get("give_back", 0)
@@ -123,7 +125,9 @@ async def test_writers_claims_polls_and_deliveries_go_on_beside_one_another(post
 
 
 def clear_and_give_back(job: Job, attempt: Attempt | None) -> Decision:
-    ended = attempt and replace(attempt, ended_at=T0, ended_by=Source.WORKER, outcome="not_sent")
+    ended = attempt and replace(
+        attempt, ended_at=T0, ended_by=Source.WORKER, outcome="not_sent", check_at=None
+    )
     signals = (LaneSignal(Signal.CALLED_BACK), LaneSignal(Signal.HEALTHY))
     move = lifecycle.give_back(job, "not sent")
     return Decision(note="given back", move=move, attempt=ended, signals=signals)
