@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from orchestrator.errors import Busy
+
+
+async def run_each(work: Iterable[Coroutine[Any, Any, None]], log: Any) -> None:
+    """Run all side by side; one that fails is logged and does not stop its neighbours."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, Busy):
+            log.warning("work.waits", because=str(result.cause or result))
+        elif isinstance(result, Exception):
+            log.error("work.failed", exc_info=result)
 
 
 class Drain:

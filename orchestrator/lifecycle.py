@@ -195,7 +195,7 @@ def public_state(phase: str, attempt: int) -> str:
 
 
 def release(job: Job) -> Move:
-    return _move(Verb.RELEASE, job, "released", due_at=_deadline(job))
+    return _move(Verb.RELEASE, job, "released", due_at=_deadline(job), cancel_requested_at=None)
 
 
 def wake(job: Job) -> Move:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from enum import Enum
 
-from msgspec.structs import replace
-
-from orchestrator import lifecycle
 from orchestrator.crash import crashpoint
 from orchestrator.decision import Decision
-from orchestrator.evidence import Evidence, Source, Status
+from orchestrator.evidence import Source, Status
 from orchestrator.flow import poll
-from orchestrator.flow.settle import Rules, look_up_later, settle
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.flow.settle import settle
+from orchestrator.lifecycle import Attempt, Job
 from orchestrator.providers.base import TaskRef
-from orchestrator.runtime import ACCOUNT, Runtime
+from orchestrator.runtime import Runtime
 from orchestrator.signing import Verdict
-from orchestrator.store import checks
 from orchestrator.store.changes import Seen
-from orchestrator.store.database import RowRefused
 
 
 class Taken(Enum):
@@ -40,11 +35,7 @@ async def take(
     if verdict is not Verdict.VALID or evidence is None:
         named = evidence.provider_id if evidence else None
         return await _doubt(runtime, job_id, attempt, seen=seen, named=named)
-    try:
-        applied = await settle(runtime, job_id, attempt, evidence, callback=seen)
-    except RowRefused:
-        await _take_from_adopter(runtime, evidence)
-        applied = await settle(runtime, job_id, attempt, evidence, callback=seen)
+    applied = await settle(runtime, job_id, attempt, evidence, callback=seen)
     crashpoint("callback_applied")
     if applied is None or applied.note == "no such attempt":
         return Taken.UNKNOWN
@@ -75,43 +66,3 @@ async def _doubt(runtime: Runtime, job_id: str, attempt: int, *, seen: Seen, nam
     else:
         await poll.check_now(runtime, job_id, attempt)
     return Taken.POLLED
-
-
-async def _take_from_adopter(runtime: Runtime, evidence: Evidence) -> None:
-    """The task that this callback names was adopted by another attempt from the history: it must let go."""
-    if evidence.provider_id is None:
-        return
-    holder = await runtime.store.read(checks.holder_of, account_id=ACCOUNT, provider_id=evidence.provider_id)
-    if holder is None or not holder.is_adopted:
-        return
-
-    def let_go(job: Job, attempt: Attempt | None) -> Decision:
-        if attempt is None or not attempt.is_adopted:
-            return Decision(note="let go already")
-        return _released(job, attempt, Rules(runtime.clock.now()))
-
-    await runtime.store.change(holder.job_id, let_go, source=Source.CALLBACK, attempt=holder.number)
-
-
-def _released(job: Job, attempt: Attempt, rules: Rules) -> Decision:
-    bare = look_up_later(_without_task(attempt), rules)
-    if job.phase != Phase.ACCEPTED or job.attempt != attempt.number:
-        return Decision(note="let go", attempt=bare)
-    return Decision(
-        note="let go",
-        move=lifecycle.unadopt(job, "a callback names this task for another job"),
-        attempt=bare,
-    )
-
-
-def _without_task(attempt: Attempt) -> Attempt:
-    return replace(
-        attempt,
-        provider_id=None,
-        is_adopted=False,
-        checks=0,
-        empties=0,
-        ended_at=None,
-        ended_by=None,
-        outcome=None,
-    )

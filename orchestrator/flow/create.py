@@ -41,6 +41,8 @@ async def create(runtime: Runtime, new: NewJob) -> Created:
     created = await runtime.store.create(creation)
     if created.is_conflict:
         raise Conflict("Idempotency-Key: this key was used before, for another request.")
+    if created.is_gone:
+        raise Conflict("Idempotency-Key: the job that this key stands for was deleted.")
     crashpoint("created")
     runtime.bell.ring(Kind.SUBMIT)
     return created

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 
@@ -10,6 +9,7 @@ import httpx
 import msgspec
 
 from orchestrator import policy, signing
+from orchestrator.drain import run_each
 from orchestrator.flow.prediction import prediction
 from orchestrator.net.clients import deadline, read_capped
 from orchestrator.net.guard import BlockedUrl
@@ -35,9 +35,7 @@ async def deliver_due(runtime: Runtime) -> int:
     due = await runtime.store.write(
         deliveries.take_due_deliveries, now=runtime.clock.now(), most=policy.DELIVERIES_PER_WORKER
     )
-    async with asyncio.TaskGroup() as group:
-        for delivery in due:
-            group.create_task(_deliver(runtime, delivery))
+    await run_each((_deliver(runtime, delivery) for delivery in due), runtime.log)
     return len(due)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec.structs import replace
 
 from orchestrator import policy
 from orchestrator.bell import Kind
 from orchestrator.decision import Decision
+from orchestrator.drain import run_each
 from orchestrator.evidence import Source
 from orchestrator.flow import resolve
 from orchestrator.flow.settle import settle
@@ -26,9 +25,7 @@ async def poll_due(runtime: Runtime) -> int:
     due = await runtime.store.write(
         checks.take_due_checks, now=runtime.clock.now(), most=policy.POLLS_PER_WORKER
     )
-    async with asyncio.TaskGroup() as group:
-        for check in due:
-            group.create_task(_ask(runtime, check))
+    await run_each((_ask(runtime, check) for check in due), runtime.log)
     return len(due)
 
 

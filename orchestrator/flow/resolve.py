@@ -16,7 +16,8 @@ from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source
 from orchestrator.flow.create import input_hash
-from orchestrator.flow.settle import Rules, look_up_later, settle, try_again
+from orchestrator.flow.settle import settle
+from orchestrator.flow.settlement import Rules, look_up_later, try_again
 from orchestrator.lifecycle import Attempt, Job, Phase
 from orchestrator.providers.base import PastTask
 from orchestrator.runtime import Runtime

@@ -10,7 +10,7 @@ from orchestrator import lifecycle, policy
 from orchestrator.clock import DAY
 from orchestrator.decision import Applied, Decide, Decision
 from orchestrator.evidence import Error, ErrorKind, Source
-from orchestrator.flow.settle import Rules, look_up_later
+from orchestrator.flow.settlement import Rules, look_up_later
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import claims, lanes, retention, views

@@ -164,7 +164,8 @@ def _apart(jobs: list[Job], is_idle: bool) -> list[Job]:
     solo = [job for job in jobs if job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES]
     if not solo:
         return jobs
-    return solo[:1] if is_idle else [job for job in jobs if job not in solo]
+    # A busy worker takes nothing at all until it is idle: else such a job might wait for ever.
+    return solo[:1] if is_idle else []
 
 
 def _ready_ids(connection: Connection, lane: str, share: _Share, most: int) -> list[str]:

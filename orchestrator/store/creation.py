@@ -38,6 +38,8 @@ class Created(msgspec.Struct, frozen=True):
     job: Job
     is_replay: bool = False
     is_conflict: bool = False
+    is_gone: bool = False
+    """The key stands for a job that was deleted since."""
     is_joined: bool = False
 
 
@@ -84,7 +86,12 @@ def _with_replays(
         if result is None:
             request_hash, job_id = known[_key_of(creation)]
             same = creation.idempotency is not None and request_hash == creation.idempotency.request_hash
-            result = Created(jobs.get(job_id, creation.job), is_replay=same, is_conflict=not same)
+            result = Created(
+                jobs.get(job_id, creation.job),
+                is_replay=same,
+                is_conflict=not same,
+                is_gone=job_id not in jobs,
+            )
         complete.append(result)
     return complete
 

@@ -65,7 +65,8 @@ def record_attempt(connection: Connection, *, attempted: Attempted) -> None:
     """Keep the attempt, and plan the next one or end the delivery."""
     columns = ("delivery_id", "number", "at", "latency_ms", "status", "error", "answer")
     row: dict[str, Any] = {name: getattr(attempted, name) for name in columns}
-    dialect.insert_many(connection, "delivery_attempts", [row])
+    # Two workers may have told it at once, when one of them was frozen: the first to say so is kept.
+    dialect.insert_many(connection, "delivery_attempts", [row], on_conflict="DO NOTHING")
     ended_state = "delivered" if attempted.is_delivered else "dead"
     connection.execute(
         dialect.sql(

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
 from orchestrator.evidence import ErrorKind, Evidence, Result, Source, Status
-from orchestrator.flow import callback, cancel, redrive, resolve, settle, submit, sweep
-from orchestrator.flow.settle import Rules
+from orchestrator.flow import cancel, redrive, resolve, settlement, submit, sweep
+from orchestrator.flow.settlement import Rules
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason, Verb
 from tests.factories import T0, make_attempt, make_error, make_evidence, make_job, make_result
 from tests.jobs import assert_possible, assert_possible_attempt
@@ -70,7 +70,7 @@ class OneJob(RuleBasedStateMachine):
     def be_told(self, number: int, data: st.DataObject, rules: Rules) -> None:
         evidence = data.draw(st.sampled_from(everything_said_of(number)))
         attempt = self.attempts[number]
-        self.apply(settle.decide(self.job, attempt, evidence, rules), number)
+        self.apply(settlement.decide(self.job, attempt, evidence, rules), number)
         is_its_own = attempt.provider_id in (None, evidence.provider_id)
         if evidence.status == Status.COMPLETED and evidence.result and evidence.result.outputs and is_its_own:
             assert self.job.phase == Phase.COMPLETED or self.job.reason == Reason.CANCELLED
@@ -117,7 +117,7 @@ class OneJob(RuleBasedStateMachine):
     @rule()
     def a_callback_names_its_adopted_task_for_another_job(self) -> None:
         adopted = next(attempt for attempt in self.attempts.values() if attempt.is_adopted)
-        decision = callback._released(self.job, adopted, Rules(self.now))
+        decision = settlement.give_up_task(self.job, adopted, Rules(self.now))
         self.apply(decision, adopted.number, may_reopen=True)
 
     # What must hold of every step

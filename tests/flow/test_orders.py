@@ -7,8 +7,7 @@ from msgspec.structs import replace
 
 from orchestrator.evidence import Source
 from orchestrator.flow import cancel, redrive
-from orchestrator.flow.callback import _released
-from orchestrator.flow.settle import Rules
+from orchestrator.flow.settlement import Rules, give_up_task
 from orchestrator.flow.submit import _given_back
 from orchestrator.lifecycle import Phase, Reason
 from tests.factories import T0, make_attempt, make_job
@@ -87,7 +86,7 @@ def test_an_adopter_lets_go_of_another_jobs_task_and_looks_again(ended_at: int |
     job = make_job(Phase.ACCEPTED)
     ended = {} if ended_at is None else {"ended_by": Source.POLL, "outcome": "completed"}
     attempt = make_attempt(job, provider_id="task-1", is_adopted=True, ended_at=ended_at, **ended)
-    decision = _released(job, attempt, Rules(T0))
+    decision = give_up_task(job, attempt, Rules(T0))
     assert decision.move is not None
     assert decision.attempt is not None
     assert decision.move.after.phase == Phase.IN_DOUBT
@@ -98,7 +97,7 @@ def test_an_adopter_lets_go_of_another_jobs_task_and_looks_again(ended_at: int |
 @pytest.mark.parametrize("phase", [Phase.COMPLETED, Phase.FAILED, Phase.READY])
 def test_an_adopter_that_has_moved_on_only_lets_go(phase: Phase) -> None:
     job = make_job(phase)
-    decision = _released(job, make_attempt(job, provider_id="task-1", is_adopted=True), Rules(T0))
+    decision = give_up_task(job, make_attempt(job, provider_id="task-1", is_adopted=True), Rules(T0))
     assert decision.move is None
     assert decision.attempt is not None
     assert decision.attempt.provider_id is None

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator import policy
-from orchestrator.flow.settle import Rules
+from orchestrator.flow.settlement import Rules
 from orchestrator.flow.sweep import decide
 from orchestrator.lifecycle import Phase, Reason
 from tests.factories import T0, make_attempt, make_job

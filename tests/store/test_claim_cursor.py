@@ -80,9 +80,10 @@ async def test_a_tenant_that_got_no_slot_is_not_passed_over(store: Store) -> Non
 
 async def test_a_suspect_that_waits_for_an_idle_worker_is_not_passed_over(store: Store) -> None:
     suspect = (await add_ready(store, 1, lost_leases=policy.SOLO_AFTER_LOST_LEASES))[0]
-    await add_ready(store, 3, at=T0 + 10)
-    assert len(await claim(store, is_idle=False, now=LATER)) == 3
+    neighbours = await add_ready(store, 3, at=T0 + 10)
+    assert await claim(store, is_idle=False, now=LATER) == []
     assert await claimed_ids(store, now=LATER) == [suspect.id]
+    assert await claimed_ids(store, now=LATER) == [job.id for job in neighbours]
 
 
 async def test_looking_back_finds_what_a_wrong_clock_has_hidden(store: Store) -> None:

@@ -148,9 +148,8 @@ async def test_an_account_in_trouble_sends_nothing(store: Store) -> None:
 
 async def test_a_job_that_may_be_poison_is_claimed_alone_by_an_idle_worker(store: Store) -> None:
     suspects = await add_ready(store, 2, lost_leases=policy.SOLO_AFTER_LOST_LEASES)
-    innocent = await add_ready(store, 3, at=T0 + 100, lost_leases=policy.SOLO_AFTER_LOST_LEASES - 1)
-    busy = await claim(store, is_idle=False)
-    assert [one.job.id for one in busy] == [job.id for job in innocent]
+    await add_ready(store, 3, at=T0 + 100, lost_leases=policy.SOLO_AFTER_LOST_LEASES - 1)
+    assert await claim(store, is_idle=False) == []
     (alone,) = await claim(store)
     assert alone.job.id == suspects[0].id
     assert alone.attempt.is_solo
