@@ -92,7 +92,8 @@ async def _up(
     async with AsyncExitStack() as stack:
         runtime = await open_runtime(settings, stack, url=info.url)
         await runtime.store.write(keys.ensure_first_key, key=settings.api_key, now=runtime.clock.now())
-        await sweep.end_leases(runtime)
+        if settings.is_sqlite:  # on PostgreSQL other processes may live on, with leases of their own
+            await sweep.end_leases(runtime)
         worker = Worker(runtime, is_beside_api=True)
         worker.start()
         learn.start(runtime, stack)
@@ -127,6 +128,8 @@ async def _work(settings: Settings) -> None:
         tick = settings.data_dir / f"worker-{socket.gethostname()}.tick"
         worker = Worker(runtime, on_tick=tick.touch)
         worker.start()
+        # A job in doubt is recognised by its input in the same form in which the API wrote it down.
+        learn.start(runtime, stack)
         runtime.log.info("worker.started", worker=worker.name)
         await _until_signal(None, worker)
 

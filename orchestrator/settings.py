@@ -175,13 +175,19 @@ def load(**overrides: object) -> Settings:
 
 
 def keep_secret(path: Path, make: str | None = None) -> str:
-    """Read the secret in `path`, or make one there that only this user can read."""
-    if path.exists():
-        return path.read_text(encoding="ascii").strip()
+    """Read the secret in `path`, or make one there that only this user can read.
+
+    It appears whole or not at all: a process that died, or a full disk, must not leave an empty key.
+    """
+    if path.exists() and (kept := path.read_text(encoding="ascii").strip()):
+        return kept
     value = make or secrets.token_urlsafe(32)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_text(value + "\n", encoding="ascii")
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600, exist_ok=False)
+    fresh.write_text(value + "\n", encoding="ascii")
+    fresh.replace(path)
     return value
 
 

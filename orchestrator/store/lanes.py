@@ -206,11 +206,13 @@ def _apply_lane(connection: Connection, lane: str, signals: Sequence[LaneSignal]
 
 
 def _count_failures(connection: Connection, lane: str, failing: Sequence[LaneSignal], now: int) -> None:
+    opens = "failures + :more >= :limit AND paused_until < :until"
     _run(
         connection,
         "UPDATE lanes SET failures = failures + :more,"
-        " paused_until = CASE WHEN failures + :more >= :limit THEN :until ELSE paused_until END,"
-        " pause_reason = CASE WHEN failures + :more >= :limit THEN :reason ELSE pause_reason END"
+        # The pause that a 429 asked for may be the longer one.
+        f" paused_until = CASE WHEN {opens} THEN :until ELSE paused_until END,"
+        f" pause_reason = CASE WHEN {opens} THEN :reason ELSE pause_reason END"
         " WHERE id = :lane",
         lane=lane,
         more=len(failing),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -15,7 +15,7 @@ from orchestrator.store import schema
 from orchestrator.web import callbacks, jobs, passed_on, predictions, versions
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.context import Context
-from orchestrator.web.problems import on_defect, on_error, on_http
+from orchestrator.web.problems import on_defect, on_error, on_gone, on_http
 from orchestrator.web.wire import NoNulInUrl, answer, problem
 
 versions.register()
@@ -71,7 +71,12 @@ def create_app(runtime: Runtime) -> Starlette:
     app = Starlette(
         routes=ROUTES,
         middleware=[Middleware(NoNulInUrl)],
-        exception_handlers={OrchestratorError: on_error, HTTPException: on_http, Exception: on_defect},
+        exception_handlers={
+            OrchestratorError: on_error,
+            HTTPException: on_http,
+            ClientDisconnect: on_gone,
+            Exception: on_defect,
+        },
     )
     app.state.context = Context(runtime, Authenticator(runtime), runtime.base_url)
     app.state.remembered = passed_on.Remembered()

@@ -29,6 +29,11 @@ async def on_http(_request: Request, error: Exception) -> Response:
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 
+async def on_gone(_request: Request, _error: Exception) -> Response:
+    """The client went away in the middle of its request: nobody reads this, and it is no defect."""
+    return problem(400, "The request broke off.")
+
+
 async def on_defect(_request: Request, _error: Exception) -> Response:
     """A defect of ours: Starlette logs the traceback, the client gets no detail."""
     return problem(500, "Something went wrong on this server.")

@@ -146,6 +146,15 @@ async def test_a_redirect_to_an_inner_address_is_not_followed() -> None:
     assert world.dialled == ["127.0.0.1"]
 
 
+@pytest.mark.parametrize("location", ["//xn--%00a.?", "://xn--:-1//", ":http://:http", "http://[::1", "\\"])
+async def test_a_redirect_to_nowhere_is_an_answer_too(location: str) -> None:
+    redirect = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+    world = World(["127.0.0.1"])
+    async with serving(answering(redirect)) as server, guarded(world, loopback(server.port)) as client:
+        answer = await client.post(f"http://hook.example:{server.port}/", content=b"{}")
+    assert answer.status_code == 302
+
+
 async def test_tls_checks_the_original_name(tmp_path: Path) -> None:
     server_tls, client_tls = tls_pair("hook.example", tmp_path)
     world = World(["127.0.0.1"])

@@ -71,6 +71,14 @@ async def test_a_healthy_answer_does_not_lift_the_pause_of_a_429(store: Store) -
     assert (await lane_of(store)).paused_until == T0 + 30_000
 
 
+async def test_the_breakers_pause_does_not_cut_the_one_that_a_429_asked_for(store: Store) -> None:
+    await signal(store, Signal.THROTTLED, pause_s=60)
+    for _ in range(policy.BREAKER_AT):
+        await signal(store, Signal.FAILING)
+    lane = await lane_of(store)
+    assert (lane.failures, lane.paused_until) == (policy.BREAKER_AT, T0 + 60_000)
+
+
 async def test_the_probe_of_an_open_breaker_that_fails_keeps_it_open(store: Store) -> None:
     for _ in range(policy.BREAKER_AT):
         await signal(store, Signal.FAILING)
