@@ -35,6 +35,9 @@ async def check_now(runtime: Runtime, job_id: str, attempt: int | None = None) -
     def decide(_job: Job, row: Attempt | None) -> Decision:
         if row is None or row.ended_at is not None:
             return Decision(note="nothing to ask about")
+        if row.provider_id is None:
+            # Three looks into the history decide that there is no task: whoever asks must not set their pace.
+            return Decision(note="looked for at its own pace")
         return Decision(note="to be asked about now", attempt=replace(row, check_at=runtime.clock.now()))
 
     await runtime.store.change(job_id, decide, source=Source.WORKER, attempt=attempt)

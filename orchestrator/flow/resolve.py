@@ -8,6 +8,7 @@ are exactly as many as attempts in doubt. "Not there" takes three complete look-
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -44,12 +45,13 @@ async def resolve(runtime: Runtime, check: Check) -> None:
 
 
 async def _unknown_alike(runtime: Runtime, check: Check, tasks: Sequence[PastTask]) -> list[PastTask]:
+    """Compared by today's catalogue: it may have learned this model's defaults since the job was stored."""
+    model, version = check.job.model, check.job.api_version
+    own = input_hash(runtime, model, version, await _read_inputs(runtime, check))
     alike = [
         task
         for task in tasks
-        if task.inputs is not None
-        and input_hash(runtime, check.job.model, check.job.api_version, task.inputs)
-        == check.attempt.input_hash
+        if task.inputs is not None and input_hash(runtime, model, version, task.inputs) == own
     ]
     known = await runtime.store.read(
         checks.known_among,
@@ -76,8 +78,7 @@ def _adopted(task: PastTask) -> Evidence:
 async def _decide(
     runtime: Runtime, check: Check, *, is_readable: bool, found: int, is_ambiguous: bool = False
 ) -> None:
-    text = await runtime.store.read(views.read_input, job_id=check.job.id)
-    inputs = msgspec.json.decode(text, type=dict)
+    inputs = await _read_inputs(runtime, check)
     may_resubmit = runtime.settings.in_doubt == "resubmit" and not runtime.catalogue.has_embedded_media(
         check.job.model, check.job.api_version, inputs
     )
@@ -97,6 +98,11 @@ async def _decide(
     )
     if applied is not None:
         runtime.announce(applied)
+
+
+async def _read_inputs(runtime: Runtime, check: Check) -> dict[str, Any]:
+    text = await runtime.store.read(views.read_input, job_id=check.job.id)
+    return msgspec.json.decode(text, type=dict[str, Any])
 
 
 def _unwatched(attempt: Attempt | None, job: Job) -> Attempt | None:

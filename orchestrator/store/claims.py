@@ -53,7 +53,9 @@ def claim(
     """
     free = min(slots, _free_slots(connection, account_id))
     claims: list[Claim] = []
-    for lane in read_lanes(connection, account_id, lock=True) if free > 0 else ():
+    lanes = read_lanes(connection, account_id, lock=True) if free > 0 else []
+    # Who was served longest ago goes first: else images would take every slot that ever gets free.
+    for lane in sorted(lanes, key=lambda lane: lane.tokens_at):
         if len(claims) < free:
             claims += _claim_lane(connection, lane, owner, free - len(claims), is_idle and not claims, now)
         if any(one.attempt.is_solo for one in claims):

@@ -66,6 +66,15 @@ async def test_what_the_provider_never_took_is_sent_again_after_three_looks(stac
     assert len(await stack.tasks(job_id)) == 1
 
 
+async def test_whoever_asks_does_not_hurry_the_looks_that_decide_to_send_it_again(stack: Stack) -> None:
+    job_id = await stack.created(marked("refuse=500"))
+    planned = (await stack.in_phase(job_id, "in_doubt"))["attempts"][0]["next_check_at"]
+    assert (await stack.act(job_id, "check")).status_code == 200
+    (attempt,) = (await stack.job(job_id))["attempts"]
+    assert (attempt["next_check_at"], attempt["checks"]) == (planned, 0)
+    assert (await stack.hurried(job_id))["attempt"] == 2
+
+
 async def test_an_unreadable_history_resubmits_nothing(stack: Stack) -> None:
     await stack.control("faults", fault="refuse=500", on="history")
     job_id = await stack.created(marked("answer=drop", "callback=lost"))

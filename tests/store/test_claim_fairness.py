@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from orchestrator.store import claims
+from orchestrator.policy import Limits
+from orchestrator.store import claims, lanes
 from orchestrator.store.store import Store
-from tests.factories import IMAGE_LANE, T0, TENANT, add_tenant
+from tests.factories import ACCOUNT, IMAGE_LANE, T0, TENANT, VIDEO_LANE, add_tenant
 from tests.store.claiming import add_ready, claim, claimed_ids, end_attempts
 from tests.store.rows import select
 
@@ -86,3 +87,17 @@ async def test_a_claim_of_every_slot_moves_the_lanes_time_on(store: Store) -> No
     await claim(store, slots=20)
     times = await select(store, "SELECT virtual_time FROM lanes WHERE id = :id", id=IMAGE_LANE)
     assert times == [(40.0,)]
+
+
+async def test_videos_get_their_turn_where_images_would_take_every_slot(store: Store) -> None:
+    limits = Limits(image_per_minute=60_000, video_per_minute=600, max_in_flight=2)
+    await store.write(lanes.ensure_account, account_id=ACCOUNT, provider="wavespeed", limits=limits, now=T0)
+    await add_ready(store, 30)
+    running = await claim(store)
+    await add_ready(store, 5, lane_id=VIDEO_LANE, media="video")
+    served = []
+    for second in range(1, 9):
+        await end_attempts(store, [running.pop(0)])
+        running += await claim(store, now=T0 + 1_000 * second)
+        served.append(running[-1].job.media)
+    assert Counter(served) == {"image": 4, "video": 4}
