@@ -44,11 +44,11 @@ def sandbox(*, duration_s: float = 0.0) -> Iterator[Running]:
 
 
 @contextmanager
-def up(provider: str) -> Iterator[Running]:
+def up(provider: str, **extra: str) -> Iterator[Running]:
     """API and worker in one process on SQLite and the private Valkey."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "orchestrator.cli", "up", "--port", "0"]
-        with _started(command, _environment(provider) | {"ORCHESTRATOR_DATA_DIR": folder}) as process:
+        with _started(command, _environment(provider) | {"ORCHESTRATOR_DATA_DIR": folder} | extra) as process:
             yield Running(process, _server_url(Path(folder) / "server.json", process))
 
 

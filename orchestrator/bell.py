@@ -8,6 +8,7 @@ latency, since every worker looks by itself each second.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
@@ -20,6 +21,8 @@ QUEUE = "orchestrator:bell"
 QUIET_S = 0.02
 # Beside drains of our own a ring through Redis only wakes the other workers.
 QUIET_BESIDE_OWN_S = 0.25
+_TIDY_EVERY_S = 10.0
+_STALE_S = 30.0
 
 
 class Kind(StrEnum):
@@ -46,6 +49,8 @@ class Bell:
     def __init__(self, redis: RedisSettings | None) -> None:
         self._settings = redis
         self._pool: ArqRedis | None = None
+        self._opening = asyncio.Lock()
+        self._tidied_at = 0.0
         self._drains: dict[Kind, Callable[[], None]] = {}
         self._rung_at: dict[Kind, float] = {}
         self._later: dict[Kind, asyncio.TimerHandle] = {}
@@ -91,11 +96,20 @@ class Bell:
     async def _enqueue(self, kind: Kind, settings: RedisSettings) -> None:
         try:
             async with asyncio.timeout(2):
-                pool = await self._connected(settings)
+                async with self._opening:
+                    pool = await self._connected(settings)
+                await self._tidy(pool)
                 await pool.enqueue_job(f"ring_{kind}", _queue_name=QUEUE, _expires=60)
             self.is_up = True
         except (RedisError, OSError, TimeoutError):
             self.is_up = False
+
+    async def _tidy(self, pool: ArqRedis) -> None:
+        """Take old rings out of the queue, which would grow for ever while no worker lives."""
+        now = time.time()
+        if now - self._tidied_at > _TIDY_EVERY_S:
+            self._tidied_at = now
+            await pool.zremrangebyscore(QUEUE, "-inf", int(1_000 * (now - _STALE_S)))
 
     async def _connected(self, settings: RedisSettings) -> ArqRedis:
         if self._pool is None:

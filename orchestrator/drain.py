@@ -3,19 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from orchestrator.errors import Busy
 
 
-async def run_each(work: Iterable[Coroutine[Any, Any, None]], log: Any) -> None:
-    """Run all side by side; one that fails is logged and does not stop its neighbours."""
-    for result in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(result, Busy):
-            log.warning("work.waits", because=str(result.cause or result))
-        elif isinstance(result, Exception):
-            log.error("work.failed", exc_info=result)
+class Slots:
+    """Work side by side, at most so much at a time; one that fails is logged and stops nobody."""
+
+    def __init__(self, most: int, log: Any) -> None:
+        self._most = most
+        self._log = log
+        self._running: set[asyncio.Task[None]] = set()
+        self._freed = asyncio.Event()
+
+    async def free(self) -> int:
+        """How many may start now; waits for the first."""
+        while len(self._running) >= self._most:
+            self._freed.clear()
+            await self._freed.wait()
+        return self._most - len(self._running)
+
+    def start(self, work: Coroutine[Any, Any, None], on_end: Callable[[], None] | None = None) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(lambda task: self._end(task, on_end))
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Wait this long for what runs, then cancel it."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=grace_s)
+            for task in late:
+                task.cancel()
+
+    def _end(self, task: asyncio.Task[None], on_end: Callable[[], None] | None) -> None:
+        self._running.discard(task)
+        self._freed.set()
+        if on_end is not None:
+            on_end()
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Busy):
+            self._log.warning("work.waits", because=str(error.cause or error))
+        elif error is not None:
+            self._log.error("work.failed", exc_info=error)
 
 
 class Drain:

@@ -50,7 +50,7 @@ def run_up(settings: Settings, *, host: str, port: int, on_ready: OnReady | None
     """API and worker in one process on SQLite and a private Valkey (or what the settings name)."""
     logs.configure()
     data_dir = settings.data_dir.absolute()
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(data_dir), _bound(host, port) as listener:
         url = _url_of(listener, host)
         settings, is_new_key = _complete(settings, data_dir, url)
@@ -70,6 +70,7 @@ def run_up(settings: Settings, *, host: str, port: int, on_ready: OnReady | None
 def run_serve(settings: Settings, *, host: str, port: int, on_ready: OnReady | None = None) -> None:
     """The API alone; workers run in processes of their own on the same PostgreSQL and Redis."""
     logs.configure()
+    _require_servers(settings)
     with _bound(host, port) as listener:
         info = ServerInfo(settings.public_url or _url_of(listener, host), settings.api_key, os.getpid())
         _run(_serve(settings, listener, info, on_ready))
@@ -78,7 +79,17 @@ def run_serve(settings: Settings, *, host: str, port: int, on_ready: OnReady | N
 def run_worker(settings: Settings) -> None:
     """A worker alone; start as many as there are cores to spare."""
     logs.configure()
+    _require_servers(settings)
     _run(_work(settings))
+
+
+def _require_servers(settings: Settings) -> None:
+    if settings.is_sqlite:
+        raise Misconfigured(
+            "DATABASE_URL: several processes need PostgreSQL; on SQLite, run `orchestrator up`."
+        )
+    if not settings.redis_url:
+        raise Misconfigured("REDIS_URL: must be set, so that the API can ring the workers.")
 
 
 def run_migrate(settings: Settings) -> None:

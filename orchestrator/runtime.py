@@ -34,6 +34,8 @@ PROVIDER = "wavespeed"
 ACCOUNT = "wavespeed"
 # A lane's time of the last callback is kept this exactly.
 _CALLBACK_NEWS_MS = 5_000
+# Longer than `lanes` may be old: a failure of ours may not stand in it yet.
+_FAILURE_NEWS_MS = 2_500
 _CURRENT_EVERY_S = 1.0
 
 
@@ -54,6 +56,7 @@ class Runtime:
     callback_keys: tuple[bytes, ...]
     log: Any = field(default_factory=lambda: structlog.get_logger().bind())
     lanes: dict[str, Lane] = field(default_factory=dict)
+    failed_at: dict[str, int] = field(default_factory=dict)
 
     def is_pushed(self, lane_id: str) -> bool:
         """Whether callbacks arrive on this lane."""
@@ -65,8 +68,11 @@ class Runtime:
         lane = self.lanes.get(lane_id)
         if lane is None:
             return True
+        if signal == Signal.FAILING:
+            self.failed_at[lane_id] = self.clock.now()
         if signal == Signal.HEALTHY:
-            return lane.failures > 0
+            failed_lately = self.failed_at.get(lane_id, 0) > self.clock.now() - _FAILURE_NEWS_MS
+            return lane.failures > 0 or failed_lately
         if signal == Signal.CALLED_BACK:
             return lane.callback_at < self.clock.now() - _CALLBACK_NEWS_MS
         return True
@@ -107,6 +113,7 @@ class Runtime:
         )
         if move.ending is not None:
             self.waits.wake(job.id)
+            self.bell.ring(Kind.SUBMIT)  # its slot at the provider is free
             if job.webhook:
                 self.bell.ring(Kind.DELIVER)
         elif job.phase == Phase.READY:
@@ -189,6 +196,8 @@ async def _open_provider(settings: Settings, clock: Clock, stack: AsyncExitStack
         base_url=settings.wavespeed_base_url,
         headers={"authorization": f"Bearer {settings.wavespeed_api_key}"},
         limit=policy.POSTS_PER_WORKER + policy.POLLS_PER_WORKER + 50,
+        # A claim is sent within 5 s or not at all; what could not connect by then was not sent.
+        timeout=httpx.Timeout(30, connect=3, pool=1),
     )
     await stack.enter_async_context(client)
     return WaveSpeed(client, clock=clock)

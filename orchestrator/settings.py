@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _name_the_driver(cls, url: str) -> str:
+        url = url.replace("sslmode=", "ssl=")  # libpq's name for what asyncpg calls ssl
         for short in ("postgres://", "postgresql://"):
             if url.startswith(short):
                 return "postgresql+asyncpg://" + url.removeprefix(short)

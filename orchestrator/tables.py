@@ -247,6 +247,10 @@ deliveries = Table(
     Column("job_id", Id, nullable=False),
     Column("tenant_id", Id, nullable=False),
     Column("url", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    # The end that is told, kept as it was: the job itself may have been redriven since.
+    Column("phase", String(12), nullable=False),
+    Column("ending", Text, nullable=False),
     Column("state", String(12), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("due_at", BigInteger),

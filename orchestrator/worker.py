@@ -12,7 +12,9 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from arq import Worker as ArqWorker
@@ -22,7 +24,7 @@ from arq.worker import func
 from orchestrator import policy
 from orchestrator.bell import QUEUE, Kind, from_bytes, redis_settings, to_bytes
 from orchestrator.clock import MINUTE
-from orchestrator.drain import Drain
+from orchestrator.drain import Drain, Slots
 from orchestrator.errors import Busy
 from orchestrator.flow import deliver, poll, submit, sweep
 from orchestrator.runtime import Runtime
@@ -67,6 +69,10 @@ class Worker:
             Kind.POLL: Drain("poll", self._poll_some, runtime.log),
             Kind.DELIVER: Drain("deliver", self._deliver_some, runtime.log),
         }
+        self._keeper = Drain("upkeep", self._upkeep, runtime.log)
+        self._polls = Slots(policy.POLLS_PER_WORKER, runtime.log)
+        self._deliveries = Slots(policy.DELIVERIES_PER_WORKER, runtime.log)
+        self._hosts: Counter[str] = Counter()
 
     def start(self) -> None:
         for kind, drain in self.drains.items():
@@ -82,8 +88,11 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(drain.stop(grace_s=2.0) for drain in self.drains.values()))
-        await self._finish_posts()
+        drains = (*self.drains.values(), self._keeper)
+        await asyncio.gather(*(drain.stop(grace_s=2.0) for drain in drains))
+        await asyncio.gather(
+            self._polls.stop(grace_s=1.0), self._deliveries.stop(grace_s=3.0), self._finish_posts()
+        )
 
     async def _finish_posts(self) -> None:
         if not self._posts:
@@ -140,10 +149,32 @@ class Worker:
     # The other drains
 
     async def _poll_some(self) -> bool:
-        return await poll.poll_due(self._runtime) == policy.POLLS_PER_WORKER
+        slots = await self._polls.free()
+        due = await poll.take_due(self._runtime, slots=slots)
+        for check in due:
+            self._polls.start(poll.ask(self._runtime, check))
+        return len(due) == slots
 
     async def _deliver_some(self) -> bool:
-        return await deliver.deliver_due(self._runtime) == policy.DELIVERIES_PER_WORKER
+        slots = await self._deliveries.free()
+        due = await deliver.take_due(self._runtime, slots=slots, hosts=self._hosts)
+        for one in due:
+            self._hosts[one.host] += 1
+            self._deliveries.start(deliver.deliver(self._runtime, one), partial(self._delivered, one.host))
+        return len(due) == slots
+
+    def _delivered(self, host: str) -> None:
+        self._hosts[host] -= 1
+        self.drains[Kind.DELIVER].start()  # others may wait for a place at this host
+
+    async def _upkeep(self) -> bool:
+        """What may take long: it runs beside the tick, not in it."""
+        await sweep.sweep_accounts(self._runtime)
+        now = self._runtime.clock.now()
+        if now - self._swept_at > _OLD_EVERY_MS:
+            self._swept_at = now
+            await sweep.sweep_old(self._runtime)
+        return False
 
     # The tick
 
@@ -153,7 +184,7 @@ class Worker:
             started = time.monotonic()
             for upkeep in (self._runtime.store.follow_clock, self._runtime.look_at_lanes, self._sweep):
                 await self._guarded(upkeep)
-            for drain in self.drains.values():
+            for drain in (*self.drains.values(), self._keeper):
                 drain.start()
             if self._on_tick is not None:
                 self._on_tick()
@@ -161,11 +192,6 @@ class Worker:
 
     async def _sweep(self) -> None:
         await sweep.sweep_jobs(self._runtime)
-        await sweep.sweep_accounts(self._runtime)
-        now = self._runtime.clock.now()
-        if now - self._swept_at > _OLD_EVERY_MS:
-            self._swept_at = now
-            await sweep.sweep_old(self._runtime)
 
     async def _guarded(self, upkeep: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 
 import httpx
 import msgspec
 
 from orchestrator import policy, signing
-from orchestrator.drain import run_each
 from orchestrator.flow.prediction import prediction
 from orchestrator.net.clients import deadline, read_capped
 from orchestrator.net.guard import BlockedUrl
@@ -30,16 +30,16 @@ class _Heard(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
 
 
-async def deliver_due(runtime: Runtime) -> int:
-    """Attempt one round of due deliveries, side by side; answers how many there were."""
-    due = await runtime.store.write(
-        deliveries.take_due_deliveries, now=runtime.clock.now(), most=policy.DELIVERIES_PER_WORKER
+async def take_due(runtime: Runtime, *, slots: int, hosts: Counter[str]) -> list[Due]:
+    """At most `slots` deliveries to attempt now; `hosts` counts those under way: none gets all slots."""
+    full = [host for host, count in hosts.items() if count >= policy.DELIVERIES_PER_HOST]
+    return await runtime.store.write(
+        deliveries.take_due_deliveries, now=runtime.clock.now(), most=slots, busy_hosts=full
     )
-    await run_each((_deliver(runtime, delivery) for delivery in due), runtime.log)
-    return len(due)
 
 
-async def _deliver(runtime: Runtime, due: Due) -> None:
+async def deliver(runtime: Runtime, due: Due) -> None:
+    """One attempt, and its place in the record."""
     at, started = runtime.clock.now(), time.monotonic()
     heard = await _post(runtime, due, at)
     latency_ms = int(1_000 * (time.monotonic() - started))
@@ -67,8 +67,8 @@ def _next_at(due: Due, heard: _Heard, at: int) -> int | None:
 
 async def _post(runtime: Runtime, due: Due, at: int) -> _Heard:
     """One POST of exactly the bytes that were signed; a redirect is an answer like any other."""
-    job = due.found.job
-    body = msgspec.json.encode(prediction(job, due.found.ending, base_url=runtime.base_url))
+    job = due.job
+    body = msgspec.json.encode(prediction(job, due.ending, base_url=runtime.base_url))
     timestamp = at // 1_000
     signature = signing.sign_v3(
         runtime.webhook_secret(job.tenant_id), message_id=due.id, timestamp=timestamp, body=body

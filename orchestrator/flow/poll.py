@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from orchestrator import policy
 from orchestrator.bell import Kind
 from orchestrator.decision import Decision
-from orchestrator.drain import run_each
 from orchestrator.evidence import Source
 from orchestrator.flow import resolve
 from orchestrator.flow.settle import settle
@@ -20,13 +19,9 @@ from orchestrator.store.checks import Check
 _WAITED_FOR = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED})
 
 
-async def poll_due(runtime: Runtime) -> int:
-    """Ask about one round of due attempts, side by side; answers how many there were."""
-    due = await runtime.store.write(
-        checks.take_due_checks, now=runtime.clock.now(), most=policy.POLLS_PER_WORKER
-    )
-    await run_each((_ask(runtime, check) for check in due), runtime.log)
-    return len(due)
+async def take_due(runtime: Runtime, *, slots: int) -> list[Check]:
+    """At most `slots` attempts to ask about now."""
+    return await runtime.store.write(checks.take_due_checks, now=runtime.clock.now(), most=slots)
 
 
 async def check_now(runtime: Runtime, job_id: str, attempt: int | None = None) -> None:
@@ -35,8 +30,8 @@ async def check_now(runtime: Runtime, job_id: str, attempt: int | None = None) -
     def decide(_job: Job, row: Attempt | None) -> Decision:
         if row is None or row.ended_at is not None:
             return Decision(note="nothing to ask about")
-        if row.provider_id is None:
-            # Three looks into the history decide that there is no task: whoever asks must not set their pace.
+        if row.provider_id is None or row.empties:
+            # Three looks decide that there is no task, or no output: whoever asks must not set their pace.
             return Decision(note="looked for at its own pace")
         return Decision(note="to be asked about now", attempt=replace(row, check_at=runtime.clock.now()))
 
@@ -44,7 +39,8 @@ async def check_now(runtime: Runtime, job_id: str, attempt: int | None = None) -
     runtime.bell.ring(Kind.POLL)
 
 
-async def _ask(runtime: Runtime, check: Check) -> None:
+async def ask(runtime: Runtime, check: Check) -> None:
+    """Ask the provider about one attempt, and settle what it says."""
     job, attempt = check.job, check.attempt
     if _is_abandoned(job, attempt, runtime.clock.now()):
         await _abandon(runtime, check)

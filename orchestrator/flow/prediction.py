@@ -8,7 +8,7 @@ import msgspec
 
 from orchestrator.clock import to_rfc3339
 from orchestrator.evidence import Error
-from orchestrator.lifecycle import Ending, Job
+from orchestrator.lifecycle import Ending, Job, Phase
 
 _NO_ENDING = Ending()
 
@@ -32,7 +32,7 @@ def prediction(
         "executionTime": milliseconds,
         "timings": {"inference": milliseconds},
     }
-    if end.error is not None and job.reason is not None:
+    if end.error is not None and job.phase == Phase.FAILED:
         shown["error"] = end.error.message
         shown["code"] = _code(end.error)
     if inputs is not None:

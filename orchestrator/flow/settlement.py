@@ -68,21 +68,19 @@ def _completed(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> 
     if not result.outputs:
         return _empty(job, attempt, evidence, rules)
     signals = _end_signals(attempt, evidence)
-    if job.phase == Phase.COMPLETED:
-        return Decision(
-            note="duplicate", attempt=_ended(attempt, "completed", evidence, rules), signals=signals
-        )
-    if job.reason == Reason.CANCELLED:
-        kept = replace(
-            _ended(attempt, "completed", evidence, rules), result=msgspec.json.encode(result).decode()
-        )
-        return Decision(note="paid, but the job was cancelled", attempt=kept, signals=signals)
+    ended = _ended(attempt, "completed", evidence, rules)
+    if job.phase == Phase.COMPLETED or job.reason == Reason.CANCELLED:
+        is_new = attempt.ended_at is None
+        # Paid for and not the job's result: kept here, so that nobody need pay for it again.
+        kept = replace(ended, result=msgspec.json.encode(result).decode()) if is_new else ended
+        note = "duplicate" if job.phase == Phase.COMPLETED else "paid, but the job was cancelled"
+        return Decision(note=note, attempt=kept, signals=signals)
     is_late = attempt.number != job.attempt or job.phase == Phase.FAILED
     because = f"{evidence.source} brought {len(result.outputs)} output(s)"
     return Decision(
         note="late success" if is_late else "completed",
         move=lifecycle.complete(job, because, result=result, now=rules.now),
-        attempt=_ended(attempt, "completed", evidence, rules),
+        attempt=ended,
         signals=signals,
     )
 

@@ -20,6 +20,9 @@ from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import claims
 from orchestrator.store.claims import Claim
 
+# What the provider's client may still take before it sends (see runtime.py).
+_CONNECT_S = 4.0
+
 
 async def claim(runtime: Runtime, *, owner: str, slots: int, is_idle: bool) -> list[Claim]:
     """Lease at most `slots` jobs for this worker, within the account's limits."""
@@ -41,7 +44,7 @@ async def submit(
     `on_answer` hears when the POST is over, before its answer is stored: another may be sent then.
     Cancelled while the POST is under way, this still says that the job is in doubt.
     """
-    if time.monotonic() - claimed_at > policy.CLAIM_MAX_AGE_S:
+    if time.monotonic() - claimed_at > policy.CLAIM_MAX_AGE_S - _CONNECT_S:
         await give_back(runtime, claimed, "the claim grew old before it was sent")
         return
     crashpoint("before_post")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import Connection
@@ -141,6 +142,9 @@ def _write_deliveries(connection: Connection, endings: Sequence[Move], now: int)
             "job_id": move.after.id,
             "tenant_id": move.after.tenant_id,
             "url": move.after.webhook,
+            "host": urlsplit(move.after.webhook).netloc.lower(),
+            "phase": str(move.after.phase),
+            "ending": dialect.to_json(move.ending),
             "state": "pending",
             "created_at": now,
             "due_at": now,

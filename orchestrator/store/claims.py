@@ -49,16 +49,18 @@ def claim(
     """Lease at most `slots` ready jobs of the account for this worker; [] when none may be sent.
 
     `is_idle` says that this worker has no POST under way: only then a job that may be poisonous is
-    given out, and it alone.
+    given out, and it alone, so that its neighbours do not die with it.
     """
     free = min(slots, _free_slots(connection, account_id))
     claims: list[Claim] = []
     lanes = read_lanes(connection, account_id, lock=True) if free > 0 else []
     # Who was served longest ago goes first: else images would take every slot that ever gets free.
     for lane in sorted(lanes, key=lambda lane: lane.tokens_at):
-        if len(claims) < free:
-            claims += _claim_lane(connection, lane, owner, free - len(claims), is_idle and not claims, now)
-        if any(one.attempt.is_solo for one in claims):
+        if len(claims) == free:
+            break
+        got = _claim_lane(connection, lane, owner, free - len(claims), is_idle and not claims, now)
+        claims += got or ()
+        if got is None or any(one.attempt.is_solo for one in claims):
             break
     return claims
 
@@ -86,7 +88,8 @@ def count_in_flight(connection: Connection, account_id: str) -> int:
 
 def _claim_lane(
     connection: Connection, lane: Lane, owner: str, slots: int, is_idle: bool, now: int
-) -> list[Claim]:
+) -> list[Claim] | None:
+    """None when a job must be sent alone and this worker is not idle: then it claims nothing more."""
     if lane.paused_until > now:
         return []
     bucket = policy.refill(lane.bucket, now)
@@ -95,7 +98,11 @@ def _claim_lane(
     if not shares:
         return []
     seen = _choose(connection, lane, shares, most)
-    jobs = _apart(list(rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values()), is_idle)
+    jobs = list(rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values())
+    suspects = [job for job in jobs if job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES]
+    if suspects and not is_idle:
+        return None
+    jobs = suspects[:1] or jobs
     if not jobs:
         return []
     _charge(connection, lane, shares, jobs, bucket, now)
@@ -159,15 +166,6 @@ def _choose(
         spare -= len(more) - len(seen[share])
         seen[share] = more
     return seen
-
-
-def _apart(jobs: list[Job], is_idle: bool) -> list[Job]:
-    """A job whose leases keep ending is sent alone, so that its neighbours do not die with it."""
-    solo = [job for job in jobs if job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES]
-    if not solo:
-        return jobs
-    # A busy worker takes nothing at all until it is idle: else such a job might wait for ever.
-    return solo[:1] if is_idle else []
 
 
 def _ready_ids(connection: Connection, lane: str, share: _Share, most: int) -> list[str]:

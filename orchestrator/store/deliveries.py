@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from orchestrator.store import dialect, views
+from orchestrator.lifecycle import Ending, Job, Phase
+from orchestrator.store import dialect, rows
 
 _TAKEN_MS = 30_000
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A delivery to attempt now, with what it tells."""
+    """A delivery to attempt now: the job's end as it was then, whatever became of the job."""
 
     id: str
     url: str
+    host: str
     failures: int
-    found: views.Found
+    job: Job
+    ending: Ending
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,28 +42,33 @@ class Attempted(msgspec.Struct, frozen=True, kw_only=True):
     due_at: int | None
 
 
-def take_due_deliveries(connection: Connection, *, now: int, most: int) -> list[Due]:
-    """The deliveries due longest, marked so that no other worker takes them for a while."""
-    locking = dialect.lock(connection.dialect.name, skip_locked=True)
+def take_due_deliveries(
+    connection: Connection, *, now: int, most: int, busy_hosts: Sequence[str] = ()
+) -> list[Due]:
+    """The deliveries due longest to other hosts, marked so that no other worker takes them for a while."""
+    name = connection.dialect.name
+    busy = dialect.one_of(name, "host")
     found = connection.execute(
         dialect.sql(
-            "SELECT id, url, failures, job_id FROM deliveries WHERE due_at <= :now"
-            f" ORDER BY due_at LIMIT :most{locking}"
+            "SELECT id, url, host, failures, job_id, phase, ending FROM deliveries"
+            f" WHERE due_at <= :now AND NOT ({busy}) ORDER BY due_at LIMIT :most"
+            + dialect.lock(name, skip_locked=True)
         ),
-        {"now": now, "most": most},
+        {"now": now, "most": most, "ids": dialect.to_json(list(busy_hosts))},
     ).all()
     if not found:
         return []
     connection.execute(
         dialect.sql("UPDATE deliveries SET due_at = :taken WHERE id = :id"),
-        [{"taken": now + _TAKEN_MS, "id": row[0]} for row in found],
+        [{"taken": now + _TAKEN_MS, "id": row.id} for row in found],
     )
-    wanted = dialect.one_of(connection.dialect.name, "jobs.id")
-    told = connection.execute(
-        dialect.sql(f"{views.DOCUMENTED} WHERE {wanted}"), {"ids": dialect.to_json([row[3] for row in found])}
-    )
-    jobs = {row[0]: views.to_found(row) for row in told}
-    return [Due(row[0], row[1], row[2], jobs[row[3]]) for row in found if row[3] in jobs]
+    jobs = rows.read_jobs(connection, [row.job_id for row in found])
+    return [_due(row, jobs[row.job_id]) for row in found if row.job_id in jobs]
+
+
+def _due(row: Any, job: Job) -> Due:
+    then = replace(job, phase=Phase(row.phase))
+    return Due(row.id, row.url, row.host, row.failures, then, msgspec.json.decode(row.ending, type=Ending))
 
 
 def record_attempt(connection: Connection, *, attempted: Attempted) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
 import msgspec
 from sqlalchemy import Connection
 
+from orchestrator.clock import MINUTE
 from orchestrator.ids import key_digest, key_prefix, new_id
 from orchestrator.store import dialect
 
 FIRST_TENANT = "default"
 ALL_SCOPES = "admin read submit"
+# The last use of a key is kept this exactly, so that using it costs a write a minute.
+USED_EVERY_MS = MINUTE
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -20,52 +27,174 @@ class Key(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
     expires_at: int | None
     revoked_at: int | None
+    last_used_at: int | None = None
 
     def is_valid(self, now: int) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
+    def is_use_news(self, now: int) -> bool:
+        """Whether using it now is worth writing down."""
+        return self.last_used_at is None or self.last_used_at <= now - USED_EVERY_MS
+
+
+class NamedKey(msgspec.Struct, frozen=True):
+    """A key as its people know it: everything but the key itself."""
+
+    key: Key
+    tenant: str
+    name: str
+    prefix: str
+    created_at: int
+
+
+class Tenant(msgspec.Struct, frozen=True):
+    """`keys` counts those that are not revoked, `waiting` the jobs that are ready or back off."""
+
+    name: str
+    weight: float
+    keys: int
+    waiting: int
+
+
+class Refusal(Enum):
+    """Why a key was not made."""
+
+    NO_TENANT = "no such tenant"
+    NAME_TAKEN = "another key of the tenant has this name"
+
+
+_KEY_COLUMNS = "k.id, k.tenant_id, k.scopes, k.expires_at, k.revoked_at, k.last_used_at"
+_NAMED = (
+    f"SELECT {_KEY_COLUMNS}, t.name, k.name, k.prefix, k.created_at"
+    " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id"
+)
+
 
 def ensure_first_key(connection: Connection, *, key: str, now: int) -> None:
     """Make the first tenant, and give it this key with all rights unless it has it already."""
-    connection.execute(
-        dialect.sql(
-            "INSERT INTO tenants (id, name, created_at) VALUES (:id, :name, :now)"
-            " ON CONFLICT (name) DO NOTHING"
-        ),
-        {"id": new_id(now), "name": FIRST_TENANT, "now": now},
-    )
+    add_tenant(connection, name=FIRST_TENANT, weight=1.0, now=now)
     tenant = connection.execute(
         dialect.sql("SELECT id FROM tenants WHERE name = :name"), {"name": FIRST_TENANT}
     ).scalar_one()
-    dialect.insert_many(
-        connection,
-        "api_keys",
-        [
-            {
-                "id": new_id(now),
-                "tenant_id": tenant,
-                "name": "first key",
-                "prefix": key_prefix(key),
-                "digest": key_digest(key),
-                "scopes": ALL_SCOPES,
-                "created_at": now,
-            }
-        ],
-        on_conflict="DO NOTHING",
-    )
+    first = Key(new_id(now), tenant, frozenset(ALL_SCOPES.split()), expires_at=None, revoked_at=None)
+    row = _row(first, key=key, name="first key", now=now)
+    dialect.insert_many(connection, "api_keys", [row], on_conflict="DO NOTHING")
 
 
 def find_key(connection: Connection, *, digest: str) -> Key | None:
     """The key with this SHA-256, valid or not."""
     found = connection.execute(
-        dialect.sql(
-            "SELECT id, tenant_id, scopes, expires_at, revoked_at FROM api_keys WHERE digest = :digest"
-        ),
-        {"digest": digest},
+        dialect.sql(f"SELECT {_KEY_COLUMNS} FROM api_keys k WHERE k.digest = :digest"), {"digest": digest}
     ).first()
-    if found is None:
-        return None
-    return Key(found[0], found[1], frozenset(found[2].split()), found[3], found[4])
+    return _to_key(found) if found else None
+
+
+def list_keys(connection: Connection, *, tenant: str | None = None) -> list[NamedKey]:
+    """Of one tenant or of all, by tenant and age."""
+    condition = "" if tenant is None else " WHERE t.name = :tenant"
+    found = connection.execute(
+        dialect.sql(f"{_NAMED}{condition} ORDER BY t.name, k.id"),
+        {} if tenant is None else {"tenant": tenant},
+    )
+    return [_to_named(row) for row in found]
+
+
+def create_key(
+    connection: Connection,
+    *,
+    key: str,
+    name: str,
+    tenant: str,
+    scopes: Sequence[str],
+    lifetime_ms: int | None,
+    now: int,
+) -> NamedKey | Refusal:
+    """A name is free again once its key is revoked."""
+    owner = connection.execute(
+        # Locked, so that two keys made at once do not both find their name free.
+        dialect.sql("SELECT id FROM tenants WHERE name = :tenant" + dialect.lock(connection.dialect.name)),
+        {"tenant": tenant},
+    ).scalar()
+    if owner is None:
+        return Refusal.NO_TENANT
+    taken = connection.execute(
+        dialect.sql(
+            "SELECT 1 FROM api_keys WHERE tenant_id = :owner AND name = :name AND revoked_at IS NULL"
+        ),
+        {"owner": owner, "name": name},
+    ).first()
+    if taken is not None:
+        return Refusal.NAME_TAKEN
+    expires_at = None if lifetime_ms is None else now + lifetime_ms
+    made = Key(new_id(now), owner, frozenset(scopes), expires_at, revoked_at=None)
+    row = _row(made, key=key, name=name, now=now)
+    dialect.insert_many(connection, "api_keys", [row])
+    return NamedKey(made, tenant, name, key_prefix(key), now)
+
+
+def revoke_key(connection: Connection, *, given: str, now: int) -> list[NamedKey]:
+    """The keys with this prefix or name that are not revoked yet; revoked now if it is exactly one."""
+    found = connection.execute(
+        dialect.sql(
+            f"{_NAMED} WHERE (k.prefix = :given OR k.name = :given) AND k.revoked_at IS NULL"
+            " ORDER BY t.name, k.id"
+        ),
+        {"given": given},
+    )
+    matching = [_to_named(row) for row in found]
+    if len(matching) == 1:
+        connection.execute(
+            dialect.sql("UPDATE api_keys SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL"),
+            {"id": matching[0].key.id, "now": now},
+        )
+    return matching
+
+
+def record_use(connection: Connection, *, ids: Sequence[str], now: int) -> None:
+    """These keys were used now; a use within a minute of the last one known changes nothing."""
+    wanted = dialect.one_of(connection.dialect.name, "id")
+    connection.execute(
+        dialect.sql(
+            f"UPDATE api_keys SET last_used_at = :now WHERE {wanted}"
+            " AND (last_used_at IS NULL OR last_used_at <= :old)"
+        ),
+        {"ids": dialect.to_json(ids), "now": now, "old": now - USED_EVERY_MS},
+    )
+
+
+def list_tenants(connection: Connection) -> list[Tenant]:
+    """By name."""
+    found = connection.execute(
+        dialect.sql(
+            "SELECT t.name, t.weight,"
+            " (SELECT count(*) FROM api_keys k WHERE k.tenant_id = t.id AND k.revoked_at IS NULL),"
+            " (SELECT count(*) FROM jobs j WHERE j.tenant_id = t.id AND j.finished_at IS NULL"
+            " AND j.phase IN ('ready', 'waiting'))"
+            " FROM tenants t ORDER BY t.name"
+        )
+    )
+    return [Tenant(*row) for row in found]
+
+
+def add_tenant(connection: Connection, *, name: str, weight: float, now: int) -> bool:
+    """False when there is one of this name already."""
+    added = connection.execute(
+        dialect.sql(
+            "INSERT INTO tenants (id, name, weight, created_at) VALUES (:id, :name, :weight, :now)"
+            " ON CONFLICT (name) DO NOTHING"
+        ),
+        {"id": new_id(now), "name": name, "weight": weight, "now": now},
+    )
+    return added.rowcount == 1
+
+
+def set_weight(connection: Connection, *, name: str, weight: float) -> bool:
+    """Counts from the next claim on. False when there is no such tenant."""
+    changed = connection.execute(
+        dialect.sql("UPDATE tenants SET weight = :weight WHERE name = :name"),
+        {"name": name, "weight": weight},
+    )
+    return changed.rowcount == 1
 
 
 def record_audit(
@@ -86,3 +215,24 @@ def record_audit(
             "object": subject,
         },
     )
+
+
+def _row(made: Key, *, key: str, name: str, now: int) -> dict[str, Any]:
+    return {
+        "id": made.id,
+        "tenant_id": made.tenant_id,
+        "name": name,
+        "prefix": key_prefix(key),
+        "digest": key_digest(key),
+        "scopes": " ".join(sorted(made.scopes)),
+        "created_at": now,
+        "expires_at": made.expires_at,
+    }
+
+
+def _to_key(row: Sequence[Any]) -> Key:
+    return Key(row[0], row[1], frozenset(row[2].split()), row[3], row[4], row[5])
+
+
+def _to_named(row: Sequence[Any]) -> NamedKey:
+    return NamedKey(_to_key(row), row[6], row[7], row[8], row[9])

@@ -18,6 +18,7 @@ _LANE_COLUMNS = (
     "id, account_id, media, per_minute, tokens, tokens_at, factor, factor_at, virtual_time,"
     " failures, paused_until, pause_reason, callback_at, found_by_poll_at"
 )
+_BREAKER = "The provider keeps failing"
 
 Share = tuple[str, str, int]
 """Lane, tenant and priority: where a claim looks for ready jobs."""
@@ -176,10 +177,12 @@ def _apply_lane(connection: Connection, lane: str, signals: Sequence[LaneSignal]
     if Signal.HEALTHY in kinds:
         _run(
             connection,
-            "UPDATE lanes SET paused_until = CASE WHEN failures >= :limit THEN 0 ELSE paused_until END,"
-            " failures = 0 WHERE id = :lane AND failures > 0",
+            # A pause that a 429 asked for is not the breaker's to lift.
+            "UPDATE lanes SET paused_until = CASE WHEN failures >= :limit AND pause_reason LIKE :breaker"
+            " THEN 0 ELSE paused_until END, failures = 0 WHERE id = :lane AND failures > 0",
             lane=lane,
             limit=policy.BREAKER_AT,
+            breaker=f"{_BREAKER}%",
         )
     if Signal.CALLED_BACK in kinds:
         _run(
@@ -218,7 +221,7 @@ def _count_failures(connection: Connection, lane: str, failing: Sequence[LaneSig
         more=len(failing),
         limit=policy.BREAKER_AT,
         until=now + policy.BREAKER_MS,
-        reason=f"The provider keeps failing: {failing[-1].message}"[:300],
+        reason=f"{_BREAKER}: {failing[-1].message}"[:300],
     )
 
 

@@ -17,6 +17,8 @@ def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str]) -
     found = connection.execute(
         dialect.sql(
             f"SELECT id FROM jobs WHERE {wanted} AND tenant_id = :tenant AND finished_at IS NOT NULL"
+            # A task that may still run at the provider keeps its slot, and its id stays known.
+            " AND NOT EXISTS (SELECT 1 FROM attempts WHERE job_id = jobs.id AND ended_at IS NULL)"
             f" ORDER BY id{dialect.lock(connection.dialect.name)}"
         ),
         {"ids": dialect.to_json(list(ids)), "tenant": tenant_id},

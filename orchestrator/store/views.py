@@ -14,7 +14,7 @@ from orchestrator.store import dialect, rows
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A job with its documents; `ending` is None until it has ended."""
+    """A job with its documents; `ending` is None until it has ended, `input` is "" unless asked for."""
 
     job: Job
     input: str
@@ -75,22 +75,32 @@ class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     created_after: int | None = None
     created_before: int | None = None
+    with_input: bool = False
 
 
-DOCUMENTED = f"SELECT {rows.JOB_COLUMNS}, d.input, d.ending FROM jobs JOIN documents d ON d.job_id = jobs.id"
+def _documented(*, with_input: bool) -> str:
+    """An input may have 10 MB: it is read only for those who show it."""
+    wanted = "d.input" if with_input else "''"
+    return (
+        f"SELECT {rows.JOB_COLUMNS}, {wanted} AS input, d.ending"
+        " FROM jobs JOIN documents d ON d.job_id = jobs.id"
+    )
+
 
 _STATES = {
-    "created": "phase NOT IN ('completed', 'failed') AND attempt = 0",
-    "processing": "phase NOT IN ('completed', 'failed') AND attempt > 0",
+    "created": "jobs.finished_at IS NULL AND attempt = 0",
+    "processing": "jobs.finished_at IS NULL AND attempt > 0",
     "completed": "phase = 'completed'",
     "failed": "phase = 'failed'",
 }
 
 
-def find_job(connection: Connection, *, tenant_id: str, job_id: str) -> Found | None:
+def find_job(
+    connection: Connection, *, tenant_id: str, job_id: str, with_input: bool = False
+) -> Found | None:
     """None for an unknown id and for another tenant's."""
     found = connection.execute(
-        dialect.sql(f"{DOCUMENTED} WHERE jobs.id = :id AND jobs.tenant_id = :tenant"),
+        dialect.sql(f"{_documented(with_input=with_input)} WHERE jobs.id = :id AND jobs.tenant_id = :tenant"),
         {"id": job_id, "tenant": tenant_id},
     ).first()
     return to_found(found) if found else None
@@ -117,7 +127,8 @@ def list_jobs(connection: Connection, *, tenant_id: str, wanted: HistoryFilter) 
     values |= {"most": wanted.page_size, "skip": (wanted.page - 1) * wanted.page_size}
     found = connection.execute(
         dialect.sql(
-            f"{DOCUMENTED} WHERE {' AND '.join(conditions)} ORDER BY jobs.id DESC LIMIT :most OFFSET :skip"
+            f"{_documented(with_input=wanted.with_input)} WHERE {' AND '.join(conditions)}"
+            " ORDER BY jobs.id DESC LIMIT :most OFFSET :skip"
         ),
         values,
     )
@@ -129,7 +140,7 @@ def list_dead(connection: Connection, *, tenant_id: str, before_id: str | None, 
     cursor = "" if before_id is None else " AND jobs.id < :before"
     found = connection.execute(
         dialect.sql(
-            f"{DOCUMENTED} WHERE jobs.tenant_id = :tenant AND jobs.phase = 'failed'"
+            f"{_documented(with_input=False)} WHERE jobs.tenant_id = :tenant AND jobs.phase = 'failed'"
             f" AND jobs.reason <> 'cancelled' AND jobs.dismissed_at IS NULL{cursor}"
             " ORDER BY jobs.id DESC LIMIT :most"
         ),

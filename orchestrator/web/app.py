@@ -78,6 +78,7 @@ def create_app(runtime: Runtime) -> Starlette:
             Exception: on_defect,
         },
     )
-    app.state.context = Context(runtime, Authenticator(runtime), runtime.base_url)
+    app.state.runtime = runtime
+    app.state.authenticate = Authenticator(runtime.store)
     app.state.remembered = passed_on.Remembered()
     return app

@@ -12,7 +12,7 @@ from orchestrator.web.auth import Authenticator
 
 @dataclass(frozen=True)
 class Context:
-    """`base_url` is what clients are told to come back to."""
+    """`base_url` is where this client is told to come back to: PUBLIC_URL, or the way it came."""
 
     runtime: Runtime
     authenticate: Authenticator
@@ -20,5 +20,6 @@ class Context:
 
     @staticmethod
     def of(request: Request) -> Context:
-        context: Context = request.app.state.context
-        return context
+        runtime: Runtime = request.app.state.runtime
+        base_url = runtime.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        return Context(runtime, request.app.state.authenticate, base_url)

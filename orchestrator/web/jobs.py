@@ -43,7 +43,7 @@ async def read_job(request: Request) -> Response:
     """GET /api/v3/jobs/{id}: the job with everything that happened to it."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
-    found = await _find(here, key.tenant_id, request.path_params["id"])
+    found = await _find(here, key.tenant_id, request.path_params["id"], with_input=True)
     timeline = await here.runtime.store.read(views.read_timeline, job_id=found.job.id)
     return answer(_shown(here, found, with_inputs=True) | _timeline(timeline))
 
@@ -118,8 +118,10 @@ async def read_lanes(request: Request) -> Response:
     )
 
 
-async def _find(here: Context, tenant_id: str, job_id: str) -> Found:
-    found = await here.runtime.store.read(views.find_job, tenant_id=tenant_id, job_id=job_id)
+async def _find(here: Context, tenant_id: str, job_id: str, *, with_input: bool = False) -> Found:
+    found = await here.runtime.store.read(
+        views.find_job, tenant_id=tenant_id, job_id=job_id, with_input=with_input
+    )
     if found is None:
         raise NotFound("There is no such job.")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -86,9 +87,19 @@ async def upload_binary(request: Request) -> Response:
     version = request.path_params["version"]
     return _handed_on(
         await here.runtime.provider.upload(
-            f"/api/{version}/media/upload/binary", headers=headers, body=request.stream()
+            f"/api/{version}/media/upload/binary", headers=headers, body=_capped(request.stream())
         )
     )
+
+
+async def _capped(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A chunked upload announces no length; it is cut where it becomes too long."""
+    passed = 0
+    async for chunk in body:
+        passed += len(chunk)
+        if passed > _UPLOAD_LIMIT:
+            raise TooLarge("A file may have 200 MB at most.")
+        yield chunk
 
 
 async def _ask(request: Request, method: str, name: str) -> Response:

@@ -80,8 +80,7 @@ async def history(request: Request) -> Response:
     asked = strict_json.decode_object(await read_body(request) or b"{}")
     wanted = _history_filter(asked)
     found = await here.runtime.store.read(views.list_jobs, tenant_id=key.tenant_id, wanted=wanted)
-    with_inputs = _flag(asked, "include_inputs")
-    items = [_shown(here, one, with_inputs=with_inputs) for one in found]
+    items = [_shown(here, one, with_inputs=wanted.with_input) for one in found]
     return answer({"page": wanted.page, "items": items})
 
 
@@ -187,6 +186,7 @@ def _history_filter(asked: dict[str, Any]) -> HistoryFilter:
         state=_text(asked, "status"),
         created_after=_time(asked, "created_after"),
         created_before=_time(asked, "created_before"),
+        with_input=_flag(asked, "include_inputs"),
     )
 
 

@@ -166,3 +166,11 @@ async def test_a_suspect_on_the_second_lane_does_not_join_the_first(store: Store
     await add_ready(store, 1)
     await add_ready(store, 1, lane_id=VIDEO_LANE, media="video", lost_leases=policy.SOLO_AFTER_LOST_LEASES)
     assert [one.job.lane_id for one in await claim(store)] == [IMAGE_LANE]
+
+
+async def test_a_suspect_lets_a_busy_worker_claim_from_no_other_lane(store: Store) -> None:
+    await add_ready(store, 1, lost_leases=policy.SOLO_AFTER_LOST_LEASES)
+    await add_ready(store, 5, lane_id=VIDEO_LANE, media="video")
+    assert await claim(store, is_idle=False) == []
+    (alone,) = await claim(store)
+    assert alone.attempt.is_solo

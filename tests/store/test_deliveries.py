@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 
 from orchestrator.evidence import Source
+from orchestrator.flow import redrive
+from orchestrator.flow.prediction import prediction
 from orchestrator.lifecycle import Ending, Job, Phase
 from orchestrator.store import deliveries
 from orchestrator.store.database import Database
 from orchestrator.store.deliveries import Attempted, Due
 from orchestrator.store.store import Store
-from tests.factories import T0, SetClock, make_result, stored_job
+from tests.factories import T0, SetClock, make_error, make_result, stored_job
 from tests.store import decisions
 from tests.store.rows import select
 
@@ -52,8 +54,8 @@ async def test_a_due_delivery_comes_with_what_it_tells(store: Store) -> None:
     job = await ended_job(store)
     (due,) = await take(store)
     assert (due.id, due.url, due.failures) == (f"{job.id}-1", HOOK, 0)
-    assert due.found.job == job
-    assert due.found.ending == Ending(result=make_result())
+    assert due.job == job
+    assert due.ending == Ending(result=make_result())
 
 
 async def test_a_taken_delivery_is_taken_again_when_its_worker_has_died(store: Store) -> None:
@@ -97,4 +99,22 @@ async def test_two_workers_never_take_the_same_delivery(postgres: Database) -> N
     stores = [Store(postgres, SetClock()) for _ in range(4)]
     jobs = [await ended_job(stores[0]) for _ in range(30)]
     taken = await asyncio.gather(*(take(store, most=5) for store in stores for _ in range(4)))
-    assert sorted(due.found.job.id for each in taken for due in each) == sorted(job.id for job in jobs)
+    assert sorted(due.job.id for each in taken for due in each) == sorted(job.id for job in jobs)
+
+
+async def test_a_delivery_tells_the_end_it_is_named_for_though_the_job_lives_again(store: Store) -> None:
+    job = await stored_job(store, Phase.ACCEPTED, webhook=HOOK)
+    await store.change(job.id, decisions.fail, source=Source.POLL)
+    await store.change(job.id, lambda job, _: redrive.decide(job, None, "somebody"), source="client")
+    (due,) = await take(store)
+    assert (due.id, due.job.phase) == (f"{job.id}-1", Phase.FAILED)
+    told = prediction(due.job, due.ending, base_url="http://here")
+    assert (told["status"], told["error"]) == ("failed", make_error().message)
+
+
+async def test_a_host_whose_places_are_taken_is_passed_over(store: Store) -> None:
+    await ended_job(store)
+    assert (
+        await store.write(deliveries.take_due_deliveries, now=T0, most=5, busy_hosts=["user.example"]) == []
+    )
+    assert len(await take(store)) == 1

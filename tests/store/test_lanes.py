@@ -169,3 +169,13 @@ async def test_new_limits_apply_at_once_and_give_no_new_burst(store: Store) -> N
 
 async def test_lanes_are_named_for_account_and_media(store: Store) -> None:
     assert [lane.id for lane in await store.read(lanes.read_lanes)] == [IMAGE_LANE, VIDEO_LANE]
+
+
+async def test_a_straggler_that_is_healthy_lifts_no_pause_of_a_429_though_the_breaker_counted_five(
+    store: Store,
+) -> None:
+    for _ in range(policy.BREAKER_AT):
+        await signal(store, Signal.FAILING)
+    await signal(store, Signal.THROTTLED, pause_s=60.0)
+    await signal(store, Signal.HEALTHY)
+    assert (await lane_of(store)).paused_until == T0 + 60_000

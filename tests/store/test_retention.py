@@ -12,7 +12,7 @@ from orchestrator.store.deliveries import Attempted
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, add_tenant, make_creation, stored_job
 from tests.store import decisions
-from tests.store.rows import count, counts, select
+from tests.store.rows import count, counts, execute, select
 
 
 async def whole_job(store: Store) -> Job:
@@ -72,3 +72,11 @@ async def test_old_keys_are_forgotten(store: Store) -> None:
     await store.create(new)
     await store.write(retention.delete_old_keys, before=new.job.created_at)
     assert await select(store, "SELECT key FROM idempotency_keys") == [("new",)]
+
+
+async def test_a_job_whose_task_may_still_run_is_not_deleted(store: Store) -> None:
+    job = await stored_job(store, Phase.FAILED)
+    await execute(store, "UPDATE attempts SET ended_at = NULL")
+    assert await store.write(retention.delete_jobs, tenant_id=TENANT, ids=[job.id]) == 0
+    await execute(store, "UPDATE attempts SET ended_at = 1")
+    assert await store.write(retention.delete_jobs, tenant_id=TENANT, ids=[job.id]) == 1

@@ -43,7 +43,9 @@ async def test_a_job_is_found_with_its_input_and_without_an_ending(store: Store)
     creation = make_creation()
     await store.create(creation)
     found = await store.read(views.find_job, tenant_id=TENANT, job_id=creation.job.id)
-    assert found == views.Found(creation.job, creation.input, None)
+    assert found == views.Found(creation.job, "", None)
+    with_input = await store.read(views.find_job, tenant_id=TENANT, job_id=creation.job.id, with_input=True)
+    assert with_input == views.Found(creation.job, creation.input, None)
 
 
 async def test_no_question_tells_of_another_tenants_job(store: Store) -> None:

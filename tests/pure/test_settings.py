@@ -1,0 +1,35 @@
+"""Settings: what is forgiven, and what is refused by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.errors import Misconfigured
+from orchestrator.settings import load
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://u:p@db/jobs", "postgresql+asyncpg://u:p@db/jobs"),
+        ("postgresql://u:p@db/jobs?sslmode=require", "postgresql+asyncpg://u:p@db/jobs?ssl=require"),
+        ("sqlite:////srv/jobs.db", "sqlite:////srv/jobs.db"),
+    ],
+)
+def test_the_usual_forms_of_a_database_url_are_understood(given: str, used: str) -> None:
+    assert load(database_url=given).database_url == used
+
+
+def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://db")
+    monkeypatch.setenv("WAVESPEED_TIER", "diamond")
+    monkeypatch.setenv("ORCHESTRATOR_ALLOW_PORTS", "eighty")
+    with pytest.raises(Misconfigured) as raised:
+        load()
+    for name in ("DATABASE_URL", "WAVESPEED_TIER", "ORCHESTRATOR_ALLOW_PORTS"):
+        assert name in str(raised.value)
+
+
+def test_a_number_overrides_the_tiers() -> None:
+    limits = load(wavespeed_tier="silver", wavespeed_per_minute=7).limits
+    assert (limits.image_per_minute, limits.video_per_minute, limits.max_in_flight) == (7, 7, 100)
