@@ -24,7 +24,7 @@ from orchestrator.net.clients import guarded_client, provider_client
 from orchestrator.net.guard import AddressPolicy
 from orchestrator.providers.wavespeed import WaveSpeed
 from orchestrator.settings import Settings
-from orchestrator.store import lanes, schema, views
+from orchestrator.store import claims, lanes, schema, views
 from orchestrator.store.database import open_database
 from orchestrator.store.lanes import Lane
 from orchestrator.store.store import Store
@@ -57,6 +57,7 @@ class Runtime:
     log: Any = field(default_factory=lambda: structlog.get_logger().bind())
     lanes: dict[str, Lane] = field(default_factory=dict)
     failed_at: dict[str, int] = field(default_factory=dict)
+    is_account_full: bool = False
 
     def is_pushed(self, lane_id: str) -> bool:
         """Whether callbacks arrive on this lane."""
@@ -113,7 +114,8 @@ class Runtime:
         )
         if move.ending is not None:
             self.waits.wake(job.id)
-            self.bell.ring(Kind.SUBMIT)  # its slot at the provider is free
+            if self.is_account_full:
+                self.bell.ring(Kind.SUBMIT)  # a job may wait for the slot that is free now
             if job.webhook:
                 self.bell.ring(Kind.DELIVER)
         elif job.phase == Phase.READY:
@@ -122,6 +124,7 @@ class Runtime:
     async def look_at_lanes(self) -> None:
         """Refresh what this process knows of the lanes."""
         self.lanes = {lane.id: lane for lane in await self.store.read(lanes.read_lanes)}
+        self.is_account_full = await self.store.read(claims.is_account_full, account_id=ACCOUNT)
 
 
 async def open_runtime(settings: Settings, stack: AsyncExitStack, *, url: str = "") -> Runtime:

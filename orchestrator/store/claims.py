@@ -86,6 +86,14 @@ def count_in_flight(connection: Connection, account_id: str) -> int:
     return int(counted.scalar_one())
 
 
+def is_account_full(connection: Connection, *, account_id: str) -> bool:
+    """Whether jobs may be waiting for a slot at the provider."""
+    most = connection.execute(
+        dialect.sql("SELECT max_in_flight FROM accounts WHERE id = :id"), {"id": account_id}
+    ).scalar_one()
+    return count_in_flight(connection, account_id) >= int(most)
+
+
 def _claim_lane(
     connection: Connection, lane: Lane, owner: str, slots: int, is_idle: bool, now: int
 ) -> list[Claim] | None:
