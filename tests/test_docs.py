@@ -17,6 +17,7 @@ from orchestrator.lifecycle import MOVES, Phase, Reason, Verb
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 README, STATES, GLOSSARY = ROOT / "README.md", ROOT / "docs/states.md", ROOT / "docs/glossary.md"
+Command = TyperCommand | TyperGroup
 WORDS = [*Phase, *Reason, *Verb]
 
 _CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
@@ -50,13 +51,28 @@ def is_alive(link: str, *, page: Path) -> bool:
     return target.exists() and (not anchor or anchor in anchors_of(target))
 
 
-def commands() -> dict[str, TyperCommand]:
+def commands() -> dict[str, Command]:
+    """By what is typed: `job`, `keys`, `keys create`."""
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    return {name: found for name, found in group.commands.items() if isinstance(found, TyperCommand)}
+    return dict(commands_of(group))
 
 
-def options_of(command: TyperCommand) -> set[str]:
+def commands_of(group: TyperGroup, before: str = "") -> Iterator[tuple[str, Command]]:
+    for name, found in group.commands.items():
+        if isinstance(found, TyperCommand | TyperGroup):
+            yield before + name, found
+        if isinstance(found, TyperGroup):
+            yield from commands_of(found, f"{name} ")
+
+
+def whole_name(name: str, rest: str) -> str:
+    """With its second word, where the first is a group's name."""
+    second = re.match(r" ([a-z][\w-]*)", rest)
+    return f"{name} {second[1]}" if second and isinstance(commands().get(name), TyperGroup) else name
+
+
+def options_of(command: Command) -> set[str]:
     return {"--help", *(name for param in command.params for name in (*param.opts, *param.secondary_opts))}
 
 
@@ -85,9 +101,10 @@ def test_every_make_target_exists(page: Path) -> None:
 def test_every_command_exists_and_takes_its_options(page: Path) -> None:
     known = commands()
     for name, rest in (found for code in code_in(page) for found in _COMMAND.findall(code)):
-        assert name in known, f"orchestrator {name}"
-        unknown = set(re.findall(r"(?<!\S)--?[a-z][\w-]*", rest)) - options_of(known[name])
-        assert not unknown, f"orchestrator {name} {unknown}"
+        whole = whole_name(name, rest)
+        assert whole in known, f"orchestrator {whole}"
+        unknown = set(re.findall(r"(?<!\S)--?[a-z][\w-]*", rest)) - options_of(known[whole])
+        assert not unknown, f"orchestrator {whole} {unknown}"
 
 
 def test_the_readme_names_every_command() -> None:

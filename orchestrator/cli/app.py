@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from orchestrator.cli import check, demo, run, use
+from orchestrator.cli import check, demo, keys, run, tenants, use
 from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.look import to_stderr, to_stdout
 from orchestrator.errors import OrchestratorError
@@ -53,6 +53,8 @@ app.command(
     epilog="[bold]Example[/bold]\n\norchestrator redrive 0193f0c2a7b94d6e8f1a2b3c4d5e6f70",
 )(use.redrive)
 app.command(rich_help_panel=LOOK)(check.check)
+app.add_typer(tenants.app, name="tenants", rich_help_panel=LOOK)
+app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
 
 
 def _tell_version(is_asked: bool) -> None:

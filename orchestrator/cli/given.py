@@ -1,0 +1,41 @@
+"""What people type about tenants and keys, checked; typer says at which option or argument it is wrong."""
+
+from __future__ import annotations
+
+import re
+
+import typer
+
+from orchestrator.clock import DAY, HOUR
+
+_LONGEST_NAME = 100
+# Outside of these a job would count for so much or so little that turns are lost in the rounding.
+_LEAST_WEIGHT, _MOST_WEIGHT = 0.001, 1_000.0
+_LIFETIME = re.compile(r"([0-9]{1,5})([hd])")
+_UNITS = {"h": HOUR, "d": DAY}
+_LONGEST_LIFETIME = 3_650 * DAY
+
+
+def checked_name(name: str) -> str:
+    """Raises BadParameter for one that cannot be told apart on a screen."""
+    if not name.isprintable() or not name or name != name.strip():
+        raise typer.BadParameter("must be printable, and neither begin nor end with a space")
+    if len(name) > _LONGEST_NAME:
+        raise typer.BadParameter(f"must have at most {_LONGEST_NAME} characters")
+    return name
+
+
+def checked_weight(weight: float) -> float:
+    """Raises BadParameter; NaN is no weight either."""
+    if not _LEAST_WEIGHT <= weight <= _MOST_WEIGHT:
+        raise typer.BadParameter(f"must be from {_LEAST_WEIGHT:g} to {_MOST_WEIGHT:g}")
+    return weight
+
+
+def parse_lifetime(text: str) -> int:
+    """`12h`, `90d` → milliseconds. Raises BadParameter."""
+    found = _LIFETIME.fullmatch(text)
+    lifetime_ms = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 0 < lifetime_ms <= _LONGEST_LIFETIME:
+        raise typer.BadParameter(f"{text!r} is no time such as 12h or 90d, of at most 3650d")
+    return lifetime_ms
