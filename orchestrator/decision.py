@@ -39,7 +39,7 @@ class LaneSignal(msgspec.Struct, frozen=True):
     pause_s: float = 0.0
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """`note` names the row of the table that was chosen; `job` is for a change that is no move."""
 
     note: str
@@ -49,7 +49,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[LaneSignal, ...] = ()
 
 
-class Applied(msgspec.Struct, frozen=True, kw_only=True):
+class Applied(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What came of it, after the commit."""
 
     note: str

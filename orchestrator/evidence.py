@@ -75,7 +75,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     inference_ms: int = 0
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One observation of one attempt's task."""
 
     source: Source

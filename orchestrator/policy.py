@@ -14,7 +14,7 @@ LEASE_MS = 25_000
 POST_DEADLINE_S = 20.0
 CLAIM_MAX_AGE_S = 5.0
 """A claim older than this is given back unsent: the rate limit counts on it (see `burst`)."""
-POSTS_PER_WORKER = 100
+POSTS_PER_WORKER = 128
 POLLS_PER_WORKER = 16
 DELIVERIES_PER_WORKER = 32
 DELIVERIES_PER_HOST = 4

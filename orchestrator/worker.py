@@ -34,7 +34,7 @@ _TICK_S = 1.0
 _OLD_EVERY_MS = 10 * MINUTE
 _ARQ_RESTART_S = (0.5, 5.0)
 # A claim costs a transaction, whether it brings one job or sixty: under load they keep a distance.
-_CLAIMS_APART_S = 0.025
+_CLAIMS_APART_S = 0.01
 
 
 class Worker:

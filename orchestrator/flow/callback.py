@@ -31,7 +31,9 @@ async def take(
     """The token in the URL has been checked. Stored when this returns; Busy when it was not."""
     verdict = await runtime.provider.verify(headers, body, now=runtime.clock.now())
     evidence = runtime.provider.parse_callback(body)
-    seen = Seen(verdict.value, body[:500].decode(errors="replace").replace("\0", "�"))
+    is_believed = verdict is Verdict.VALID and evidence is not None
+    words = "" if is_believed else body[:500].decode(errors="replace").replace("\0", "�")
+    seen = Seen(verdict.value, words)
     if verdict is not Verdict.VALID or evidence is None:
         named = evidence.provider_id if evidence else None
         return await _doubt(runtime, job_id, attempt, seen=seen, named=named)

@@ -18,6 +18,7 @@ from orchestrator.evidence import Error, ErrorKind, Evidence, Result, Source, St
 from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
 
 _AT_PROVIDER = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED, Phase.HELD})
+_GOES_WELL = frozenset({Status.ACCEPTED, Status.COMPLETED})
 _UNANSWERED = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.HELD})
 # They speak of this very attempt; a poll and the history speak of the id that they were asked for.
 _OF_THE_ATTEMPT = frozenset({Source.ANSWER, Source.CALLBACK})
@@ -47,7 +48,9 @@ def _is_of_another_task(attempt: Attempt, evidence: Evidence) -> bool:
 
 def _told(attempt: Attempt, evidence: Evidence, rules: Rules) -> Attempt:
     """The attempt with what every evidence adds: the id, the first answer, its words."""
-    told = replace(attempt, excerpt=evidence.excerpt or attempt.excerpt)
+    # What went well is told by the id and the outputs; a trouble's own words are kept for the timeline.
+    words = "" if evidence.status in _GOES_WELL else evidence.excerpt
+    told = replace(attempt, excerpt=words or attempt.excerpt)
     if evidence.provider_id is not None:
         told = replace(
             told,

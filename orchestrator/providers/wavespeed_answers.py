@@ -44,12 +44,11 @@ def read_submit(answer: Answer | NoAnswer, *, now: int) -> Evidence:
     """What the one POST came to; `now` only to read a Retry-After that is a date."""
     if isinstance(answer, NoAnswer):
         return _unsubmitted(answer)
-    excerpt = excerpt_of(answer.body)
     envelope = _envelope(answer)
     prediction = open_prediction(envelope.data)
     has_id = prediction is not None and prediction.task_id is not None
     if answer.is_success and has_id and prediction is not None:
-        return evidence_of(prediction, source=Source.ANSWER, excerpt=excerpt)
+        return evidence_of(prediction, source=Source.ANSWER)
     kind = _kind(answer, envelope, has_id=has_id)
     error = Error(
         kind,
@@ -58,7 +57,7 @@ def read_submit(answer: Answer | NoAnswer, *, now: int) -> Evidence:
         retry_after_s=read_retry_after(answer.retry_after, now=now),
     )
     status = Status.UNKNOWN if kind is ErrorKind.LOST else Status.REFUSED
-    return Evidence(source=Source.ANSWER, status=status, error=error, excerpt=excerpt)
+    return Evidence(source=Source.ANSWER, status=status, error=error, excerpt=excerpt_of(answer.body))
 
 
 def read_poll(answer: Answer | NoAnswer, *, asked: str, now: int) -> Evidence:

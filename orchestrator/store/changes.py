@@ -25,7 +25,7 @@ class Seen(msgspec.Struct, frozen=True):
     excerpt: str
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One change to one job. `event_id` is made before the first try, so that a retry after a lost
     COMMIT finds its own event and knows that it was applied.
     """

@@ -19,7 +19,7 @@ class Idempotency(msgspec.Struct, frozen=True):
     request_hash: str
 
 
-class Creation(msgspec.Struct, frozen=True, kw_only=True):
+class Creation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One job to store, with its input as the JSON text that will be sent."""
 
     job: Job
@@ -29,7 +29,7 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     """The hash of the request, when it may join a job whose client never got its answer."""
 
 
-class Created(msgspec.Struct, frozen=True):
+class Created(msgspec.Struct, frozen=True, gc=False):
     """`job` is the stored one; `is_replay` says that the key was used before for the same request,
     `is_conflict` that it was used for another one, `is_joined` that the job is that of an earlier request
     whose answer was lost.

@@ -38,6 +38,8 @@ def join(connection: Connection, wanted: Sequence[Wanted], *, now: int, is_retry
         if waiting and new_id not in joined:
             joined[new_id] = waiting.popleft()
             taken.append((tenant, request_hash, new_id, joined[new_id]))
+    if not joined:
+        return {}
     _clear(connection, taken, now)
     jobs = rows.read_jobs(connection, joined.values())
     return {new_id: jobs[job_id] for new_id, job_id in joined.items() if job_id in jobs}

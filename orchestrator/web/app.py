@@ -39,11 +39,12 @@ async def ready(request: Request) -> Response:
     return answer({"database": "up", "bell": "up" if runtime.bell.is_up else "down"})
 
 
-# The last route takes every other path as a model, so the order matters.
+# The two that every job passes come first.
 ROUTES = [
+    Route(f"{_V}/{{model:model}}", predictions.submit, methods=["POST"]),
+    Route("/callbacks/{provider}/{job}/{attempt:int}/{token}", callbacks.receive, methods=["POST"]),
     Route("/health", health),
     Route("/ready", ready),
-    Route("/callbacks/{provider}/{job}/{attempt:int}/{token}", callbacks.receive, methods=["POST"]),
     Route(f"{_V}/predictions", predictions.history, methods=["POST"]),
     Route(f"{_V}/predictions/delete", predictions.delete, methods=["POST"]),
     Route(f"{_V}/predictions/{{id}}/result", predictions.result),
@@ -62,7 +63,7 @@ ROUTES = [
     Route("/api/v3/jobs/{id}/check", jobs.check_job, methods=["POST"]),
     Route("/api/v3/dead-letters", jobs.list_dead_letters),
     Route("/api/v3/lanes", jobs.read_lanes),
-    Route(f"{_V}/{{model:path}}", predictions.submit, methods=["POST"]),
+    Route(f"{_V}/{{other:path}}", predictions.no_model, methods=["POST"]),
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from typing import Any
 
 from starlette.requests import Request
@@ -24,11 +23,6 @@ from orchestrator.web.context import Context
 from orchestrator.web.wire import answer, read_body
 
 SYNC_LIMIT_S = 90.0
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,3}")
-# A POST to a path of the API that takes none is a mistake, and no model of that name.
-_RESERVED = frozenset(
-    {"balance", "dead-letters", "jobs", "lanes", "media", "model", "models", "predictions", "webhook"}
-)
 _LONGEST_KEY = 255
 _MOST_PER_PAGE = 100
 # The database walks over every page before: who wants to go further back says `created_before`.
@@ -40,7 +34,7 @@ async def submit(request: Request) -> Response:
     """POST /api/{version}/{model}: stored when this answers."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    model = _model(request)
+    model: str = request.path_params["model"]
     body = await read_body(request)
     inputs = strict_json.decode_object(body)
     is_sync = _flag(inputs, "enable_sync_mode")
@@ -64,6 +58,12 @@ async def submit(request: Request) -> Response:
         found = await _find(here, key.tenant_id, created.job.id)
         return answer(_sync_shown(here, found) if is_sync else _shown(here, found), headers=_told(created))
     return answer(prediction(created.job, None, base_url=here.base_url))
+
+
+async def no_model(request: Request) -> Response:
+    """POST to any other path under /api."""
+    await Context.of(request).authenticate(request, "submit")
+    raise NotFound("There is no such path; a model is named like `wavespeed-ai/flux-dev`.")
 
 
 async def result(request: Request) -> Response:
@@ -149,13 +149,6 @@ def _shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[st
     return prediction(found.job, found.ending, base_url=here.base_url, inputs=inputs)
 
 
-def _model(request: Request) -> str:
-    model: str = request.path_params["model"]
-    if not _MODEL.fullmatch(model) or model.partition("/")[0] in _RESERVED:
-        raise NotFound("There is no such path; a model is named like `wavespeed-ai/flux-dev`.")
-    return model
-
-
 def _idempotency(request: Request, body: bytes) -> Idempotency | None:
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -167,8 +160,9 @@ def _idempotency(request: Request, body: bytes) -> Idempotency | None:
 
 def _request_hash(request: Request, key_id: str, body: bytes) -> str:
     """What makes two requests the same: who asks, where, and every byte of it."""
-    where = (key_id, request.method, request.url.path, request.url.query)
-    return hashlib.sha256("\0".join(where).encode() + b"\0" + body).hexdigest()
+    scope = request.scope
+    told = (key_id.encode(), scope["method"].encode(), scope["path"].encode(), scope["query_string"], body)
+    return hashlib.sha256(b"\0".join(told)).hexdigest()
 
 
 def _flag(inputs: dict[str, Any], name: str) -> bool:

@@ -1,12 +1,16 @@
-"""The path part `{version:version}`: the two API versions that WaveSpeed's clients use."""
+"""The parts of a path that routes share: `{version:version}` and `{model:model}`."""
 
 from __future__ import annotations
 
 from starlette.convertors import Convertor, register_url_convertor
 
+# A POST to a path of the API that takes none is a mistake, and no model of that name.
+_RESERVED = "balance|dead-letters|jobs|lanes|media|model|models|predictions|webhook"
+_SEGMENT = "[A-Za-z0-9][A-Za-z0-9._-]*"
+
 
 class VersionConvertor(Convertor[str]):
-    """`v2` or `v3`."""
+    """The two API versions that WaveSpeed's clients use."""
 
     regex = "v2|v3"
 
@@ -17,5 +21,12 @@ class VersionConvertor(Convertor[str]):
         return value
 
 
+class ModelConvertor(VersionConvertor):
+    """A model's name: two to four segments, the first no path of the API's own."""
+
+    regex = f"(?!(?:{_RESERVED})/){_SEGMENT}(?:/{_SEGMENT}){{1,3}}"
+
+
 def register() -> None:
     register_url_convertor("version", VersionConvertor())
+    register_url_convertor("model", ModelConvertor())

@@ -347,11 +347,12 @@ def test_a_poll_of_an_adopted_task_leaves_it_adopted() -> None:
     assert attempt_after(Phase.ACCEPTED, told, provider_id=TASK, is_adopted=True).is_adopted
 
 
-def test_the_first_answer_is_timed_and_the_last_words_are_kept() -> None:
-    told = replace(EVIDENCE["accepted"], excerpt="new")
+def test_the_first_answer_is_timed_and_the_last_words_of_trouble_are_kept() -> None:
+    told = replace(EVIDENCE["unknown"], excerpt="new")
     after = attempt_after(Phase.SUBMITTING, told, answered_at=5, excerpt="old")
     assert (after.answered_at, after.excerpt) == (5, "new")
-    assert attempt_after(Phase.SUBMITTING, EVIDENCE["accepted"], excerpt="old").excerpt == "old"
+    fine = replace(EVIDENCE["accepted"], excerpt="all is well")
+    assert attempt_after(Phase.SUBMITTING, fine, excerpt="old").excerpt == "old"
 
 
 # What is said of the lane
