@@ -15,7 +15,7 @@ BENCHES: dict[str, tuple[str, Callable[[], Awaitable[list[Figure]]]]] = {
     "latency": ("Latency at 20 jobs a second", latency.latency),
     "accept": ("Accepting jobs, 64 clients at once, SQLite", accept.accept),
     "claims": ("Claiming, small and large", claims.claiming),
-    "moves": ("One move beside an upload of 100,000 and an export, SQLite", moves.moves),
+    "moves": ("One move beside a large upload and an export, SQLite", moves.moves),
     "footprint": ("Start and memory, embedded default", whole.footprint),
 }
 
