@@ -59,7 +59,6 @@ class Worker:
         """POSTs that are not settled yet; those of them that are not even answered hold a slot."""
         self._sending = 0
         self._slot_freed = asyncio.Event()
-        self._arq: ArqWorker | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._swept_at = 0
         self._is_stopping = False
@@ -164,7 +163,7 @@ class Worker:
         return len(due) == slots
 
     def _delivered(self, host: str) -> None:
-        self._hosts[host] -= 1
+        self._hosts -= Counter([host])  # a host with nothing under way is forgotten
         self.drains[Kind.DELIVER].start()  # others may wait for a place at this host
 
     async def _upkeep(self) -> bool:
