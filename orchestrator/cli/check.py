@@ -114,20 +114,24 @@ def look_at_disk(found: Settings) -> Iterator[Finding]:
 
 
 def look_at_server(found: Settings) -> Iterator[Finding]:
-    """The one that `up` runs here, and why its jobs wait."""
+    """The one that `up` runs here, or a `serve` on the usual port, and why its jobs wait."""
     running = read_running(found.data_dir)
-    if running is None:
+    server = find_server(found)
+    if running is None and not server.key:
         yield Finding.note("Server", "none runs here")
         return
     try:
-        with open_client(find_server(found)) as client:
+        with open_client(server) as client:
             lanes = client.lanes()
     except NoServer:
-        yield Finding.wrong("Server", f"{running.url} does not answer", "start it again: `orchestrator up`")
+        if running is None:
+            yield Finding.note("Server", "none runs here")
+            return
+        yield Finding.wrong("Server", f"{server.url} does not answer", "start it again: `orchestrator up`")
     except CommandFailed as failure:
         yield Finding.wrong("Server", str(failure), "see its log")
     else:
-        yield Finding.ok("Server", f"{running.url} answers")
+        yield Finding.ok("Server", f"{server.url} answers")
         yield from explain_waiting(lanes)
 
 
