@@ -87,6 +87,14 @@ class Stack:
     async def in_phase(self, job_id: str, phase: str, *, within: float = WITHIN_S) -> Json:
         return await self._job_in(job_id, (phase,), within=within)
 
+    async def after_verb(self, job_id: str, verb: str, *, within: float = WITHIN_S) -> Json:
+        """The job once this move stands in its timeline: a phase may be over before anybody looks."""
+
+        async def has_moved(job: Json) -> bool:
+            return any(event["verb"] == verb for event in job["events"])
+
+        return await self.job_when(job_id, has_moved, within=within, what=f"a {verb}")
+
     async def _job_in(self, job_id: str, phases: tuple[str, ...], *, within: float) -> Json:
         async def is_there(job: Json) -> bool:
             return job["phase"] in phases

@@ -26,7 +26,7 @@ async def test_a_429_pauses_the_lane_as_long_as_it_says(
     stack: Stack, fault: str, pause_s: tuple[int, int]
 ) -> None:
     job_id = await stack.created(marked(fault))
-    await stack.in_phase(job_id, "waiting")
+    await stack.after_verb(job_id, "retry")
     row = await stack.ledger.rows(
         "SELECT paused_until - factor_at AS pause, factor FROM lanes WHERE media = 'image'"
     )
@@ -98,7 +98,7 @@ async def test_a_model_that_the_provider_does_not_know_is_rejected_with_its_word
 async def test_a_provider_that_is_not_there_is_tried_again_and_never_in_doubt(own_stack: Stack) -> None:
     await own_stack.sandbox.kill()
     job_id = await own_stack.created("a lake")
-    await own_stack.in_phase(job_id, "waiting")
+    await own_stack.after_verb(job_id, "retry")
     await own_stack.sandbox.start()
     ended: Json = await own_stack.hurried(job_id)
     assert (ended["phase"], ended["tries"]) == ("completed", 0)
