@@ -31,6 +31,7 @@ class Kind(StrEnum):
     SUBMIT = "submit"
     POLL = "poll"
     DELIVER = "deliver"
+    BATCH = "batch"
 
 
 def to_bytes(job: dict[str, Any]) -> bytes:

@@ -7,7 +7,9 @@
     │   ├── Forbidden           403
     │   ├── NotFound            404
     │   ├── Conflict            409
+    │   ├── BadLines            400, names every bad line of a batch
     │   ├── TooLarge            413
+    │   ├── TooMany             429, the tenant has as much stored as it may
     │   └── UnsupportedBody     415
     ├── Busy                    503, the same request may succeed a moment later
     ├── ProviderTrouble         the provider did not give what was asked of it; passed on as a 5xx or 4xx
@@ -17,6 +19,8 @@ The text of an error is the client's sentence. `cause` is for the operator's log
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class OrchestratorError(Exception):
@@ -66,6 +70,21 @@ class Conflict(Refused):
     """The object's state does not allow that."""
 
     status = 409
+
+
+class BadLines(Refused):
+    """Some lines of the batch are wrong."""
+
+    def __init__(self, message: str, errors: list[dict[str, Any]]) -> None:
+        """`errors` has `line`, `custom_id`, `field` and `message` of each bad line, in order."""
+        super().__init__(message)
+        self.errors = errors
+
+
+class TooMany(Refused):
+    """This tenant has as many jobs stored as it may; send more when some have ended."""
+
+    status = 429
 
 
 class TooLarge(Refused):

@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 
 from orchestrator.evidence import Error, ErrorKind, Result, Source
+from orchestrator.fingerprint import fingerprint
 
 
 class Phase(StrEnum):
     """Where a job is: what it means, who moves it on, and what happens if that actor dies."""
 
     HELD = "held"
-    """Stored but not released, or waiting for an operator's decision. Stays until somebody acts."""
+    """Not released: its batch is still being received or is paused, or an operator must decide. Stays."""
     READY = "ready"
     """May be claimed. The submit drain moves it on; the tick starts that drain every second."""
     WAITING = "waiting"
@@ -59,6 +60,7 @@ class Verb(StrEnum):
 
     CREATE = "create"
     RELEASE = "release"
+    SCHEDULE = "schedule"
     WAKE = "wake"
     CLAIM = "claim"
     GIVE_BACK = "give_back"
@@ -77,6 +79,11 @@ _AT_PROVIDER = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED, Phas
 
 MOVES: dict[Verb, tuple[frozenset[Phase], Phase, str]] = {
     Verb.RELEASE: (frozenset({Phase.HELD}), Phase.READY, "released: it may be claimed"),
+    Verb.SCHEDULE: (
+        frozenset({Phase.HELD}),
+        Phase.WAITING,
+        "released: it waits for its `not_before`",
+    ),
     Verb.WAKE: (frozenset({Phase.WAITING}), Phase.READY, "its time has come"),
     Verb.CLAIM: (frozenset({Phase.READY}), Phase.SUBMITTING, "a worker leased it for one POST"),
     Verb.GIVE_BACK: (frozenset({Phase.SUBMITTING}), Phase.READY, "its living worker did not send it"),
@@ -87,7 +94,11 @@ MOVES: dict[Verb, tuple[frozenset[Phase], Phase, str]] = {
         "the provider has it",
     ),
     Verb.RETRY: (_AT_PROVIDER, Phase.WAITING, "its attempt ended without success; another will follow"),
-    Verb.HOLD: (frozenset({Phase.IN_DOUBT}), Phase.HELD, "an operator must decide"),
+    Verb.HOLD: (
+        frozenset({Phase.READY, Phase.WAITING, Phase.IN_DOUBT}),
+        Phase.HELD,
+        "its batch is paused, or an operator must decide",
+    ),
     Verb.UNADOPT: (
         frozenset({Phase.ACCEPTED}),
         Phase.IN_DOUBT,
@@ -124,6 +135,12 @@ class Job(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     tries: int = 0
     ending: int = 0
     lost_leases: int = 0
+    batch_id: str | None = None
+    line: int | None = None
+    """Its place in the batch, from 1."""
+    custom_id: str | None = None
+    """The client's own name for it within the batch."""
+    not_before: int | None = None
     due_at: int | None = None
     start_by: int | None = None
     finish_by: int | None = None
@@ -133,6 +150,8 @@ class Job(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     finished_at: int | None = None
     cancel_requested_at: int | None = None
     dismissed_at: int | None = None
+    fingerprint: str | None = None
+    """Equal for failures of one kind; None unless failed."""
     webhook: str | None = None
     answer_lost_at: int | None = None
     request_hash: str | None = None
@@ -194,12 +213,23 @@ def public_state(phase: str, attempt: int) -> str:
     return "processing" if attempt else "created"
 
 
-def release(job: Job) -> Move:
-    return _move(Verb.RELEASE, job, "released", due_at=_deadline(job), cancel_requested_at=None)
+def is_in_doubt(job: Job, attempt: Attempt | None) -> bool:
+    """Whether the provider may have a task of this job without our knowing; `attempt` is its newest."""
+    if job.phase == Phase.HELD:
+        return attempt is not None and attempt.ended_at is None
+    return job.phase == Phase.IN_DOUBT
+
+
+def release(job: Job, *, now: int) -> Move:
+    """Ready, or waiting until its `not_before`."""
+    if not job.attempt and job.not_before is not None and job.not_before > now:
+        due_at = _by_deadline(job, job.not_before)
+        return _move(Verb.SCHEDULE, job, "scheduled", due_at=due_at, cancel_requested_at=None)
+    return _move(Verb.RELEASE, job, "released", due_at=deadline(job), cancel_requested_at=None)
 
 
 def wake(job: Job) -> Move:
-    return _move(Verb.WAKE, job, "due", due_at=_deadline(job))
+    return _move(Verb.WAKE, job, "due", due_at=deadline(job))
 
 
 def claim(job: Job, *, owner: str, now: int, lease_ms: int) -> Move:
@@ -215,7 +245,7 @@ def claim(job: Job, *, owner: str, now: int, lease_ms: int) -> Move:
 
 
 def give_back(job: Job, because: str) -> Move:
-    return _move(Verb.GIVE_BACK, job, because, lease_owner=None, due_at=_deadline(job))
+    return _move(Verb.GIVE_BACK, job, because, lease_owner=None, due_at=deadline(job))
 
 
 def doubt(job: Job, because: str, *, is_lease_lost: bool = False) -> Move:
@@ -230,11 +260,12 @@ def accept(job: Job, because: str, *, now: int, longest_ms: int) -> Move:
 
 def retry(job: Job, because: str, *, at: int, tries: int) -> Move:
     """Back off until `at`; `tries` is 1 when this attempt counts against the limit, else 0."""
-    return _move(Verb.RETRY, job, because, lease_owner=None, due_at=at, tries=job.tries + tries)
+    due_at = _by_deadline(job, at)
+    return _move(Verb.RETRY, job, because, lease_owner=None, due_at=due_at, tries=job.tries + tries)
 
 
 def hold(job: Job, because: str) -> Move:
-    return _move(Verb.HOLD, job, because, due_at=None)
+    return _move(Verb.HOLD, job, because, due_at=deadline(job))
 
 
 def unadopt(job: Job, because: str) -> Move:
@@ -266,6 +297,7 @@ def redrive(job: Job, because: str) -> Move:
         accepted_at=None,
         cancel_requested_at=None,
         dismissed_at=None,
+        fingerprint=None,
     )
 
 
@@ -274,10 +306,16 @@ def cancelled() -> Error:
     return Error(ErrorKind.REJECTED, "The job was cancelled.")
 
 
-def _deadline(job: Job) -> int | None:
-    """When a job that has not been sent expires: `start_by` counts until its first attempt."""
+def deadline(job: Job) -> int | None:
+    """When a job that is not at the provider expires: `start_by` counts until its first attempt."""
     limits = [at for at in (job.start_by if not job.attempt else None, job.finish_by) if at is not None]
     return min(limits, default=None)
+
+
+def _by_deadline(job: Job, at: int) -> int:
+    """A pause ends with the job's deadline at the latest: then it expires."""
+    limit = deadline(job)
+    return at if limit is None else min(at, limit)
 
 
 def _end(verb: Verb, job: Job, because: str, *, now: int, reason: Reason | None, ending: Ending) -> Move:
@@ -286,6 +324,7 @@ def _end(verb: Verb, job: Job, because: str, *, now: int, reason: Reason | None,
         job,
         because,
         reason=reason,
+        fingerprint=fingerprint(reason, because) if reason else None,
         lease_owner=None,
         due_at=None,
         finished_at=now,

@@ -6,6 +6,8 @@ through all of it. Durations end in `_s` (seconds) or `_ms`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 MAX_TRIES = 5
@@ -140,17 +142,24 @@ class Share(msgspec.Struct, frozen=True):
     weight: float = 1.0
 
 
-def share_out(shares: list[Share], slots: int) -> dict[str, int]:
-    """Give `slots` one by one to the tenant with the least virtual time; each costs 1 / weight."""
+def share_out(shares: list[Share], slots: int, room: Mapping[str, int]) -> dict[str, int]:
+    """Give `slots` one by one to the tenant with the least virtual time; each costs 1 / weight.
+
+    `room` is how many a tenant may still get, for those that have a limit of their own.
+    """
     times = {share.tenant_id: share.virtual_time for share in shares}
     step = {share.tenant_id: 1.0 / share.weight for share in shares}
     given = dict.fromkeys(times, 0)
     if len(given) == 1:
-        return dict.fromkeys(given, slots)
-    for _ in range(slots if given else 0):
+        return {tenant: min(slots, room.get(tenant, slots)) for tenant in given}
+    for _ in range(slots):
+        if not times:
+            break
         tenant = min(times, key=times.__getitem__)
         times[tenant] += step[tenant]
         given[tenant] += 1
+        if given[tenant] == room.get(tenant):
+            del times[tenant]
     return given
 
 

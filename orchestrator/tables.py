@@ -56,6 +56,9 @@ tenants = Table(
     Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("weight", Float, nullable=False, server_default="1"),
+    # Null means that only the account's own limits count.
+    Column("max_in_flight", Integer),
+    Column("max_queued", Integer),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -137,6 +140,11 @@ jobs = Table(
     Column("lost_leases", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("input_hash", String(32), nullable=False),
+    # The batch that it belongs to, its place in it, and the client's own name for it there.
+    Column("batch_id", Id),
+    Column("line", Integer),
+    Column("custom_id", Text),
+    Column("not_before", BigInteger),
     Column("due_at", BigInteger),
     Column("start_by", BigInteger),
     Column("finish_by", BigInteger),
@@ -146,6 +154,8 @@ jobs = Table(
     Column("finished_at", BigInteger),
     Column("cancel_requested_at", BigInteger),
     Column("dismissed_at", BigInteger),
+    # Equal for failures of the same kind; null unless failed.
+    Column("fingerprint", String(16)),
     Column("webhook", Text),
     # When the client went away before its answer began, and the hash of the request that was not answered.
     Column("answer_lost_at", BigInteger),
@@ -157,6 +167,7 @@ jobs = Table(
     CheckConstraint("(phase IN ('completed','failed')) = (finished_at IS NOT NULL)", name="ended"),
     CheckConstraint("(phase = 'failed') = (reason IS NOT NULL)", name="reason"),
     CheckConstraint("(phase = 'submitting') = (lease_owner IS NOT NULL)", name="leased"),
+    CheckConstraint("(batch_id IS NULL) = (line IS NULL)", name="line"),
     Index("ix_jobs_ready", "lane_id", "tenant_id", "priority", "id", **_where("phase = 'ready'")),
     Index("ix_jobs_due", "due_at", **_where("due_at IS NOT NULL")),
     Index("ix_jobs_open", "tenant_id", **_where("finished_at IS NULL")),
@@ -164,7 +175,80 @@ jobs = Table(
     Index("ix_jobs_finished", "finished_at", **_where("finished_at IS NOT NULL")),
     Index("ix_jobs_unanswered", "request_hash", **_where("answer_lost_at IS NOT NULL")),
     Index("ix_jobs_tenant", "tenant_id", "id"),
+    Index("uq_jobs_line", "batch_id", "line", unique=True, **_where("batch_id IS NOT NULL")),
+    Index("uq_jobs_custom_id", "batch_id", "custom_id", unique=True, **_where("custom_id IS NOT NULL")),
     postgresql_with=_HOT,
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("mode", String(8), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # The request that made it: its key, what it asked for, and all bytes of its body once they came.
+    Column("idempotency_key", Text),
+    Column("request_hash", String(64), nullable=False),
+    Column("body_hash", String(64)),
+    # The request that is sending lines now, until then at the latest.
+    Column("receiver", Id),
+    Column("receiver_until", BigInteger),
+    Column("opened_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("cancelled_at", BigInteger),
+    Column("ending", Integer, nullable=False, server_default="0"),
+    Column("webhook", Text),
+    # Its jobs by public state: always what a count of the rows would give.
+    Column("created", Integer, nullable=False, server_default="0"),
+    Column("processing", Integer, nullable=False, server_default="0"),
+    Column("completed", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("rejected", Integer, nullable=False, server_default="0"),
+    # What is being done to all of its jobs, a few lines at a time, and how far that has come.
+    Column("step", String(8)),
+    Column("step_line", Integer, nullable=False, server_default="0"),
+    Column("step_fingerprint", String(16)),
+    CheckConstraint("state IN ('receiving','open','paused','cancelling','discarded')", name="state"),
+    CheckConstraint("step IN ('release','hold','cancel','retry','discard')", name="step"),
+    Index(
+        "uq_batches_idempotency_key",
+        "tenant_id",
+        "idempotency_key",
+        unique=True,
+        **_where("idempotency_key IS NOT NULL"),
+    ),
+    Index("ix_batches_tenant", "tenant_id", "id"),
+    Index("ix_batches_step", "id", **_where("step IS NOT NULL")),
+    Index("ix_batches_receiving", "id", **_where("state = 'receiving'")),
+    Index("ix_batches_finished", "finished_at", **_where("finished_at IS NOT NULL")),
+    postgresql_with={"fillfactor": 50},
+)
+
+batch_failures = Table(
+    "batch_failures",
+    metadata,
+    Column("batch_id", Id, nullable=False),
+    Column("fingerprint", String(16), nullable=False),
+    Column("reason", String(12), nullable=False),
+    # The words of one of them.
+    Column("message", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    PrimaryKeyConstraint("batch_id", "fingerprint"),
+)
+
+rejected_lines = Table(
+    "rejected_lines",
+    metadata,
+    Column("batch_id", Id, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("custom_id", Text),
+    Column("field", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    PrimaryKeyConstraint("batch_id", "line"),
 )
 
 documents = Table(
@@ -242,14 +326,15 @@ callbacks = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    # `{job}-{ending}`: the same end of the same job is told once.
+    # `{job}-{ending}` or `{batch}-{ending}`: the same end is told once.
     Column("id", Text, primary_key=True),
-    Column("job_id", Id, nullable=False),
+    Column("job_id", Id),
+    Column("batch_id", Id),
     Column("tenant_id", Id, nullable=False),
     Column("url", Text, nullable=False),
     Column("host", Text, nullable=False),
     # The end that is told, kept as it was: the job itself may have been redriven since.
-    Column("phase", String(12), nullable=False),
+    Column("phase", String(12)),
     Column("ending", Text, nullable=False),
     Column("state", String(12), nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -258,8 +343,11 @@ deliveries = Table(
     Column("finished_at", BigInteger),
     CheckConstraint("state IN ('pending','delivered','dead')", name="state"),
     CheckConstraint("(state = 'pending') = (due_at IS NOT NULL)", name="due"),
+    CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name="subject"),
+    CheckConstraint("(job_id IS NULL) = (phase IS NULL)", name="phase"),
     Index("ix_deliveries_due", "due_at", **_where("due_at IS NOT NULL")),
-    Index("ix_deliveries_job", "job_id"),
+    Index("ix_deliveries_job", "job_id", **_where("job_id IS NOT NULL")),
+    Index("ix_deliveries_batch", "batch_id", **_where("batch_id IS NOT NULL")),
 )
 
 delivery_attempts = Table(

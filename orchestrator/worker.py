@@ -26,7 +26,7 @@ from orchestrator.bell import QUEUE, Kind, from_bytes, redis_settings, to_bytes
 from orchestrator.clock import MINUTE
 from orchestrator.drain import Drain, Slots
 from orchestrator.errors import Busy
-from orchestrator.flow import deliver, poll, submit, sweep
+from orchestrator.flow import deliver, poll, steps, submit, sweep
 from orchestrator.runtime import Runtime
 from orchestrator.store.claims import Claim
 
@@ -67,6 +67,7 @@ class Worker:
             Kind.SUBMIT: Drain("submit", self._submit_some, runtime.log),
             Kind.POLL: Drain("poll", self._poll_some, runtime.log),
             Kind.DELIVER: Drain("deliver", self._deliver_some, runtime.log),
+            Kind.BATCH: Drain("batch", self._step_batches, runtime.log),
         }
         self._keeper = Drain("upkeep", self._upkeep, runtime.log)
         self._polls = Slots(policy.POLLS_PER_WORKER, runtime.log)
@@ -165,6 +166,11 @@ class Worker:
     def _delivered(self, host: str) -> None:
         self._hosts -= Counter([host])  # a host with nothing under way is forgotten
         self.drains[Kind.DELIVER].start()  # others may wait for a place at this host
+
+    async def _step_batches(self) -> bool:
+        has_more = await steps.take_steps(self._runtime)
+        await asyncio.sleep(0)  # on SQLite nothing of a step waits: let the others have their turn
+        return has_more
 
     async def _upkeep(self) -> bool:
         """What may take long: it runs beside the tick, not in it."""

@@ -20,6 +20,7 @@ FLOORS = [
         "errors",
         "evidence",
         "ids",
+        "fingerprint",
         "clock",
         "policy",
         "lifecycle",
@@ -42,7 +43,7 @@ FLOORS = [
     ["processes", "cli"],
 ]
 NEIGHBOURS = {
-    "lifecycle": ["evidence"],
+    "lifecycle": ["evidence", "fingerprint"],
     "decision": ["evidence", "lifecycle"],
     "strict_json": ["errors"],
     "cli": ["processes"],

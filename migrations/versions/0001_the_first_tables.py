@@ -86,6 +86,84 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_tenant", "audit", ["tenant_id", "id"], unique=False)
     op.create_table(
+        "batch_failures",
+        sa.Column("batch_id", ID, nullable=False),
+        sa.Column("fingerprint", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=12), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("batch_id", "fingerprint", name=op.f("pk_batch_failures")),
+    )
+    op.create_table(
+        "batches",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("tenant_id", ID, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("mode", sa.String(length=8), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("idempotency_key", sa.Text(), nullable=True),
+        sa.Column("request_hash", sa.String(length=64), nullable=False),
+        sa.Column("body_hash", sa.String(length=64), nullable=True),
+        sa.Column("receiver", ID, nullable=True),
+        sa.Column("receiver_until", sa.BigInteger(), nullable=True),
+        sa.Column("opened_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("cancelled_at", sa.BigInteger(), nullable=True),
+        sa.Column("ending", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("webhook", sa.Text(), nullable=True),
+        sa.Column("created", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("processing", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("completed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("rejected", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("step", sa.String(length=8), nullable=True),
+        sa.Column("step_line", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("step_fingerprint", sa.String(length=16), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('receiving','open','paused','cancelling','discarded')", name=op.f("ck_batches_state")
+        ),
+        sa.CheckConstraint(
+            "step IN ('release','hold','cancel','retry','discard')", name=op.f("ck_batches_step")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+        postgresql_with={"fillfactor": 50},
+    )
+    op.create_index(
+        "ix_batches_finished",
+        "batches",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+        sqlite_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_batches_receiving",
+        "batches",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'receiving'"),
+        sqlite_where=sa.text("state = 'receiving'"),
+    )
+    op.create_index(
+        "ix_batches_step",
+        "batches",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("step IS NOT NULL"),
+        sqlite_where=sa.text("step IS NOT NULL"),
+    )
+    op.create_index("ix_batches_tenant", "batches", ["tenant_id", "id"], unique=False)
+    op.create_index(
+        "uq_batches_idempotency_key",
+        "batches",
+        ["tenant_id", "idempotency_key"],
+        unique=True,
+        postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+    )
+    op.create_table(
         "callbacks",
         sa.Column("job_id", ID, nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
@@ -99,11 +177,12 @@ def upgrade() -> None:
     op.create_table(
         "deliveries",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("job_id", ID, nullable=False),
+        sa.Column("job_id", ID, nullable=True),
+        sa.Column("batch_id", ID, nullable=True),
         sa.Column("tenant_id", ID, nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
-        sa.Column("phase", sa.String(length=12), nullable=False),
+        sa.Column("phase", sa.String(length=12), nullable=True),
         sa.Column("ending", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -112,7 +191,17 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("(state = 'pending') = (due_at IS NOT NULL)", name=op.f("ck_deliveries_due")),
         sa.CheckConstraint("state IN ('pending','delivered','dead')", name=op.f("ck_deliveries_state")),
+        sa.CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name=op.f("ck_deliveries_subject")),
+        sa.CheckConstraint("(job_id IS NULL) = (phase IS NULL)", name=op.f("ck_deliveries_phase")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+    )
+    op.create_index(
+        "ix_deliveries_batch",
+        "deliveries",
+        ["batch_id"],
+        unique=False,
+        postgresql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
     )
     op.create_index(
         "ix_deliveries_due",
@@ -122,7 +211,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("due_at IS NOT NULL"),
         sqlite_where=sa.text("due_at IS NOT NULL"),
     )
-    op.create_index("ix_deliveries_job", "deliveries", ["job_id"], unique=False)
+    op.create_index(
+        "ix_deliveries_job",
+        "deliveries",
+        ["job_id"],
+        unique=False,
+        postgresql_where=sa.text("job_id IS NOT NULL"),
+        sqlite_where=sa.text("job_id IS NOT NULL"),
+    )
     op.create_table(
         "delivery_attempts",
         sa.Column("delivery_id", sa.Text(), nullable=False),
@@ -183,6 +279,10 @@ def upgrade() -> None:
         sa.Column("lost_leases", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("input_hash", sa.String(length=32), nullable=False),
+        sa.Column("batch_id", ID, nullable=True),
+        sa.Column("line", sa.Integer(), nullable=True),
+        sa.Column("custom_id", sa.Text(), nullable=True),
+        sa.Column("not_before", sa.BigInteger(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("start_by", sa.BigInteger(), nullable=True),
         sa.Column("finish_by", sa.BigInteger(), nullable=True),
@@ -192,6 +292,7 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.Column("cancel_requested_at", sa.BigInteger(), nullable=True),
         sa.Column("dismissed_at", sa.BigInteger(), nullable=True),
+        sa.Column("fingerprint", sa.String(length=16), nullable=True),
         sa.Column("webhook", sa.Text(), nullable=True),
         sa.Column("answer_lost_at", sa.BigInteger(), nullable=True),
         sa.Column("request_hash", sa.String(length=64), nullable=True),
@@ -204,6 +305,7 @@ def upgrade() -> None:
             "phase IN ('held','ready','waiting','submitting','in_doubt','accepted','completed','failed')",
             name=op.f("ck_jobs_phase"),
         ),
+        sa.CheckConstraint("(batch_id IS NULL) = (line IS NULL)", name=op.f("ck_jobs_line")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
         postgresql_with={
             "fillfactor": 70,
@@ -260,6 +362,31 @@ def upgrade() -> None:
         postgresql_where=sa.text("answer_lost_at IS NOT NULL"),
         sqlite_where=sa.text("answer_lost_at IS NOT NULL"),
     )
+    op.create_index(
+        "uq_jobs_custom_id",
+        "jobs",
+        ["batch_id", "custom_id"],
+        unique=True,
+        postgresql_where=sa.text("custom_id IS NOT NULL"),
+        sqlite_where=sa.text("custom_id IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_jobs_line",
+        "jobs",
+        ["batch_id", "line"],
+        unique=True,
+        postgresql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    )
+    op.create_table(
+        "rejected_lines",
+        sa.Column("batch_id", ID, nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("custom_id", sa.Text(), nullable=True),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("batch_id", "line", name=op.f("pk_rejected_lines")),
+    )
     op.create_table(
         "shares",
         sa.Column("lane_id", sa.Text(), nullable=False),
@@ -275,6 +402,8 @@ def upgrade() -> None:
         sa.Column("id", ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("weight", sa.Float(), server_default="1", nullable=False),
+        sa.Column("max_in_flight", sa.Integer(), nullable=True),
+        sa.Column("max_queued", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tenants")),
         sa.UniqueConstraint("name", name=op.f("uq_tenants_name")),
@@ -321,6 +450,19 @@ def downgrade() -> None:
     op.drop_table("api_keys")
     op.drop_table("tenants")
     op.drop_table("shares")
+    op.drop_table("rejected_lines")
+    op.drop_index(
+        "uq_jobs_line",
+        table_name="jobs",
+        postgresql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    )
+    op.drop_index(
+        "uq_jobs_custom_id",
+        table_name="jobs",
+        postgresql_where=sa.text("custom_id IS NOT NULL"),
+        sqlite_where=sa.text("custom_id IS NOT NULL"),
+    )
     op.drop_index(
         "ix_jobs_unanswered",
         table_name="jobs",
@@ -365,15 +507,53 @@ def downgrade() -> None:
     op.drop_table("events")
     op.drop_table("documents")
     op.drop_table("delivery_attempts")
-    op.drop_index("ix_deliveries_job", table_name="deliveries")
+    op.drop_index(
+        "ix_deliveries_job",
+        table_name="deliveries",
+        postgresql_where=sa.text("job_id IS NOT NULL"),
+        sqlite_where=sa.text("job_id IS NOT NULL"),
+    )
     op.drop_index(
         "ix_deliveries_due",
         table_name="deliveries",
         postgresql_where=sa.text("due_at IS NOT NULL"),
         sqlite_where=sa.text("due_at IS NOT NULL"),
     )
+    op.drop_index(
+        "ix_deliveries_batch",
+        table_name="deliveries",
+        postgresql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    )
     op.drop_table("deliveries")
     op.drop_table("callbacks")
+    op.drop_index(
+        "uq_batches_idempotency_key",
+        table_name="batches",
+        postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+    )
+    op.drop_index("ix_batches_tenant", table_name="batches")
+    op.drop_index(
+        "ix_batches_step",
+        table_name="batches",
+        postgresql_where=sa.text("step IS NOT NULL"),
+        sqlite_where=sa.text("step IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_batches_receiving",
+        table_name="batches",
+        postgresql_where=sa.text("state = 'receiving'"),
+        sqlite_where=sa.text("state = 'receiving'"),
+    )
+    op.drop_index(
+        "ix_batches_finished",
+        table_name="batches",
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+        sqlite_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.drop_table("batches")
+    op.drop_table("batch_failures")
     op.drop_index("ix_audit_tenant", table_name="audit")
     op.drop_table("audit")
     op.drop_index(

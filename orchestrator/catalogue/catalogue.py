@@ -6,6 +6,7 @@ checked, because the other version may know other names, types and ranges. Unkno
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,7 +15,10 @@ from orchestrator.catalogue.checker import Checker
 from orchestrator.catalogue.media import MediaClass, class_of, holds_embedded, is_embedded
 from orchestrator.catalogue.page import Page
 from orchestrator.catalogue.pages import BUILT_IN
+from orchestrator.errors import InvalidInput
 
+# Two to four segments, as in the paths of the API.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*){1,3}")
 # How the answer travels, not what is made: these never tell two tasks apart.
 _TRAVEL = ("enable_sync_mode", "webhook", "webhook_url")
 
@@ -36,6 +40,18 @@ class Catalogue:
     def page(self, model: str, version: str) -> Page | None:
         """The model's page in this very API version."""
         return self._pages.get((model, version))
+
+    def check_name(self, model: str, version: str, *, is_strict: bool) -> None:
+        """Raise InvalidInput for what is no model's name and, if strict, for a model without a page."""
+        if _NAME.fullmatch(model) is None:
+            raise InvalidInput("model", "must be a model's name, such as wavespeed-ai/flux-dev")
+        if is_strict and (model, version) not in self._pages:
+            raise InvalidInput("model", f"is not known in {version}: {model[:100]}")
+
+    def takes_media(self, model: str, version: str) -> bool:
+        """Whether inputs of this model may hold media; nobody knows it of a model without a page."""
+        page = self.page(model, version)
+        return page is None or bool(page.media)
 
     def check(self, model: str, version: str, inputs: Mapping[str, Any]) -> None:
         """Raise InvalidInput, naming the field, for what the page of this model and version refuses."""

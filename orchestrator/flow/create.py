@@ -6,11 +6,13 @@ import hashlib
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from orchestrator import strict_json
+from orchestrator import lifecycle, strict_json
 from orchestrator.bell import Kind
 from orchestrator.crash import crashpoint
-from orchestrator.errors import Conflict, InvalidInput
+from orchestrator.errors import Conflict, InvalidInput, TooMany
+from orchestrator.flow.schedule import Schedule
 from orchestrator.ids import new_id
 from orchestrator.lifecycle import Job, Phase
 from orchestrator.net.guard import BlockedUrl, check_url
@@ -19,7 +21,14 @@ from orchestrator.store.creation import Created, Creation, Idempotency
 from orchestrator.store.lanes import lane_id
 
 _WEBHOOK_FIELDS = ("webhook_url", "webhook")
-_INTERACTIVE = 0
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a job stands in a batch."""
+
+    batch_id: str
+    line: int
+    custom_id: str | None
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,18 +42,24 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: Idempotency | None = None
     request_hash: str | None = None
     """Of the whole request; given when it may join an earlier one whose answer was lost."""
+    schedule: Schedule = Schedule()
+    place: Place | None = None
+    """Given for a line of a batch, which is held until the batch is complete."""
 
 
 async def create(runtime: Runtime, new: NewJob) -> Created:
-    """Stored when this returns. Raises InvalidInput, Conflict (key used for another body), Busy."""
+    """Stored when this returns. Raises InvalidInput, Conflict (key used for another body), TooMany, Busy."""
     creation = prepare(runtime, new)
     created = await runtime.store.create(creation)
     if created.is_conflict:
         raise Conflict("Idempotency-Key: this key was used before, for another request.")
     if created.is_gone:
         raise Conflict("Idempotency-Key: the job that this key stands for was deleted.")
+    if created.is_full:
+        raise TooMany()
     crashpoint("created")
-    runtime.bell.ring(Kind.SUBMIT)
+    if created.job.phase == Phase.READY:
+        runtime.bell.ring(Kind.SUBMIT)
     return created
 
 
@@ -63,18 +78,31 @@ def prepare(runtime: Runtime, new: NewJob) -> Creation:
         model=new.model,
         api_version=new.api_version,
         media=media,
-        priority=_INTERACTIVE,
-        phase=Phase.READY,
+        priority=new.schedule.priority,
+        phase=Phase.HELD,
         created_at=now,
         input_hash=input_hash(runtime, new.model, new.api_version, inputs),
+        batch_id=new.place.batch_id if new.place else None,
+        line=new.place.line if new.place else None,
+        custom_id=new.place.custom_id if new.place else None,
+        not_before=new.schedule.not_before,
+        start_by=new.schedule.start_by,
+        finish_by=new.schedule.finish_by,
         webhook=webhook,
     )
     return Creation(
-        job=job,
+        job=_placed(job, now),
         input=strict_json.encode(inputs).decode(),
         idempotency=new.idempotency,
         may_join=new.request_hash if webhook is None else None,
     )
+
+
+def _placed(job: Job, now: int) -> Job:
+    """In the phase that it is stored in: held in a batch, else waiting for its time, or ready."""
+    if job.batch_id is not None:
+        return replace(job, due_at=lifecycle.deadline(job))
+    return lifecycle.release(job, now=now).after
 
 
 def input_hash(runtime: Runtime, model: str, api_version: str, inputs: dict[str, Any]) -> str:
@@ -96,8 +124,14 @@ def _take_webhook(runtime: Runtime, inputs: dict[str, Any], from_query: str | No
         found = found or given
     if not found:
         return None
-    try:
-        check_url(found, runtime.address_policy)
-    except BlockedUrl as blocked:
-        raise InvalidInput("webhook", "must be a public https:// URL", cause=str(blocked.cause)) from blocked
+    check_webhook(runtime, found, field="webhook")
     return found
+
+
+def check_webhook(runtime: Runtime, url: str, *, field: str) -> None:
+    """Raise InvalidInput for a URL to which nothing may be delivered; "" is none at all."""
+    try:
+        if url:
+            check_url(url, runtime.address_policy)
+    except BlockedUrl as blocked:
+        raise InvalidInput(field, "must be a public https:// URL", cause=str(blocked.cause)) from blocked

@@ -9,18 +9,24 @@ from orchestrator.lifecycle import Attempt, Job, Phase
 from orchestrator.runtime import Runtime
 from orchestrator.store import keys
 
-_REFUSED = "neither failed nor held"
+_REFUSED = "neither failed nor in doubt"
 
 
 async def redrive(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) -> Job:
     """The job afterwards. Raises NotFound, and Conflict unless it has failed or is held."""
     applied = await runtime.store.change(
-        job_id, lambda job, attempt: decide(job, attempt, actor), source="client", tenant_id=tenant_id
+        job_id,
+        lambda job, attempt: decide(job, attempt, actor=actor, now=runtime.clock.now()),
+        source="client",
+        tenant_id=tenant_id,
     )
     if applied is None:
         raise NotFound("There is no such prediction.")
     if applied.note == _REFUSED:
-        raise Conflict(f"Only a job that failed or is held can be redriven; this one is {applied.job.phase}.")
+        raise Conflict(
+            "Only a job that failed, or is held because nobody knows whether it was sent, can be redriven;"
+            f" this one is {applied.job.phase}."
+        )
     await runtime.store.write(
         keys.record_audit,
         tenant_id=tenant_id,
@@ -33,9 +39,10 @@ async def redrive(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) 
     return applied.job
 
 
-def decide(job: Job, _attempt: Attempt | None, actor: str) -> Decision:
+def decide(job: Job, attempt: Attempt | None, *, actor: str, now: int) -> Decision:
     if job.phase == Phase.FAILED:
         return Decision(note="redriven", move=lifecycle.redrive(job, f"redriven by {actor}"))
-    if job.phase == Phase.HELD:
-        return Decision(note="released", move=lifecycle.release(job))
+    # What only waits for its batch is released with the batch.
+    if lifecycle.is_in_doubt(job, attempt) and job.phase == Phase.HELD:
+        return Decision(note="released", move=lifecycle.release(job, now=now))
     return Decision(note=_REFUSED)

@@ -7,17 +7,19 @@ import asyncio
 from msgspec.structs import replace
 
 from orchestrator import lifecycle, policy
-from orchestrator.clock import DAY
+from orchestrator.clock import DAY, to_rfc3339
 from orchestrator.decision import Applied, Decide, Decision
 from orchestrator.evidence import Error, ErrorKind, Source
 from orchestrator.flow.settlement import Rules, look_up_later
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.runtime import ACCOUNT, Runtime
-from orchestrator.store import claims, lanes, retention, views
+from orchestrator.store import batches, claims, lanes, retention, views
 
 _AT_A_TIME = 200
 _DELETED_AT_A_TIME = 100
 _KEYS_KEPT_MS = 7 * DAY
+# How long an upload that broke off can be gone on with.
+_RESUMABLE_MS = DAY
 
 
 async def sweep_jobs(runtime: Runtime) -> None:
@@ -55,14 +57,27 @@ def decide(job: Job, attempt: Attempt | None, rules: Rules) -> Decision:
 
 
 def _waiting(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:
-    if job.finish_by is not None and job.finish_by <= rules.now:
+    deadline = lifecycle.deadline(job)
+    if deadline is not None and deadline <= rules.now:
         return _expired(job, None, rules)
     return Decision(note="woken", move=lifecycle.wake(job))
 
 
+def _held(job: Job, attempt: Attempt | None, rules: Rules) -> Decision:
+    return (_unresolved if lifecycle.is_in_doubt(job, attempt) else _expired)(job, attempt, rules)
+
+
 def _expired(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:
-    error = Error(ErrorKind.REJECTED, "The job did not finish before its deadline.")
+    error = Error(ErrorKind.REJECTED, _why_expired(job, rules.now))
     return Decision(note="expired", move=lifecycle.fail(job, Reason.EXPIRED, error, now=rules.now))
+
+
+def _why_expired(job: Job, now: int) -> str:
+    if not job.attempt and job.start_by is not None and job.start_by <= now:
+        return f"The job had not started by its start_by, {to_rfc3339(job.start_by)}."
+    if job.finish_by is not None and job.finish_by <= now:
+        return f"The job had not finished by its finish_by, {to_rfc3339(job.finish_by)}."
+    return "The provider did not finish the task within the longest time that is allowed."
 
 
 def _unresolved(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:
@@ -96,6 +111,7 @@ def _forget_timer(job: Job, _attempt: Attempt | None, _rules: Rules) -> Decision
 _BY_PHASE = {
     Phase.WAITING: _waiting,
     Phase.READY: _expired,
+    Phase.HELD: _held,
     Phase.SUBMITTING: _lease_ended,
     Phase.IN_DOUBT: _unresolved,
     Phase.ACCEPTED: _expired,
@@ -119,6 +135,9 @@ async def sweep_old(runtime: Runtime) -> None:
     now = runtime.clock.now()
     await runtime.store.write(claims.look_back)
     await runtime.store.write(retention.delete_old_keys, before=now - _KEYS_KEPT_MS)
+    await runtime.store.write(batches.forget_keys, before=now - _KEYS_KEPT_MS)
+    await runtime.store.write(batches.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now)
+    await runtime.store.write(batches.discard_empty, ended_before=now - runtime.settings.retention_days * DAY)
     ended_before = now - runtime.settings.retention_days * DAY
     deleted = _DELETED_AT_A_TIME
     while deleted == _DELETED_AT_A_TIME:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.decision import Applied, Decide, LaneSignal
 from orchestrator.lifecycle import Attempt, Job, Move, Phase
-from orchestrator.store import dialect, lanes, rows
+from orchestrator.store import deliveries, dialect, lanes, rows, tallies
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -84,7 +83,7 @@ def apply_changes(
     keys = [
         (change.job_id, jobs[change.job_id].attempt if change.attempt is None else change.attempt)
         for change in changes
-        if change.job_id in jobs
+        if change.job_id in jobs and (change.attempt or jobs[change.job_id].attempt)
     ]
     group = _Group(jobs, rows.read_attempts(connection, keys))
     results = [
@@ -117,9 +116,10 @@ def _write(connection: Connection, group: _Group, now: int) -> None:
     rows.insert_events(connection, group.events)
     _write_endings(connection, group.endings)
     _write_deliveries(connection, group.endings, now)
-    # Lanes before shares, as a claim locks them.
+    # Lanes before shares before batches, as a claim locks them.
     lanes.apply_signals(connection, group.signals, now)
     lanes.reopen(connection, [after for _, after in changed if after.phase == Phase.READY])
+    tallies.count(connection, changed, endings=group.endings, now=now)
 
 
 def _write_endings(connection: Connection, endings: Sequence[Move]) -> None:
@@ -138,16 +138,12 @@ def _write_deliveries(connection: Connection, endings: Sequence[Move], now: int)
     """A delivery is named for the job's ending, so that the same end is never told twice."""
     told = [
         {
-            "id": f"{move.after.id}-{move.after.ending}",
+            **deliveries.pending(
+                f"{move.after.id}-{move.after.ending}", move.after.tenant_id, move.after.webhook, now=now
+            ),
             "job_id": move.after.id,
-            "tenant_id": move.after.tenant_id,
-            "url": move.after.webhook,
-            "host": urlsplit(move.after.webhook).netloc.lower(),
             "phase": str(move.after.phase),
             "ending": dialect.to_json(move.ending),
-            "state": "pending",
-            "created_at": now,
-            "due_at": now,
         }
         for move in endings
         if move.after.webhook

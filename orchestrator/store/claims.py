@@ -8,16 +8,18 @@ the tenants with the least virtual time go first. Nothing here waits for a job's
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import msgspec
 from sqlalchemy import Connection
 
 from orchestrator import lifecycle, policy
+from orchestrator.decision import Decision
 from orchestrator.ids import first_id_at, new_id
-from orchestrator.lifecycle import Attempt, Job
-from orchestrator.store import dialect, rows
+from orchestrator.lifecycle import Attempt, Job, Reason
+from orchestrator.store import batches, dialect, quotas, rows, tallies
+from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.lanes import Lane, read_lanes
 
 MOST_SHARES = 16
@@ -102,11 +104,14 @@ def _claim_lane(
         return []
     bucket = policy.refill(lane.bucket, now)
     most = min(slots, int(bucket.tokens), 1 if lane.is_half_open else slots)
-    shares = _lock_shares(connection, lane.id) if most > 0 else []
+    room = quotas.room_in_flight(connection, account_id=lane.account_id) if most > 0 else {}
+    shares = _lock_shares(connection, lane.id, room) if most > 0 else []
     if not shares:
         return []
-    seen = _choose(connection, lane, shares, most)
+    seen = _choose(connection, lane, shares, most, room)
     jobs = list(rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values())
+    stopped = _stop(connection, jobs, now)
+    jobs = [job for job in jobs if job.id not in stopped]
     suspects = [job for job in jobs if job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES]
     if suspects and not is_idle:
         return None
@@ -114,17 +119,38 @@ def _claim_lane(
     if not jobs:
         return []
     _charge(connection, lane, shares, jobs, bucket, now)
-    _advance(connection, lane, seen, {job.id for job in jobs}, now)
+    _advance(connection, lane, seen, stopped | {job.id for job in jobs}, now)
     return _lease(connection, lane, jobs, owner, now)
 
 
-def _lock_shares(connection: Connection, lane: str) -> list[_Share]:
+def _stop(connection: Connection, jobs: Sequence[Job], now: int) -> set[str]:
+    """Hold or end the jobs whose batch is paused or cancelled, before its steps have reached them."""
+    states = batches.states(connection, {job.batch_id for job in jobs if job.batch_id})
+    orders = {job.id: states.get(job.batch_id or "") for job in jobs}
+    stopped = {job_id: state for job_id, state in orders.items() if state in ("paused", "cancelling")}
+
+    def decide(job: Job, _attempt: Attempt | None) -> Decision:
+        if stopped[job.id] == "paused":
+            return Decision(note="paused", move=lifecycle.hold(job, "its batch is paused"))
+        move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=now)
+        return Decision(note="cancelled", move=move)
+
+    changes = [
+        Change(job_id=job_id, decide=decide, source="batch", event_id=new_id(now)) for job_id in stopped
+    ]
+    if changes:
+        apply_changes(connection, changes, now=now, is_retry=False)
+    return set(stopped)
+
+
+def _lock_shares(connection: Connection, lane: str, room: Mapping[str, int]) -> list[_Share]:
     """The shares next in line, least virtual time first.
 
     They are locked before their jobs are read: whoever makes an older job ready meanwhile waits
     (`lanes.reopen`), and lowers `ready_from` after this claim has raised it.
     """
-    weights = _weights_of_shares_with_ready_jobs(connection, lane)
+    full = [tenant for tenant, free in room.items() if free <= 0]
+    weights = _weights_of_shares_with_ready_jobs(connection, lane, full)
     if not weights:
         return []
     wanted = dialect.one_of(connection.dialect.name, "tenant_id")
@@ -144,32 +170,36 @@ def _lock_shares(connection: Connection, lane: str) -> list[_Share]:
     return sorted(shares, key=lambda share: (share.virtual_time, share.tenant_id, share.priority))
 
 
-def _weights_of_shares_with_ready_jobs(connection: Connection, lane: str) -> dict[tuple[str, int], float]:
-    """Tenant and priority with the tenant's weight, of those with the least virtual time."""
+def _weights_of_shares_with_ready_jobs(
+    connection: Connection, lane: str, full: Sequence[str]
+) -> dict[tuple[str, int], float]:
+    """Tenant and priority with the tenant's weight, of those with the least virtual time, but not `full`."""
+    excluded = f" AND NOT ({dialect.one_of(connection.dialect.name, 's.tenant_id')})" if full else ""
     found = connection.execute(
         dialect.sql(
             "SELECT s.tenant_id, s.priority, t.weight"
             " FROM shares s JOIN tenants t ON t.id = s.tenant_id WHERE s.lane_id = :lane"
             " AND EXISTS (SELECT 1 FROM jobs WHERE lane_id = s.lane_id AND tenant_id = s.tenant_id"
-            " AND priority = s.priority AND phase = 'ready' AND id >= s.ready_from)"
+            f" AND priority = s.priority AND phase = 'ready' AND id >= s.ready_from){excluded}"
             " ORDER BY s.virtual_time, s.tenant_id, s.priority LIMIT :most"
         ),
-        {"lane": lane, "most": MOST_SHARES},
+        {"lane": lane, "most": MOST_SHARES} | ({"ids": dialect.to_json(full)} if full else {}),
     )
     return {(row[0], row[1]): row[2] for row in found}
 
 
 def _choose(
-    connection: Connection, lane: Lane, shares: Sequence[_Share], most: int
+    connection: Connection, lane: Lane, shares: Sequence[_Share], most: int, room: Mapping[str, int]
 ) -> dict[_Share, list[str]]:
     """Up to `most` ready jobs, fairly among the tenants and in priority order within each."""
-    quota = policy.share_out(list(_lifted_by_tenant(lane, shares).values()), most)
+    quota = policy.share_out(list(_lifted_by_tenant(lane, shares).values()), most, room)
     seen: dict[_Share, list[str]] = {}
     for share in sorted(shares, key=lambda share: share.priority):
         seen[share] = _ready_ids(connection, lane.id, share, quota[share.tenant_id])
         quota[share.tenant_id] -= len(seen[share])
     spare = most - sum(map(len, seen.values()))
-    for share in shares if spare and len(shares) > 1 else ():
+    unlimited = [share for share in shares if share.tenant_id not in room]
+    for share in unlimited if spare and len(shares) > 1 else ():
         more = _ready_ids(connection, lane.id, share, len(seen[share]) + spare)
         spare -= len(more) - len(seen[share])
         seen[share] = more
@@ -270,6 +300,7 @@ def _lease(connection: Connection, lane: Lane, jobs: Sequence[Job], owner: str, 
         connection,
         [rows.event_row(move, event_id=new_id(now), now=now, source="worker") for move in moves],
     )
+    tallies.count(connection, [(move.before, move.after) for move in moves], now=now)
     return [
         Claim(move.after, attempt, inputs[attempt.job_id])
         for move, attempt in zip(moves, attempts, strict=True)

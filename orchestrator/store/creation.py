@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Job
-from orchestrator.store import dialect, joining, lanes, rows
+from orchestrator.store import dialect, joining, lanes, quotas, rows
 from orchestrator.store.lanes import Share, share_of
 
 
@@ -41,6 +41,8 @@ class Created(msgspec.Struct, frozen=True, gc=False):
     is_gone: bool = False
     """The key stands for a job that was deleted since."""
     is_joined: bool = False
+    is_full: bool = False
+    """Not stored: the tenant has as much as it may."""
 
 
 def apply_creations(
@@ -69,8 +71,31 @@ def apply_creations(
                 known[_key_of(creation)] = (creation.idempotency.request_hash, creation.job.id)
             fresh.append(creation)
             results[place] = Created(creation.job)
-    _insert(connection, fresh, known_shares)
+    full = _without_room(connection, fresh)
+    insert(connection, [one for one in fresh if one.job.id not in full], known_shares)
+    results = [
+        Created(one.job, is_full=True) if one is not None and one.job.id in full else one for one in results
+    ]
     return _with_replays(connection, creations, known, results)
+
+
+def _without_room(connection: Connection, fresh: Sequence[Creation]) -> set[str]:
+    """The jobs that their tenant's limit leaves no room for; their keys are as free as before."""
+    room = quotas.room_in_queue(connection, {one.job.tenant_id for one in fresh}) if fresh else {}
+    full: set[str] = set()
+    for one in fresh if room else ():
+        tenant = one.job.tenant_id
+        if room.get(tenant, 1) <= 0:
+            full.add(one.job.id)
+        elif tenant in room:
+            room[tenant] -= 1
+    if full:
+        wanted = dialect.one_of(connection.dialect.name, "job_id")
+        connection.execute(
+            dialect.sql(f"DELETE FROM idempotency_keys WHERE {wanted}"),
+            {"ids": dialect.to_json(sorted(full))},
+        )
+    return full
 
 
 def _with_replays(
@@ -134,7 +159,8 @@ def _keys_in_use(
     return {(row[0], row[1]): (row[2], row[3]) for row in found}
 
 
-def _insert(connection: Connection, creations: Sequence[Creation], known_shares: Set[Share]) -> None:
+def insert(connection: Connection, creations: Sequence[Creation], known_shares: Set[Share]) -> None:
+    """The rows of new jobs, which must be new."""
     dialect.insert_many(connection, "jobs", [msgspec.structs.asdict(c.job) for c in creations])
     dialect.insert_many(connection, "documents", [{"job_id": c.job.id, "input": c.input} for c in creations])
     rows.insert_events(connection, [rows.created_event(c.job) for c in creations])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -40,6 +41,19 @@ class Attempted(msgspec.Struct, frozen=True, kw_only=True):
     answer: str
     is_delivered: bool
     due_at: int | None
+
+
+def pending(identifier: str, tenant_id: str, url: str, *, now: int) -> dict[str, Any]:
+    """The columns that every new delivery has, whatever it tells."""
+    return {
+        "id": identifier,
+        "tenant_id": tenant_id,
+        "url": url,
+        "host": urlsplit(url).netloc.lower(),
+        "state": "pending",
+        "created_at": now,
+        "due_at": now,
+    }
 
 
 def take_due_deliveries(

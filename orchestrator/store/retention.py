@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from orchestrator.store import dialect
+from orchestrator.store import dialect, rows, tallies
 
 _ROWS_OF_A_JOB = ("documents", "attempts", "events", "callbacks")
 
 
-def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str]) -> int:
+def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str], now: int) -> int:
     """Delete those of the tenant's jobs that have ended; answers how many."""
     wanted = dialect.one_of(connection.dialect.name, "id")
     found = connection.execute(
@@ -23,7 +23,7 @@ def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str]) -
         ),
         {"ids": dialect.to_json(list(ids)), "tenant": tenant_id},
     )
-    return _delete(connection, [row[0] for row in found])
+    return _delete_counted(connection, [row[0] for row in found], now)
 
 
 def delete_old(connection: Connection, *, ended_before: int, most: int) -> int:
@@ -35,6 +35,15 @@ def delete_old(connection: Connection, *, ended_before: int, most: int) -> int:
         ),
         {"before": ended_before, "most": most},
     )
+    return _delete_counted(connection, [row[0] for row in found], ended_before)
+
+
+def delete_of_batch(connection: Connection, *, batch_id: str, most: int) -> int:
+    """Delete jobs of a batch that was given up before any of them was released; answers how many."""
+    found = connection.execute(
+        dialect.sql("SELECT id FROM jobs WHERE batch_id = :batch ORDER BY line LIMIT :most"),
+        {"batch": batch_id, "most": most},
+    )
     return _delete(connection, [row[0] for row in found])
 
 
@@ -43,6 +52,14 @@ def delete_old_keys(connection: Connection, *, before: int) -> None:
     connection.execute(
         dialect.sql("DELETE FROM idempotency_keys WHERE created_at < :before"), {"before": before}
     )
+
+
+def _delete_counted(connection: Connection, ids: Sequence[str], now: int) -> int:
+    """The same, for jobs that the counters of their batches still count."""
+    jobs = rows.read_jobs(connection, ids) if ids else {}
+    deleted = _delete(connection, ids)
+    tallies.count(connection, [(job, None) for job in jobs.values()], now=now)
+    return deleted
 
 
 def _delete(connection: Connection, ids: Sequence[str]) -> int:

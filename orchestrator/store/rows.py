@@ -38,6 +38,7 @@ _JOB_CHANGES = {
     "finished_at": "int",
     "cancel_requested_at": "int",
     "dismissed_at": "int",
+    "fingerprint": "text",
     "answer_lost_at": "int",
     "request_hash": "text",
 }

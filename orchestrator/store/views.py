@@ -78,7 +78,7 @@ class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True):
     with_input: bool = False
 
 
-def _documented(*, with_input: bool) -> str:
+def documented(*, with_input: bool) -> str:
     """An input may have 10 MB: it is read only for those who show it."""
     wanted = "d.input" if with_input else "''"
     return (
@@ -87,7 +87,7 @@ def _documented(*, with_input: bool) -> str:
     )
 
 
-_STATES = {
+STATES = {
     "created": "jobs.finished_at IS NULL AND attempt = 0",
     "processing": "jobs.finished_at IS NULL AND attempt > 0",
     "completed": "phase = 'completed'",
@@ -100,7 +100,7 @@ def find_job(
 ) -> Found | None:
     """None for an unknown id and for another tenant's."""
     found = connection.execute(
-        dialect.sql(f"{_documented(with_input=with_input)} WHERE jobs.id = :id AND jobs.tenant_id = :tenant"),
+        dialect.sql(f"{documented(with_input=with_input)} WHERE jobs.id = :id AND jobs.tenant_id = :tenant"),
         {"id": job_id, "tenant": tenant_id},
     ).first()
     return to_found(found) if found else None
@@ -114,7 +114,7 @@ def list_jobs(connection: Connection, *, tenant_id: str, wanted: HistoryFilter) 
         conditions.append("jobs.model = :model")
         values["model"] = wanted.model
     if wanted.state is not None:
-        conditions.append(_STATES.get(wanted.state, "1 = 0"))
+        conditions.append(STATES.get(wanted.state, "1 = 0"))
     if wanted.created_after is not None:
         conditions.append("jobs.id >= :after")
         values["after"] = first_id_at(wanted.created_after)
@@ -127,7 +127,7 @@ def list_jobs(connection: Connection, *, tenant_id: str, wanted: HistoryFilter) 
     values |= {"most": wanted.page_size, "skip": (wanted.page - 1) * wanted.page_size}
     found = connection.execute(
         dialect.sql(
-            f"{_documented(with_input=wanted.with_input)} WHERE {' AND '.join(conditions)}"
+            f"{documented(with_input=wanted.with_input)} WHERE {' AND '.join(conditions)}"
             " ORDER BY jobs.id DESC LIMIT :most OFFSET :skip"
         ),
         values,
@@ -140,7 +140,7 @@ def list_dead(connection: Connection, *, tenant_id: str, before_id: str | None, 
     cursor = "" if before_id is None else " AND jobs.id < :before"
     found = connection.execute(
         dialect.sql(
-            f"{_documented(with_input=False)} WHERE jobs.tenant_id = :tenant AND jobs.phase = 'failed'"
+            f"{documented(with_input=False)} WHERE jobs.tenant_id = :tenant AND jobs.phase = 'failed'"
             f" AND jobs.reason <> 'cancelled' AND jobs.dismissed_at IS NULL{cursor}"
             " ORDER BY jobs.id DESC LIMIT :most"
         ),

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from orchestrator.errors import Busy, OrchestratorError
 from orchestrator.runtime import Runtime
 from orchestrator.store import schema
-from orchestrator.web import callbacks, jobs, passed_on, predictions, versions
+from orchestrator.web import batches, callbacks, jobs, passed_on, predictions, results, versions
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.context import Context
 from orchestrator.web.problems import on_defect, on_error, on_gone, on_http
@@ -63,6 +63,15 @@ ROUTES = [
     Route("/api/v3/jobs/{id}/check", jobs.check_job, methods=["POST"]),
     Route("/api/v3/dead-letters", jobs.list_dead_letters),
     Route("/api/v3/lanes", jobs.read_lanes),
+    Route("/api/v3/batches", batches.create, methods=["POST"]),
+    Route("/api/v3/batches", batches.list_batches),
+    Route("/api/v3/batches/{id}", batches.read_batch),
+    Route("/api/v3/batches/{id}/jobs", batches.list_jobs),
+    Route("/api/v3/batches/{id}/results", results.results),
+    *(
+        Route(f"/api/v3/batches/{{id}}/{verb}", batches.order, methods=["POST"])
+        for verb in ("pause", "resume", "cancel", "retry-failed")
+    ),
     Route(f"{_V}/{{other:path}}", predictions.no_model, methods=["POST"]),
 ]
 

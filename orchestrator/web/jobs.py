@@ -31,12 +31,12 @@ async def list_jobs(request: Request) -> Response:
     asked = request.query_params
     wanted = HistoryFilter(
         before_id=asked.get("before") or None,
-        page_size=_number(request, "limit", default=20, most=_MOST),
+        page_size=number(request, "limit", default=20, most=_MOST),
         model=asked.get("model") or None,
         state=asked.get("status") or None,
     )
     found = await here.runtime.store.read(views.list_jobs, tenant_id=key.tenant_id, wanted=wanted)
-    return answer({"items": [_shown(here, one) for one in found]})
+    return answer({"items": [shown(here, one) for one in found]})
 
 
 async def read_job(request: Request) -> Response:
@@ -45,7 +45,7 @@ async def read_job(request: Request) -> Response:
     key = await here.authenticate(request, "read")
     found = await _find(here, key.tenant_id, request.path_params["id"], with_input=True)
     timeline = await here.runtime.store.read(views.read_timeline, job_id=found.job.id)
-    return answer(_shown(here, found, with_inputs=True) | _timeline(timeline))
+    return answer(shown(here, found, with_inputs=True) | _timeline(timeline))
 
 
 async def list_dead_letters(request: Request) -> Response:
@@ -56,9 +56,9 @@ async def list_dead_letters(request: Request) -> Response:
         views.list_dead,
         tenant_id=key.tenant_id,
         before_id=request.query_params.get("before"),
-        most=_number(request, "limit", default=20, most=_MOST),
+        most=number(request, "limit", default=20, most=_MOST),
     )
-    return answer({"items": [_shown(here, one) for one in found]})
+    return answer({"items": [shown(here, one) for one in found]})
 
 
 async def cancel_job(request: Request) -> Response:
@@ -67,7 +67,7 @@ async def cancel_job(request: Request) -> Response:
     key = await here.authenticate(request, "submit")
     cancelled = await cancel(here.runtime, key.tenant_id, request.path_params["id"])
     found = await _find(here, key.tenant_id, cancelled.job.id)
-    return answer(_shown(here, found) | {"may_be_billed": cancelled.may_be_billed})
+    return answer(shown(here, found) | {"may_be_billed": cancelled.may_be_billed})
 
 
 async def redrive_job(request: Request) -> Response:
@@ -75,7 +75,7 @@ async def redrive_job(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
     job = await redrive(here.runtime, key.tenant_id, request.path_params["id"], actor=f"key {key.id}")
-    return answer(_shown(here, await _find(here, key.tenant_id, job.id)))
+    return answer(shown(here, await _find(here, key.tenant_id, job.id)))
 
 
 async def check_job(request: Request) -> Response:
@@ -84,7 +84,7 @@ async def check_job(request: Request) -> Response:
     key = await here.authenticate(request, "submit")
     found = await _find(here, key.tenant_id, request.path_params["id"])
     await check_now(here.runtime, found.job.id)
-    return answer(_shown(here, found))
+    return answer(shown(here, found))
 
 
 async def read_lanes(request: Request) -> Response:
@@ -127,7 +127,8 @@ async def _find(here: Context, tenant_id: str, job_id: str, *, with_input: bool 
     return found
 
 
-def _shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[str, Any]:
+def shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[str, Any]:
+    """The prediction, and what is ours of the job."""
     job = found.job
     inputs = found.input if with_inputs else None
     return prediction(job, found.ending, base_url=here.base_url, inputs=inputs) | {
@@ -141,6 +142,11 @@ def _shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[st
         "due_at": _time(job.due_at),
         "cancel_requested": job.cancel_requested_at is not None,
         "seconds": _seconds(job),
+        "priority": job.priority,
+        "batch": job.batch_id or "",
+        "line": job.line,
+        "custom_id": job.custom_id or "",
+        "fingerprint": job.fingerprint or "",
     }
 
 
@@ -208,8 +214,9 @@ def _time(at: int | None) -> str:
     return "" if at is None else to_rfc3339(at)
 
 
-def _number(request: Request, name: str, *, default: int, most: int) -> int:
+def number(request: Request, name: str, *, default: int, most: int, least: int = 1) -> int:
+    """A whole number of the query. Raises InvalidInput."""
     given = request.query_params.get(name, str(default))
-    if not given.isdecimal() or len(given) > _LONGEST_NUMBER or not 1 <= int(given) <= most:
-        raise InvalidInput(name, f"must be a whole number from 1 to {most}")
+    if not given.isdecimal() or len(given) > _LONGEST_NUMBER or not least <= int(given) <= most:
+        raise InvalidInput(name, f"must be a whole number from {least} to {most}")
     return int(given)

@@ -14,6 +14,7 @@ from orchestrator.clock import from_rfc3339
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.flow.create import NewJob, create
 from orchestrator.flow.prediction import prediction
+from orchestrator.flow.schedule import Schedule, read_schedule
 from orchestrator.flow.unanswered import mark_unanswered
 from orchestrator.lifecycle import Job
 from orchestrator.store import retention, views
@@ -50,6 +51,7 @@ async def submit(request: Request) -> Response:
             webhook=request.query_params.get("webhook"),
             idempotency=idempotency,
             request_hash=request_hash,
+            schedule=read_schedule(request.query_params, Schedule()),
         ),
     )
     if is_sync:
@@ -94,7 +96,9 @@ async def delete(request: Request) -> Response:
         raise InvalidInput("ids", "must be a list of prediction ids")
     if len(ids) > _MOST_DELETED:
         raise InvalidInput("ids", f"at most {_MOST_DELETED} at a time")
-    deleted = await here.runtime.store.write(retention.delete_jobs, tenant_id=key.tenant_id, ids=ids)
+    deleted = await here.runtime.store.write(
+        retention.delete_jobs, tenant_id=key.tenant_id, ids=ids, now=here.runtime.clock.now()
+    )
     return answer({"deleted_count": deleted})
 
 
@@ -150,12 +154,24 @@ def _shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[st
 
 
 def _idempotency(request: Request, body: bytes) -> Idempotency | None:
+    key = idempotency_key(request)
+    return None if key is None else Idempotency(key, _request_hash(request, "", body))
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The client's name for this very request."""
     key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
+    if key is not None and (not 0 < len(key) <= _LONGEST_KEY or not key.isprintable()):
         raise InvalidInput("Idempotency-Key", f"must be 1 to {_LONGEST_KEY} printable characters")
-    return Idempotency(key, _request_hash(request, "", body))
+    return key
+
+
+def flag(request: Request, name: str) -> bool:
+    """A switch in the query: `true` or `1`, `false` or `0`."""
+    given = request.query_params.get(name, "false")
+    if given not in ("true", "1", "false", "0"):
+        raise InvalidInput(name, "must be true or false")
+    return given in ("true", "1")
 
 
 def _request_hash(request: Request, key_id: str, body: bytes) -> str:

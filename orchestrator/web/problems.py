@@ -7,8 +7,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.errors import Busy, InvalidInput, OrchestratorError
+from orchestrator.errors import BadLines, Busy, InvalidInput, OrchestratorError, TooMany
 from orchestrator.web.wire import problem
+
+_RETRY_AFTER = {Busy: {"retry-after": "1"}, TooMany: {"retry-after": "30"}}
 
 
 async def on_error(_request: Request, error: Exception) -> Response:
@@ -17,7 +19,9 @@ async def on_error(_request: Request, error: Exception) -> Response:
         raise error
     if error.cause:
         structlog.get_logger().info("request.refused", status=error.status, because=error.cause)
-    headers = {"retry-after": "1"} if isinstance(error, Busy) else None
+    if isinstance(error, BadLines):
+        return problem(error.status, str(error), more={"errors": error.errors})
+    headers = next((told for kind, told in _RETRY_AFTER.items() if isinstance(error, kind)), None)
     field = error.field if isinstance(error, InvalidInput) else None
     return problem(error.status, str(error), field=field, headers=headers)
 

@@ -39,10 +39,15 @@ def answer(content: Any, *, headers: Mapping[str, str] | None = None) -> Respons
 
 
 def problem(
-    status: int, message: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    message: str,
+    *,
+    field: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
     """An error; never with a key named `error`, which an old client raises on."""
-    body: dict[str, Any] = {"code": status, "message": message}
+    body: dict[str, Any] = {"code": status, "message": message, **(more or {})}
     if field is not None:
         body["field"] = field
     return Response(_encoder.encode(body), status_code=status, media_type="application/json", headers=headers)

@@ -43,7 +43,7 @@ def test_an_ended_job_cannot_be_cancelled(phase: Phase) -> None:
 
 @pytest.mark.parametrize("reason", list(Reason))
 def test_a_failed_job_is_redriven_whatever_it_failed_of(reason: Reason) -> None:
-    decision = redrive.decide(make_job(Phase.FAILED, reason=reason), None, "key-1")
+    decision = redrive.decide(make_job(Phase.FAILED, reason=reason), None, actor="key-1", now=T0)
     assert decision.move is not None
     assert decision.move.because == "redriven by key-1"
     assert decision.move.after.phase == Phase.READY
@@ -59,7 +59,7 @@ def test_a_held_job_is_released() -> None:
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in (Phase.FAILED, Phase.HELD)])
 def test_any_other_job_is_not_redriven(phase: Phase) -> None:
-    decision = redrive.decide(make_job(phase), None, "key-1")
+    decision = redrive.decide(make_job(phase), None, actor="key-1", now=T0)
     assert (decision.note, decision.move, decision.job) == ("neither failed nor held", None, None)
 
 

@@ -1,0 +1,91 @@
+"""What one can do with a batch, and how it gets on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from orchestrator import policy
+from orchestrator.bell import Kind
+from orchestrator.errors import Conflict, NotFound
+from orchestrator.runtime import Runtime
+from orchestrator.store import batch_lines, batches, keys, tallies
+from orchestrator.store.batches import Batch
+
+_MOST_FAILURES = 100
+_SAMPLE = 1_000
+_ORDERS = {
+    "pause": (batches.PAUSE, "Only a batch that is running can be paused"),
+    "resume": (batches.RESUME, "Only a batch that is paused can be resumed"),
+    "cancel": (batches.CANCEL, "Only a batch that has not ended can be cancelled"),
+    "retry": (batches.RETRY, "Only a batch that has failed jobs and no other order under way can be retried"),
+}
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """`per_second` counts ended jobs since the start; `eta_s` is None where nobody can say."""
+
+    per_second: float
+    eta_s: float | None
+    failures: list[dict[str, Any]]
+
+
+async def order(
+    runtime: Runtime, verb: str, tenant_id: str, batch_id: str, *, actor: str, fingerprint: str | None = None
+) -> Batch:
+    """pause, resume, cancel or retry. Raises NotFound, and Conflict where the batch's state forbids it."""
+    wanted, otherwise = _ORDERS[verb]
+    batch = await find(runtime, tenant_id, batch_id)
+    if verb == "cancel" and batch.state == "receiving":
+        wanted = batches.DISCARD
+    now = runtime.clock.now()
+    changed = await runtime.store.write(
+        batches.change, order=wanted, batch_id=batch_id, tenant_id=tenant_id, now=now, fingerprint=fingerprint
+    )
+    if changed is None:
+        raise Conflict(f"{otherwise}; this one is {batch.public_state}.")
+    await runtime.store.write(
+        keys.record_audit,
+        tenant_id=tenant_id,
+        actor=actor,
+        action=f"batch.{verb}",
+        subject=batch_id,
+        now=now,
+    )
+    runtime.bell.ring(Kind.BATCH)
+    return changed
+
+
+async def find(runtime: Runtime, tenant_id: str, batch_id: str) -> Batch:
+    found = await runtime.store.read(batches.find, tenant_id=tenant_id, batch_id=batch_id)
+    if found is None:
+        raise NotFound("There is no such batch.")
+    return found
+
+
+async def progress(runtime: Runtime, batch: Batch) -> Progress:
+    """From the counters: it costs the same for ten jobs and for a hundred thousand."""
+    failures = await runtime.store.read(tallies.failure_groups, batch=batch.id, most=_MOST_FAILURES)
+    until = batch.finished_at or runtime.clock.now()
+    elapsed_s = max(1, until - (batch.opened_at or until)) / 1_000
+    per_second = (batch.completed + batch.failed) / elapsed_s
+    return Progress(per_second, await _eta_s(runtime, batch, per_second), failures)
+
+
+async def _eta_s(runtime: Runtime, batch: Batch, per_second: float) -> float | None:
+    """The longer of what the lanes' limits allow and what was seen so far."""
+    if batch.finished_at is not None:
+        return 0.0
+    if batch.state != "open":
+        return None
+    sample = await runtime.store.read(batch_lines.count_by_lane, batch_id=batch.id, most=_SAMPLE)
+    now = runtime.clock.now()
+    by_lane = [0.0]
+    for lane_id, count in sample.items():
+        lane = runtime.lanes.get(lane_id)
+        if lane is not None:
+            rate = policy.rate_per_s(lane.per_minute) * policy.climbed(lane.bucket, now)
+            by_lane.append(batch.created * count / sample.total() / rate)
+    by_experience = (batch.created + batch.processing) / per_second if per_second else 0.0
+    return max(*by_lane, by_experience)

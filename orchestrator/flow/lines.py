@@ -1,0 +1,101 @@
+"""One line of a batch: read and checked like a request of its own, into a row or a reason why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from orchestrator import strict_json
+from orchestrator.errors import InvalidInput
+from orchestrator.flow.create import NewJob, Place, prepare
+from orchestrator.flow.schedule import BULK, FIELDS, Schedule, read_schedule
+from orchestrator.runtime import Runtime
+from orchestrator.store.batch_lines import Rejected
+from orchestrator.store.creation import Creation
+
+LONGEST_LINE = 1024 * 1024
+LONGEST_CUSTOM_ID = 255
+
+_KEYS = frozenset({"custom_id", "model", "input", "webhook", *FIELDS})
+
+
+class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """What an upload asks for, besides its lines: `model`, `inputs` and `schedule` are for lines without."""
+
+    tenant_id: str
+    api_version: str
+    name: str = ""
+    is_atomic: bool = True
+    is_strict: bool = False
+    """Whether a model that is not in the catalogue is refused."""
+    model: str = ""
+    inputs: dict[str, Any] = {}
+    schedule: Schedule = Schedule(priority=BULK)
+    webhook: str | None = None
+    """Told once, when the whole batch has ended."""
+    job_webhook: str | None = None
+    """Told of each job that names no webhook of its own."""
+    idempotency_key: str | None = None
+    request_hash: str = ""
+    is_bare: bool = False
+    """Whether each line is an input and nothing else."""
+
+
+def read_line(
+    runtime: Runtime, new: NewBatch, batch_id: str, *, number: int, raw: bytes
+) -> Creation | Rejected:
+    """The row that this line makes, or why it makes none."""
+    custom_id = None
+    try:
+        given = strict_json.decode_object(raw, what="the line")
+        if new.is_bare:
+            given = {"input": given}
+        custom_id = _custom_id(given)
+        creation = prepare(runtime, _job(runtime, new, given, Place(batch_id, number, custom_id)))
+        _check_length(runtime, creation, raw)
+    except InvalidInput as problem:
+        message = str(problem).removeprefix(f"{problem.field}: ")
+        return Rejected(number, custom_id, problem.field, message)
+    return creation
+
+
+def _job(runtime: Runtime, new: NewBatch, given: dict[str, Any], place: Place) -> NewJob:
+    if not given.keys() <= _KEYS:
+        stranger = next(key for key in given if key not in _KEYS)
+        raise InvalidInput(stranger[:80], f"is unknown; a line has {', '.join(sorted(_KEYS))}")
+    model = given.get("model") or new.model
+    if not isinstance(model, str) or not model:
+        raise InvalidInput("model", "is required, in the line or for the whole batch")
+    runtime.catalogue.check_name(model, new.api_version, is_strict=new.is_strict)
+    inputs = given.get("input")
+    if not isinstance(inputs, dict):
+        raise InvalidInput("input", "must be an object")
+    webhook = given.get("webhook")
+    if webhook is not None and not isinstance(webhook, str):
+        raise InvalidInput("webhook", "must be a URL")
+    return NewJob(
+        tenant_id=new.tenant_id,
+        model=model,
+        api_version=new.api_version,
+        inputs={**new.inputs, **inputs} if new.inputs else inputs,
+        webhook=webhook or new.job_webhook,
+        schedule=read_schedule(given, new.schedule),
+        place=place,
+    )
+
+
+def _custom_id(given: dict[str, Any]) -> str | None:
+    custom_id = given.get("custom_id")
+    if custom_id is None:
+        return None
+    if not isinstance(custom_id, str) or not 0 < len(custom_id) <= LONGEST_CUSTOM_ID:
+        raise InvalidInput("custom_id", f"must be a text of 1 to {LONGEST_CUSTOM_ID} characters")
+    return custom_id
+
+
+def _check_length(runtime: Runtime, creation: Creation, raw: bytes) -> None:
+    """Only embedded media makes a line long."""
+    job = creation.job
+    if len(raw) > LONGEST_LINE and not runtime.catalogue.takes_media(job.model, job.api_version):
+        raise InvalidInput("", f"the line is longer than {LONGEST_LINE} bytes")

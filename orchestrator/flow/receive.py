@@ -1,0 +1,280 @@
+"""Receives a batch line by line: checked and stored in pieces while the rest still arrives.
+
+Its jobs are held until the last line is stored, so that nobody sees half a batch. An upload that
+breaks off is gone on with by sending the same again under the same Idempotency-Key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from orchestrator.bell import Kind
+from orchestrator.clock import MINUTE
+from orchestrator.crash import crashpoint
+from orchestrator.errors import BadLines, Conflict, InvalidInput, Refused, TooMany
+from orchestrator.flow.lines import NewBatch, read_line
+from orchestrator.ids import new_id
+from orchestrator.lifecycle import Job
+from orchestrator.runtime import Runtime
+from orchestrator.store import batch_lines, batches, quotas
+from orchestrator.store.batch_lines import ReceiverGone, Rejected
+from orchestrator.store.batches import Batch
+from orchestrator.store.creation import Creation
+
+MOST_LINES = 100_000
+_AT_A_TIME = 200
+# How long a request that says nothing more counts as one that still sends.
+_RECEIVER_MS = MINUTE
+_TAKEN_OVER = "This batch was taken over by another request, or given up, while its lines still came."
+
+
+class Source(Protocol):
+    """Where the lines come from."""
+
+    def pieces(self) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
+        """Numbered lines as they arrive, a few at a time. Raises Refused for a body that is too large."""
+        ...
+
+    def digest(self) -> str:
+        """The hash of the whole body, once all pieces have come."""
+        ...
+
+
+class Received(msgspec.Struct, frozen=True):
+    """The batch with the lines that it does without; `is_replay` says that it was here before."""
+
+    batch: Batch
+    rejected: list[Rejected]
+    is_replay: bool = False
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What a dry run found."""
+
+    total: int
+    rejected: list[Rejected]
+
+
+async def receive(runtime: Runtime, new: NewBatch, source: Source) -> Received:
+    """Stored as a whole when this returns. Raises Refused, and Busy: the same again goes on with it."""
+    upload = await _begin(runtime, new)
+    if upload is None:
+        return await _replay(runtime, new, source)
+    try:
+        async for piece in source.pieces():
+            await upload.take(piece)
+        batch = await upload.finish(source.digest())
+    except ReceiverGone:
+        raise Conflict(_TAKEN_OVER) from None
+    except TooMany:
+        await upload.leave()
+        raise
+    except Refused:
+        await upload.discard()
+        raise
+    except BaseException:
+        await upload.leave()
+        raise
+    crashpoint("batch_opened")
+    runtime.bell.ring(Kind.BATCH)
+    return Received(batch, upload.rejected)
+
+
+async def check(runtime: Runtime, new: NewBatch, source: Source) -> Checked:
+    """Check every line as `receive` would, and store nothing."""
+    upload = _Upload(runtime, new, batch_id=new_id(runtime.clock.now()), receiver="", stored_until=0)
+    async for piece in source.pieces():
+        for number, raw in piece:
+            upload.read(number, raw)
+        upload.accepted.clear()
+    return Checked(upload.total, upload.rejected)
+
+
+async def _begin(runtime: Runtime, new: NewBatch) -> _Upload | None:
+    """The upload to take lines for; None when the batch is complete already."""
+    now = runtime.clock.now()
+    batch = Batch(
+        id=new_id(now),
+        tenant_id=new.tenant_id,
+        name=new.name,
+        mode="atomic" if new.is_atomic else "partial",
+        model=new.model,
+        state="receiving",
+        created_at=now,
+        request_hash=new.request_hash,
+        idempotency_key=new.idempotency_key,
+        receiver=new_id(now),
+        receiver_until=now + _RECEIVER_MS,
+        webhook=new.webhook,
+    )
+    started = await runtime.store.write(batches.start, new=batch)
+    if started.request_hash != new.request_hash:
+        raise Conflict("Idempotency-Key: this key was used before, for another request.")
+    if started.state != "receiving":
+        return None
+    if started.receiver != batch.receiver:
+        raise Conflict("Idempotency-Key: another request is sending this batch right now.")
+    stored_until = 0
+    if started.id != batch.id:
+        stored_until = await runtime.store.read(batch_lines.last_line, batch_id=started.id)
+    receiver = str(batch.receiver)
+    return _Upload(runtime, new, batch_id=started.id, receiver=receiver, stored_until=stored_until)
+
+
+async def _replay(runtime: Runtime, new: NewBatch, source: Source) -> Received:
+    async for _ in source.pieces():
+        pass
+    batch = await runtime.store.read(batches.find_by_key, tenant_id=new.tenant_id, key=new.idempotency_key)
+    if batch is None or batch.body_hash != source.digest():
+        raise Conflict("Idempotency-Key: this key was used before, for another request.")
+    rejected = await runtime.store.read(batch_lines.read_rejected, batch_id=batch.id)
+    return Received(batch, rejected, is_replay=True)
+
+
+class _Upload:
+    """One request's lines on their way into a batch."""
+
+    def __init__(
+        self, runtime: Runtime, new: NewBatch, *, batch_id: str, receiver: str, stored_until: int
+    ) -> None:
+        """Lines up to `stored_until` have come before: they are compared and not stored again."""
+        self._runtime = runtime
+        self._new = new
+        self._batch_id = batch_id
+        self._receiver = receiver
+        self._stored_until = stored_until
+        self._custom_ids: set[str] = set()
+        self._told = 0
+        self.accepted: list[Creation] = []
+        self.rejected: list[Rejected] = []
+        self.total = 0
+
+    async def take(self, piece: Sequence[tuple[int, bytes]]) -> None:
+        for start in range(0, len(piece), _AT_A_TIME):
+            for number, raw in piece[start : start + _AT_A_TIME]:
+                self.read(number, raw)
+            if len(self.accepted) >= _AT_A_TIME // 2:
+                await self._store()
+
+    def read(self, number: int, raw: bytes) -> None:
+        self.total += 1
+        if self.total > MOST_LINES:
+            raise InvalidInput("", f"a batch has at most {MOST_LINES:,} lines")
+        line = read_line(self._runtime, self._new, self._batch_id, number=number, raw=raw)
+        if isinstance(line, Creation) and line.job.custom_id is not None:
+            line = self._once(line, line.job.custom_id)
+        if isinstance(line, Rejected):
+            self.rejected.append(line)
+        else:
+            self.accepted.append(line)
+
+    def _once(self, line: Creation, custom_id: str) -> Creation | Rejected:
+        if custom_id in self._custom_ids:
+            return Rejected(line.job.line or 0, custom_id, "custom_id", "is another line's already")
+        self._custom_ids.add(custom_id)
+        return line
+
+    async def finish(self, digest: str) -> Batch:
+        """Store what is left, and open the batch. Raises BadLines and InvalidInput: then discard it."""
+        if not self.total:
+            raise InvalidInput("", "the batch has no lines")
+        if self.rejected and (self._new.is_atomic or len(self.rejected) == self.total):
+            raise bad_lines(self.rejected, self.total)
+        await self._store()
+        opened = await self._runtime.store.write(
+            batches.open_received,
+            batch_id=self._batch_id,
+            receiver=self._receiver,
+            body_hash=digest,
+            now=self._runtime.clock.now(),
+        )
+        if opened is None:
+            raise ReceiverGone
+        return opened
+
+    async def leave(self) -> None:
+        """Let another request go on; nobody can with a batch that has no key."""
+        if self._new.idempotency_key is None:
+            await self.discard()
+        else:
+            await self._runtime.store.write(batches.leave, batch_id=self._batch_id, receiver=self._receiver)
+
+    async def discard(self) -> None:
+        await self._runtime.store.write(
+            batches.change,
+            order=batches.DISCARD,
+            batch_id=self._batch_id,
+            tenant_id=self._new.tenant_id,
+            now=self._runtime.clock.now(),
+        )
+        self._runtime.bell.ring(Kind.BATCH)
+
+    async def _store(self) -> None:
+        """Unless a bad line has come already that will refuse them all."""
+        accepted, self.accepted = self.accepted, []
+        if self._new.is_atomic and self.rejected:
+            return
+        fresh = await self._without_stored(accepted)
+        await self._check_room(len(fresh))
+        rejected = self.rejected[self._told :]
+        await self._runtime.store.write(
+            batch_lines.insert,
+            batch_id=self._batch_id,
+            receiver=self._receiver,
+            receiver_until=self._runtime.clock.now() + _RECEIVER_MS,
+            accepted=fresh,
+            rejected=rejected,
+        )
+        self._told += len(rejected)
+        crashpoint("batch_lines_stored")
+
+    async def _without_stored(self, accepted: list[Creation]) -> list[Creation]:
+        if not accepted or (accepted[0].job.line or 0) > self._stored_until:
+            return accepted
+        stored = await self._runtime.store.read(
+            batch_lines.stored,
+            batch_id=self._batch_id,
+            first=accepted[0].job.line,
+            last=accepted[-1].job.line,
+        )
+        fresh: list[Creation] = []
+        for one in accepted:
+            known = stored.get(one.job.line or 0)
+            if known is None:
+                fresh.append(one)
+            elif _meaning(known) != _meaning(one.job):
+                raise _differs(one.job)
+        return fresh
+
+    async def _check_room(self, wanted: int) -> None:
+        tenant = self._new.tenant_id
+        room = await self._runtime.store.read(quotas.room_in_queue, tenants=[tenant])
+        if room.get(tenant, wanted) < wanted:
+            raise TooMany()
+
+
+def _differs(job: Job) -> Conflict:
+    return Conflict(f"Idempotency-Key: line {job.line} is not the one that was sent with this key before.")
+
+
+def _meaning(job: Job) -> tuple[Any, ...]:
+    """What must be the same when a line is sent again."""
+    return (
+        job.custom_id,
+        job.input_hash,
+        job.webhook,
+        job.priority,
+        job.not_before,
+        job.start_by,
+        job.finish_by,
+    )
+
+
+def bad_lines(rejected: Sequence[Rejected], total: int) -> BadLines:
+    """Refuses the whole batch and names every line that is to blame."""
+    some = "1 of the lines is" if len(rejected) == 1 else f"{len(rejected)} of {total} lines are"
+    errors = [msgspec.structs.asdict(one) | {"custom_id": one.custom_id or ""} for one in rejected]
+    return BadLines(f"{some} wrong; nothing was stored.", errors)

@@ -1,0 +1,74 @@
+"""Does the next steps of batches: releases, holds, cancels or retries their jobs, a few lines at a time."""
+
+from __future__ import annotations
+
+from orchestrator import lifecycle
+from orchestrator.bell import Kind
+from orchestrator.crash import crashpoint
+from orchestrator.decision import Applied, Decide, Decision
+from orchestrator.flow import cancel
+from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.runtime import Runtime
+from orchestrator.store import batch_steps
+from orchestrator.store.batch_steps import Step, StepTaken
+
+_BATCHES_AT_A_TIME = 50
+_PAUSED = frozenset({Phase.READY, Phase.WAITING})
+
+
+async def take_steps(runtime: Runtime) -> bool:
+    """One step of each batch that has one; whether there was any, and so may be more."""
+    steps = await runtime.store.read(batch_steps.pending, most=_BATCHES_AT_A_TIME)
+    for step in steps:
+        now = runtime.clock.now()
+        try:
+            applied = await runtime.store.write(batch_steps.take, step=step, decide_for=decide_for, now=now)
+        except StepTaken:
+            continue
+        crashpoint("batch_step_taken")
+        _announce(runtime, applied)
+    return bool(steps)
+
+
+def decide_for(step: Step, now: int) -> Decide:
+    """What the step does to one job."""
+
+    def decide(job: Job, attempt: Attempt | None) -> Decision:
+        if step.kind == "release":
+            return _release(job, attempt, now)
+        if step.kind == "hold":
+            return _hold(job)
+        if step.kind == "cancel":
+            return cancel.decide(job, attempt, now)
+        return _retry(job, step.fingerprint)
+
+    return decide
+
+
+def _release(job: Job, attempt: Attempt | None, now: int) -> Decision:
+    # A job in doubt is held for a person, whatever its batch does.
+    if job.phase != Phase.HELD or lifecycle.is_in_doubt(job, attempt):
+        return Decision(note="not held for its batch")
+    return Decision(note="released", move=lifecycle.release(job, now=now))
+
+
+def _hold(job: Job) -> Decision:
+    if job.phase not in _PAUSED:
+        return Decision(note="nothing to hold")
+    return Decision(note="held", move=lifecycle.hold(job, "its batch is paused"))
+
+
+def _retry(job: Job, fingerprint: str | None) -> Decision:
+    """All that failed but what was cancelled on purpose, or exactly those of one kind."""
+    is_wanted = job.reason != Reason.CANCELLED if fingerprint is None else job.fingerprint == fingerprint
+    if job.phase != Phase.FAILED or not is_wanted:
+        return Decision(note="not to be retried")
+    return Decision(note="retried", move=lifecycle.redrive(job, "its batch is retried"))
+
+
+def _announce(runtime: Runtime, applied: list[Applied]) -> None:
+    if any(one.move is not None and one.job.phase == Phase.READY for one in applied):
+        runtime.bell.ring(Kind.SUBMIT)
+    for one in applied:
+        if one.move is not None and one.move.ending is not None:
+            runtime.announce(one)

@@ -1,0 +1,133 @@
+"""The counters of batches: kept by delta in the transaction that changes their jobs, never by a count.
+
+Rows of `batches` are locked last of all, after jobs, lanes and shares, in the order of their ids. The
+change that ends a batch's last job ends the batch, and writes its delivery.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.lifecycle import Job, Move
+from orchestrator.store import deliveries, dialect
+
+Pair = tuple[Job | None, Job | None]
+"""A job before and after; None where there is no row."""
+
+STATES = ("created", "processing", "completed", "failed")
+_RECEIVED = "state NOT IN ('receiving', 'discarded')"
+
+
+def count(connection: Connection, pairs: Iterable[Pair], *, endings: Sequence[Move] = (), now: int) -> None:
+    """Bring the counters of the jobs' batches up to these changes; `endings` give the words of failures."""
+    by_batch: dict[str, list[Pair]] = defaultdict(list)
+    for before, after in pairs:
+        job = after or before
+        if job is not None and job.batch_id is not None:
+            by_batch[job.batch_id].append((before, after))
+    for batch in sorted(by_batch):
+        states = _by_state(by_batch[batch])
+        _count_failures(connection, batch, by_batch[batch], endings)
+        if any(states.values()):
+            add(connection, batch, states, now=now)
+
+
+def add(connection: Connection, batch: str, states: Counter[str], *, now: int) -> None:
+    """Add to the counters of one batch, and end it, or open it again, where that follows."""
+    changes = ", ".join(f"{state} = {state} + :{state}" for state in STATES)
+    row = connection.execute(
+        dialect.sql(
+            f"UPDATE batches SET {changes} WHERE id = :id"
+            f" RETURNING {_RECEIVED} AS is_received, created + processing AS open_jobs, finished_at"
+        ),
+        {"id": batch} | {state: states[state] for state in STATES},
+    ).first()
+    if row is not None and row.is_received:
+        settle(connection, batch, has_open_jobs=row.open_jobs > 0, finished_at=row.finished_at, now=now)
+
+
+def settle(
+    connection: Connection, batch: str, *, has_open_jobs: bool, finished_at: int | None, now: int
+) -> None:
+    """Finish a batch whose last job has ended; unfinish one that has open jobs again."""
+    if has_open_jobs and finished_at is not None:
+        connection.execute(dialect.sql("UPDATE batches SET finished_at = NULL WHERE id = :id"), {"id": batch})
+    if not has_open_jobs and finished_at is None:
+        _finish(connection, batch, now)
+
+
+def failure_groups(connection: Connection, batch: str, *, most: int) -> list[dict[str, Any]]:
+    """The batch's failures of a kind: fingerprint, reason, message, count; most frequent first."""
+    found = connection.execute(
+        dialect.sql(
+            "SELECT fingerprint, reason, message, count FROM batch_failures"
+            " WHERE batch_id = :batch AND count > 0 ORDER BY count DESC, fingerprint LIMIT :most"
+        ),
+        {"batch": batch, "most": most},
+    )
+    return [dict(row._mapping) for row in found]
+
+
+def _by_state(pairs: Sequence[Pair]) -> Counter[str]:
+    states: Counter[str] = Counter()
+    for before, after in pairs:
+        if before is not None:
+            states[before.public_state] -= 1
+        if after is not None:
+            states[after.public_state] += 1
+    return states
+
+
+def _count_failures(
+    connection: Connection, batch: str, pairs: Sequence[Pair], endings: Sequence[Move]
+) -> None:
+    changes: Counter[str] = Counter()
+    for before, after in pairs:
+        if before is not None and before.fingerprint:
+            changes[before.fingerprint] -= 1
+        if after is not None and after.fingerprint:
+            changes[after.fingerprint] += 1
+    told = {move.after.fingerprint: move for move in endings}
+    rows = [
+        {
+            "batch_id": batch,
+            "fingerprint": kind,
+            "reason": str(told[kind].after.reason) if kind in told else "",
+            "message": told[kind].because if kind in told else "",
+            "count": more,
+        }
+        for kind, more in sorted(changes.items())
+        if more
+    ]
+    counted = "(batch_id, fingerprint) DO UPDATE SET count = batch_failures.count + excluded.count"
+    dialect.insert_many(connection, "batch_failures", rows, on_conflict=counted)
+
+
+def _finish(connection: Connection, batch: str, now: int) -> None:
+    row = connection.execute(
+        dialect.sql(
+            "UPDATE batches SET finished_at = :now, ending = ending + 1 WHERE id = :id"
+            " RETURNING tenant_id, name, webhook, ending, cancelled_at, created_at, completed, failed"
+        ),
+        {"id": batch, "now": now},
+    ).one()
+    if not row.webhook:
+        return
+    told = {
+        "id": batch,
+        "name": row.name,
+        "is_cancelled": row.cancelled_at is not None,
+        "created_at": row.created_at,
+        "finished_at": now,
+        "completed": row.completed,
+        "failed": row.failed,
+        "failures": failure_groups(connection, batch, most=100),
+    }
+    told_by = deliveries.pending(f"{batch}-{row.ending}", row.tenant_id, row.webhook, now=now)
+    dialect.insert_many(
+        connection, "deliveries", [told_by | {"batch_id": batch, "ending": dialect.to_json(told)}]
+    )

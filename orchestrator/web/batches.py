@@ -1,0 +1,209 @@
+"""The routes for bulk work: send a batch, see how it gets on, pause, resume, cancel, retry what failed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.clock import to_rfc3339
+from orchestrator.errors import InvalidInput
+from orchestrator.flow import batch as flow
+from orchestrator.flow.create import check_webhook
+from orchestrator.flow.lines import NewBatch
+from orchestrator.flow.receive import Source, check, receive
+from orchestrator.flow.schedule import BULK, FIELDS, Schedule, read_schedule
+from orchestrator.store import batch_lines, batches
+from orchestrator.store.batch_lines import Rejected, Wanted
+from orchestrator.store.batches import Batch
+from orchestrator.web import jobs
+from orchestrator.web.context import Context
+from orchestrator.web.lines import StreamedLines, read_document
+from orchestrator.web.predictions import idempotency_key
+from orchestrator.web.wire import answer
+
+_LONGEST_NAME = 200
+_MOST = 100
+_MOST_JOBS = 500
+_SWITCHES = {"true": True, "1": True, "false": False, "0": False}
+_TEXTS = ("name", "model", "mode", "webhook", "job_webhook")
+_KNOWN = frozenset({*_TEXTS, *FIELDS, "defaults", "strict", "dry_run"})
+
+
+async def create(request: Request) -> Response:
+    """POST /api/v3/batches: a JSON document of inputs, or JSONL; stored as a whole when this answers."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "submit")
+    source: Source
+    given: dict[str, Any] = dict(request.query_params)
+    is_document = request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+    if is_document:
+        source, more = await read_document(request)
+        given |= more
+    else:
+        source = StreamedLines(request)
+    is_dry = _switch(given, "dry_run")
+    new = _new_batch(here, given, tenant_id=key.tenant_id, is_bare=is_document)
+    if is_dry:
+        checked = await check(here.runtime, new, source)
+        return answer(
+            {
+                "dry_run": True,
+                "total": checked.total,
+                "accepted": checked.total - len(checked.rejected),
+                "rejected": _rejected(checked.rejected),
+            }
+        )
+    request_hash = hashlib.sha256(msgspec.json.encode([is_document, sorted(request.query_params.items())]))
+    new = msgspec.structs.replace(
+        new, idempotency_key=idempotency_key(request), request_hash=request_hash.hexdigest()
+    )
+    received = await receive(here.runtime, new, source)
+    return answer(
+        await _shown(here, received.batch) | {"rejected": _rejected(received.rejected)},
+        headers={"idempotent-replayed": "true"} if received.is_replay else None,
+    )
+
+
+async def list_batches(request: Request) -> Response:
+    """GET /api/v3/batches?limit=&before=: newest first; `before` is the last id of a page."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    found = await here.runtime.store.read(
+        batches.newest,
+        tenant_id=key.tenant_id,
+        before_id=request.query_params.get("before") or None,
+        most=jobs.number(request, "limit", default=20, most=_MOST),
+    )
+    return answer({"items": [await _shown(here, one) for one in found]})
+
+
+async def read_batch(request: Request) -> Response:
+    """GET /api/v3/batches/{id}: with its failures grouped by kind."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    return answer(await _shown(here, await flow.find(here.runtime, key.tenant_id, request.path_params["id"])))
+
+
+async def list_jobs(request: Request) -> Response:
+    """GET /api/v3/batches/{id}/jobs?status=&fingerprint=&custom_id=&limit=&after=: in line order."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    batch = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
+    asked = request.query_params
+    wanted = Wanted(
+        batch_id=batch.id,
+        after=jobs.number(request, "after", default=0, least=0, most=10**9 - 1),
+        most=jobs.number(request, "limit", default=100, most=_MOST_JOBS),
+        state=asked.get("status") or None,
+        fingerprint=asked.get("fingerprint") or None,
+        custom_id=asked.get("custom_id") or None,
+    )
+    found = await here.runtime.store.read(batch_lines.read, wanted=wanted)
+    is_full = len(found) == wanted.most
+    return answer(
+        {
+            "items": [jobs.shown(here, one) for one in found],
+            "next": found[-1].job.line if is_full else None,
+        }
+    )
+
+
+async def order(request: Request) -> Response:
+    """POST /api/v3/batches/{id}/pause, /resume, /cancel or /retry-failed?fingerprint=."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "submit")
+    verb = request.url.path.rpartition("/")[2].removesuffix("-failed")
+    fingerprint = request.query_params.get("fingerprint") or None
+    before = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
+    known = (await flow.progress(here.runtime, before)).failures if verb == "retry" else []
+    if verb == "retry" and fingerprint and fingerprint not in {one["fingerprint"] for one in known}:
+        raise InvalidInput("fingerprint", "names no failures of this batch")
+    batch = await flow.order(
+        here.runtime, verb, key.tenant_id, before.id, actor=f"key {key.id}", fingerprint=fingerprint
+    )
+    shown = await _shown(here, batch)
+    return answer(shown | {"retrying": _count(known, fingerprint)} if verb == "retry" else shown)
+
+
+def _count(failures: list[dict[str, Any]], fingerprint: str | None) -> int:
+    if fingerprint is not None:
+        return sum(one["count"] for one in failures if one["fingerprint"] == fingerprint)
+    return sum(one["count"] for one in failures if one["reason"] != "cancelled")
+
+
+def _new_batch(here: Context, given: dict[str, Any], *, tenant_id: str, is_bare: bool) -> NewBatch:
+    stranger = next((name for name in given if name not in _KNOWN), None)
+    if stranger is not None:
+        raise InvalidInput(stranger[:80], "is not known here")
+    texts = {name: _text(given, name) for name in _TEXTS}
+    defaults = given.get("defaults") or {}
+    if not isinstance(defaults, dict):
+        raise InvalidInput("defaults", "must be an object, in a JSON document")
+    if texts["mode"] not in ("", "atomic", "partial"):
+        raise InvalidInput("mode", "must be atomic or partial")
+    for name in ("webhook", "job_webhook"):
+        check_webhook(here.runtime, texts[name], field=name)
+    return NewBatch(
+        tenant_id=tenant_id,
+        api_version="v3",
+        name=texts["name"][:_LONGEST_NAME],
+        is_atomic=texts["mode"] != "partial",
+        is_strict=_switch(given, "strict"),
+        model=texts["model"],
+        inputs=defaults,
+        schedule=read_schedule(given, Schedule(priority=BULK)),
+        webhook=texts["webhook"] or None,
+        job_webhook=texts["job_webhook"] or None,
+        is_bare=is_bare,
+    )
+
+
+def _text(given: dict[str, Any], name: str) -> str:
+    value = given.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidInput(name, "must be a text")
+    return value or ""
+
+
+def _switch(given: dict[str, Any], name: str) -> bool:
+    value = given.get(name, False)
+    if isinstance(value, str):
+        value = _SWITCHES.get(value)
+    if not isinstance(value, bool):
+        raise InvalidInput(name, "must be true or false")
+    return value
+
+
+def _rejected(rejected: list[Rejected]) -> list[dict[str, Any]]:
+    return [msgspec.structs.asdict(one) | {"custom_id": one.custom_id or ""} for one in rejected]
+
+
+async def _shown(here: Context, batch: Batch) -> dict[str, Any]:
+    progress = await flow.progress(here.runtime, batch)
+    path = f"{here.base_url}/api/v3/batches/{batch.id}"
+    return {
+        "id": batch.id,
+        "name": batch.name,
+        "state": batch.public_state,
+        "mode": batch.mode,
+        "model": batch.model,
+        "created_at": to_rfc3339(batch.created_at),
+        "finished_at": "" if batch.finished_at is None else to_rfc3339(batch.finished_at),
+        "total": batch.total,
+        "rejected_lines": batch.rejected,
+        "counts": {
+            "created": batch.created,
+            "processing": batch.processing,
+            "completed": batch.completed,
+            "failed": batch.failed,
+        },
+        "progress": (batch.completed + batch.failed) / (batch.total or 1),
+        "per_second": round(progress.per_second, 3),
+        "eta_seconds": None if progress.eta_s is None else round(progress.eta_s, 1),
+        "failures": progress.failures,
+        "urls": {"get": path, "jobs": f"{path}/jobs", "results": f"{path}/results"},
+    }

@@ -1,0 +1,82 @@
+"""The lines of a request's body: JSONL as it streams in, or one JSON document that holds them all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from orchestrator import strict_json
+from orchestrator.errors import InvalidInput, TooLarge, UnsupportedBody
+from orchestrator.web.wire import JOB_BODY_LIMIT, read_body
+
+BODY_LIMIT = 200 * 1024 * 1024
+Piece = Sequence[tuple[int, bytes]]
+
+
+class StreamedLines:
+    """JSONL: memory holds what one read of the socket brought, and the line that it broke off in."""
+
+    def __init__(self, request: Request) -> None:
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise UnsupportedBody("Content-Encoding: send the body as it is.")
+        self._request = request
+        self._hash = hashlib.sha256()
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """Blank lines are left out, and counted in the numbers of the others."""
+        rest, number, size = b"", 0, 0
+        async for chunk in self._request.stream():
+            size += len(chunk)
+            if size > BODY_LIMIT:
+                raise TooLarge(f"The body is larger than {BODY_LIMIT} bytes.")
+            self._hash.update(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > JOB_BODY_LIMIT:
+                raise TooLarge(f"Line {number + len(lines) + 1} is longer than {JOB_BODY_LIMIT} bytes.")
+            if lines:
+                yield _numbered(lines, number)
+                number += len(lines)
+        yield _numbered([rest], number)
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+
+class ListedLines:
+    """A JSON document read already: its items count as lines."""
+
+    def __init__(self, body: bytes, items: Sequence[bytes]) -> None:
+        self._body = body
+        self._items = items
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        yield [(number, item) for number, item in enumerate(self._items, start=1)]
+
+    def digest(self) -> str:
+        return hashlib.sha256(self._body).hexdigest()
+
+
+async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
+    """The inputs of a JSON document, and what else it says: `{…, "inputs": […]}`, or the array alone."""
+    body = await read_body(request)
+    try:
+        document = msgspec.json.decode(body, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
+        if isinstance(document, list):
+            return ListedLines(body, [bytes(item) for item in document]), {}
+        inputs = msgspec.json.decode(document.pop("inputs", msgspec.Raw(b"null")), type=list[msgspec.Raw])
+    except msgspec.ValidationError:
+        raise InvalidInput("inputs", "must be an array of inputs") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise InvalidInput("", f"the body is not valid JSON: {problem}") from None
+    rest = {name: strict_json.decode(bytes(raw), what=name) for name, raw in document.items()}
+    return ListedLines(body, [bytes(item) for item in inputs]), rest
+
+
+def _numbered(lines: Sequence[bytes], before: int) -> Piece:
+    return [
+        (before + place, line) for place, line in enumerate(lines, start=1) if line and not line.isspace()
+    ]

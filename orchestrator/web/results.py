@@ -1,0 +1,107 @@
+"""The results of a batch as one long answer, JSONL or CSV, in the order of its lines, also while it runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from orchestrator.errors import InvalidInput
+from orchestrator.flow import batch as flow
+from orchestrator.runtime import Runtime
+from orchestrator.store import batch_lines
+from orchestrator.store.batch_lines import Wanted
+from orchestrator.store.views import Found
+from orchestrator.web import jobs
+from orchestrator.web.context import Context
+from orchestrator.web.predictions import flag
+
+_AT_A_TIME = 200
+_COLUMNS = ("line", "custom_id", "id", "model", "status", "outputs", "error", "reason", "seconds")
+_encoder = msgspec.json.Encoder()
+
+
+async def results(request: Request) -> Response:
+    """GET /api/v3/batches/{id}/results?format=&status=&after=&include_inputs=."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "read")
+    batch = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
+    asked = request.query_params
+    form = asked.get("format", "jsonl")
+    if form not in _FORMS:
+        raise InvalidInput("format", "must be jsonl or csv")
+    wanted = Wanted(
+        batch_id=batch.id,
+        after=jobs.number(request, "after", default=0, least=0, most=10**9 - 1),
+        most=_AT_A_TIME,
+        state=asked.get("status") or None,
+        with_input=flag(request, "include_inputs"),
+    )
+    media_type, head, write = _FORMS[form]
+    return StreamingResponse(_stream(here.runtime, wanted, head, write), media_type=media_type)
+
+
+async def _stream(
+    runtime: Runtime, wanted: Wanted, head: bytes, write: Callable[[Sequence[dict[str, Any]]], bytes]
+) -> AsyncIterator[bytes]:
+    """Short pages, each a question of its own: nothing is held open while the client reads."""
+    if head:
+        yield head
+    while True:
+        found = await runtime.store.read(batch_lines.read, wanted=wanted)
+        if found:
+            yield write([_line(one, with_input=wanted.with_input) for one in found])
+        if len(found) < wanted.most:
+            return
+        wanted = msgspec.structs.replace(wanted, after=found[-1].job.line or 0)
+
+
+def _line(found: Found, *, with_input: bool) -> dict[str, Any]:
+    job, ending = found.job, found.ending
+    result = ending.result if ending else None
+    error = ending.error if ending else None
+    told = {
+        "line": job.line,
+        "custom_id": job.custom_id or "",
+        "id": job.id,
+        "model": job.model,
+        "status": job.public_state,
+        "outputs": result.outputs if result else [],
+        "error": error.message if error and job.reason else "",
+        "reason": str(job.reason or ""),
+        "seconds": None if job.finished_at is None else (job.finished_at - job.created_at) / 1_000,
+    }
+    return told | {"input": msgspec.Raw(found.input.encode())} if with_input else told
+
+
+def _jsonl(lines: Sequence[dict[str, Any]]) -> bytes:
+    return _encoder.encode_lines(lines)
+
+
+def _csv(lines: Sequence[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for line in lines:
+        outputs = " ".join(_plain(output) for output in line["outputs"])
+        writer.writerow([outputs if name == "outputs" else _cell(line[name]) for name in _COLUMNS])
+    return text.getvalue().encode()
+
+
+def _plain(output: Any) -> str:
+    return output if isinstance(output, str) else _encoder.encode(output).decode()
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula is marked as text."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+_FORMS = {
+    "jsonl": ("application/x-ndjson", b"", _jsonl),
+    "csv": ("text/csv", (",".join(_COLUMNS) + "\r\n").encode(), _csv),
+}
