@@ -81,6 +81,8 @@ class Evidence(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     source: Source
     status: Status
     provider_id: str | None = None
+    model: str | None = None
+    """The task's model, where the provider tells it."""
     result: Result | None = None
     error: Error | None = None
     excerpt: str = ""

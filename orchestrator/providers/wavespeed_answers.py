@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from email.utils import parsedate_to_datetime
 
+from msgspec.structs import replace
+
 from orchestrator.clock import HOUR, SECOND
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.providers.exchange import Answer, NoAnswer
@@ -79,7 +81,8 @@ def read_poll(answer: Answer | NoAnswer, *, asked: str, now: int) -> Evidence:
         if prediction.id not in (asked, None):
             return _silent(ErrorKind.UNAVAILABLE, "the answer is about another task", answer)
         evidence = evidence_of(prediction, source=Source.POLL, excerpt=excerpt_of(answer.body))
-        return evidence if evidence.provider_id else _named(evidence, asked)
+        # A prediction that leaves its id out is the one that was asked for.
+        return evidence if evidence.provider_id else replace(evidence, provider_id=asked)
     return _untold(answer, envelope, asked=asked, now=now)
 
 
@@ -145,18 +148,6 @@ def _sentence(kind: ErrorKind, answer: Answer, envelope: Envelope) -> str:
 
 def _is_spoilt(answer: Answer) -> bool:
     return not answer.is_whole or (open_envelope(answer.body) is None and is_spoilt_end(answer.body))
-
-
-def _named(evidence: Evidence, asked: str) -> Evidence:
-    """A prediction that leaves its id out is the one that was asked for."""
-    return Evidence(
-        source=evidence.source,
-        status=evidence.status,
-        provider_id=asked,
-        result=evidence.result,
-        error=evidence.error,
-        excerpt=evidence.excerpt,
-    )
 
 
 def _untold(answer: Answer, envelope: Envelope, *, asked: str, now: int) -> Evidence:

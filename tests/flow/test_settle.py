@@ -329,6 +329,12 @@ def test_a_task_found_in_the_history_is_adopted() -> None:
     assert job_after(decision).phase == Phase.ACCEPTED
 
 
+def test_a_task_that_a_poll_brings_to_an_attempt_without_one_is_adopted() -> None:
+    told = make_evidence(Status.ACCEPTED, Source.POLL, provider_id=TASK)
+    assert attempt_after(Phase.IN_DOUBT, told).is_adopted
+    assert not attempt_after(Phase.ACCEPTED, told, provider_id=TASK).is_adopted
+
+
 def test_the_history_does_not_turn_our_own_task_into_an_adopted_one() -> None:
     found = make_evidence(Status.ACCEPTED, Source.HISTORY, provider_id=TASK)
     assert not attempt_after(Phase.ACCEPTED, found, provider_id=TASK).is_adopted
