@@ -24,7 +24,9 @@ class Taken(Enum):
     BELIEVED = "believed"
     POLLED = "polled"
     IGNORED = "ignored"
-    """It names a task that cannot be this attempt's: kept in the inbox, and nothing else."""
+    """It names a task that cannot be this attempt's, or that nobody may ask about now: it stands in the
+    inbox, and nothing else has changed.
+    """
     UNKNOWN = "unknown"
     """There is no such job or attempt (any more)."""
 
@@ -94,9 +96,9 @@ async def _doubt(runtime: Runtime, job_id: str, attempt: int, *, seen: Seen, nam
 async def _ask_about(runtime: Runtime, job_id: str, attempt: int, task: TaskRef) -> Taken:
     """Whoever knows the URL could name any task of the account: one of another job's is not taken."""
     holder = await runtime.store.read(checks.holder_of, account_id=ACCOUNT, provider_id=task.provider_id)
-    if holder is not None:
+    if holder is not None or not await poll.may_ask(runtime):
         return Taken.IGNORED
-    evidence = await runtime.provider.poll(task)
+    evidence = await poll.put_question(runtime, task)
     if evidence.status in (Status.GONE, Status.SILENT):
         return Taken.POLLED
     if evidence.model not in (None, task.model):

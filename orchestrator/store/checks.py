@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Attempt, Job
 from orchestrator.store import dialect, rows
+from orchestrator.store.polls import take_polls
 
 # While one worker asks, nobody else does; if it dies, another asks after this long.
 _TAKEN_MS = 60_000
@@ -19,16 +20,19 @@ class Check(msgspec.Struct, frozen=True):
     attempt: Attempt
 
 
-def take_due_checks(connection: Connection, *, now: int, most: int) -> list[Check]:
-    """The attempts due longest, marked so that no other worker takes them for a minute."""
+def take_due_checks(connection: Connection, *, account_id: str, now: int, most: int) -> list[Check]:
+    """The attempts due longest, as many as the account's polls allow, marked so that no other worker takes
+    them for a minute.
+    """
     locking = dialect.lock(connection.dialect.name, skip_locked=True)
     found = connection.execute(
         dialect.sql(
-            "SELECT job_id, number FROM attempts WHERE check_at <= :now"
+            "SELECT job_id, number FROM attempts WHERE check_at <= :now AND account_id = :account"
             f" ORDER BY check_at LIMIT :most{locking}"
         ),
-        {"now": now, "most": most},
+        {"now": now, "most": most, "account": account_id},
     ).all()
+    found = found[: take_polls(connection, account_id=account_id, most=len(found), now=now)] if found else []
     if not found:
         return []
     connection.execute(

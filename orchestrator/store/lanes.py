@@ -1,4 +1,7 @@
-"""Accounts, lanes and shares: limits, pauses, the breaker, and who has ready jobs."""
+"""Accounts, lanes and shares: limits, pauses, the breaker, and who has ready jobs.
+
+Beside its lanes of submissions an account has one of polls, with a budget of its own (see polls.py).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ _LANE_COLUMNS = (
     "id, account_id, media, per_minute, tokens, tokens_at, factor, factor_at, virtual_time,"
     " failures, paused_until, pause_reason, callback_at, found_by_poll_at"
 )
+POLLS = "poll"
+"""Stands in the place of the media class in the lane of polls."""
 _BREAKER = "The provider keeps failing"
 
 Share = tuple[str, str, int]
@@ -25,7 +30,7 @@ Share = tuple[str, str, int]
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """One account's submissions of one media class."""
+    """One account's submissions of one media class, or its polls."""
 
     id: str
     account_id: str
@@ -83,7 +88,11 @@ def ensure_account(
         ),
         {"id": account_id, "provider": provider, "most": limits.max_in_flight},
     )
-    for media, per_minute in (("image", limits.image_per_minute), ("video", limits.video_per_minute)):
+    for media, per_minute in (
+        ("image", limits.image_per_minute),
+        ("video", limits.video_per_minute),
+        (POLLS, limits.polls_per_minute),
+    ):
         connection.execute(
             dialect.sql(
                 "INSERT INTO lanes (id, account_id, media, per_minute, tokens, tokens_at)"
@@ -104,14 +113,22 @@ def ensure_account(
 
 
 def read_lanes(connection: Connection, account_id: str | None = None, *, lock: bool = False) -> list[Lane]:
-    """All lanes (of one account), by id."""
-    where = "" if account_id is None else " WHERE account_id = :account"
+    """All lanes of submissions (of one account), by id."""
+    where = "" if account_id is None else " AND account_id = :account"
     ending = dialect.lock(connection.dialect.name) if lock else ""
     found = connection.execute(
-        dialect.sql(f"SELECT {_LANE_COLUMNS} FROM lanes{where} ORDER BY id{ending}"),
+        dialect.sql(f"SELECT {_LANE_COLUMNS} FROM lanes WHERE media <> '{POLLS}'{where} ORDER BY id{ending}"),
         {} if account_id is None else {"account": account_id},
     )
     return [Lane(*row) for row in found]
+
+
+def lock_lane(connection: Connection, lane: str) -> Lane:
+    locking = dialect.lock(connection.dialect.name)
+    found = connection.execute(
+        dialect.sql(f"SELECT {_LANE_COLUMNS} FROM lanes WHERE id = :id{locking}"), {"id": lane}
+    )
+    return Lane(*found.one())
 
 
 def read_accounts(connection: Connection) -> list[Account]:
@@ -227,7 +244,7 @@ def _count_failures(connection: Connection, lane: str, failing: Sequence[LaneSig
 
 def _throttle(connection: Connection, lane: str, throttled: Sequence[LaneSignal], now: int) -> None:
     """One 429 or fifty in one group: one burst, halved once."""
-    row = next(one for one in read_lanes(connection, lock=True) if one.id == lane)
+    row = lock_lane(connection, lane)
     already_paused = row.paused_until > now
     bucket = row.bucket if already_paused else policy.throttle(row.bucket, now)
     until = max(row.paused_until, now + int(1_000 * max(signal.pause_s for signal in throttled)))

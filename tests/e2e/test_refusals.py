@@ -39,6 +39,28 @@ async def test_a_429_pauses_the_lane_as_long_as_it_says(
     assert (ended["phase"], ended["tries"]) == ("completed", 0)
 
 
+async def test_a_429_to_a_poll_puts_off_the_polls_and_no_submission(own_stack: Stack) -> None:
+    stack = own_stack
+    ids = [await stack.created(marked("callback=lost")) for _ in range(2)]
+    for job_id in ids:
+        await stack.in_phase(job_id, "accepted")
+    await stack.control("faults", fault="refuse=429, retry-after=90", on="result", count=1)
+    await stack.ledger.make_check_due(ids[0])
+    pause = "SELECT paused_until - factor_at FROM lanes WHERE media = 'poll'"
+
+    async def pause_ms() -> int:
+        return int(await stack.ledger.one(pause))
+
+    assert await until(pause_ms, what="the polls to pause") == 90_000
+    await stack.ledger.make_check_due(ids[1])
+    assert (await stack.ended(await stack.created()))["phase"] == "completed"
+    assert (await lanes(stack))[0]["pause_reason"] == ""
+    waiting = await stack.ledger.one("SELECT check_at FROM attempts WHERE job_id = :id", id=ids[1])
+    assert waiting == 1, "it is due, and nobody asks"
+    ended = await asyncio.gather(*(stack.hurried(job_id) for job_id in ids))
+    assert {job["phase"] for job in ended} == {"completed"}
+
+
 async def test_jobs_wait_for_credit_and_go_on_by_themselves(own_stack: Stack) -> None:
     stack = own_stack
     await stack.control("faults", fault="no-credit")

@@ -22,7 +22,7 @@ async def add(store: Store, phase: Phase = Phase.ACCEPTED, **attempt: Any) -> Jo
 
 
 async def take(store: Store, *, now: int = T0, most: int = 50) -> list[Check]:
-    return await store.write(checks.take_due_checks, now=now, most=most)
+    return await store.write(checks.take_due_checks, account_id=ACCOUNT, now=now, most=most)
 
 
 async def test_due_attempts_are_taken_with_their_jobs(store: Store) -> None:
