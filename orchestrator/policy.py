@@ -31,6 +31,9 @@ DOUBT_WINDOW_MS = 120_000
 EMPTY_CHECKS = 3
 EMPTY_CHECK_S = 20.0
 ACCOUNT_CHECK_MS = 60_000
+REFUSAL_PAUSE_CAP_S = 60.0
+ACCOUNT_PAUSE_CAP_S = 3_600.0
+"""Longer: a job that costs more than is left must not stop an account that else works each minute."""
 
 
 class Pace(msgspec.Struct, frozen=True):

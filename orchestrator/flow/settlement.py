@@ -166,7 +166,10 @@ def _after_refusal(job: Job, attempt: Attempt, error: Error, rules: Rules) -> Mo
         return lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=rules.now)
     if error.kind == ErrorKind.REJECTED:
         return lifecycle.fail(job, Reason.REJECTED, error, now=rules.now)
-    pause_s = policy.backoff_s(job.attempt - job.tries, rules.draw(), base_s=0.5, cap_s=60.0)
+    if error.kind == ErrorKind.UNCLEAR:
+        return try_again(job, error, rules)
+    cap_s = policy.ACCOUNT_PAUSE_CAP_S if error.kind == ErrorKind.ACCOUNT else policy.REFUSAL_PAUSE_CAP_S
+    pause_s = policy.backoff_s(job.attempt - job.tries, rules.draw(), base_s=0.5, cap_s=cap_s)
     return lifecycle.retry(job, error.message, at=rules.now + int(1_000 * pause_s), tries=0)
 
 
@@ -176,6 +179,8 @@ def _refusal_signal(error: Error, rules: Rules) -> LaneSignal:
         return LaneSignal(Signal.THROTTLED, error.message, pause_s)
     if error.kind == ErrorKind.ACCOUNT:
         return LaneSignal(Signal.ACCOUNT, error.message)
+    if error.kind == ErrorKind.UNCLEAR:
+        return LaneSignal(Signal.ACCOUNT_UNSURE, error.message)
     if error.kind == ErrorKind.UNAVAILABLE:
         return LaneSignal(Signal.FAILING, error.message)
     return LaneSignal(Signal.HEALTHY)

@@ -9,6 +9,7 @@ A fault is asked for by a marker anywhere in a prompt, `[fault: NAME, NAME=VALUE
       refuse=STATUS       this status (500), in the envelope; with `html` as a gateway's page
       retry-after=S       adds the header Retry-After to a refusal
       no-credit           HTTP 200 with code 400 and no id
+      no-reason           the same without a word of credit
     the task is made, the answer to the POST is not what it should be
       answer=drop         the connection is dropped without a byte (shorthand: lost-answer)
       answer=cut          dropped in the middle of the answer
@@ -53,7 +54,9 @@ import msgspec
 from orchestrator.sandbox.protocol import Refusal
 
 MARKER = re.compile(r"\[fault:([^\]]*)\]", re.IGNORECASE)
-BARE = {"busy": "1", "refuse": "500", "no-credit": "true", "html": "true", "hold": "true", "fail": "5000"}
+BARE = {"busy": "1", "refuse": "500", "fail": "5000"} | dict.fromkeys(
+    ("no-credit", "no-reason", "html", "hold"), "true"
+)
 SHORTHANDS = {"lost-callback": ("callback", "lost"), "lost-answer": ("answer", "drop")}
 MOST_REMEMBERED = 100_000
 
@@ -70,6 +73,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unk
     html: bool = False
     retry_after: Count | None = None
     no_credit: bool = False
+    no_reason: bool = False
     answer: Annotated[str, msgspec.Meta(pattern="^(|drop|cut|garbage|empty|[45][0-9][0-9])$")] = ""
     slow: Seconds = 0.0
     duration: Seconds | None = None
@@ -194,4 +198,6 @@ def still_in_force(plan: Plan, *, earlier: int) -> Plan:
         return plan if earlier < plan.times else CALM
     if earlier < max(plan.busy, 1):
         return plan
-    return msgspec.structs.replace(plan, busy=0, refuse=None, no_credit=False, answer="", slow=0.0)
+    return msgspec.structs.replace(
+        plan, busy=0, refuse=None, no_credit=False, no_reason=False, answer="", slow=0.0
+    )

@@ -23,6 +23,7 @@ _LANE_COLUMNS = (
 )
 POLLS = "poll"
 """Stands in the place of the media class in the lane of polls."""
+_BLOCKING = frozenset({Signal.ACCOUNT, Signal.ACCOUNT_UNSURE})
 _BREAKER = "The provider keeps failing"
 
 Share = tuple[str, str, int]
@@ -183,8 +184,8 @@ def apply_signals(connection: Connection, signals: Sequence[tuple[str, LaneSigna
     by_lane: dict[str, list[LaneSignal]] = {}
     for lane, signal in signals:
         by_lane.setdefault(lane, []).append(signal)
-        if signal.kind == Signal.ACCOUNT:  # accounts before lanes, as a claim locks them
-            _block_account(connection, lane, signal.message, now)
+        if signal.kind in _BLOCKING:  # accounts before lanes, as a claim locks them
+            _block_account(connection, lane, signal, now)
     for lane in sorted(by_lane):
         _apply_lane(connection, lane, by_lane[lane], now)
 
@@ -262,14 +263,16 @@ def _throttle(connection: Connection, lane: str, throttled: Sequence[LaneSignal]
     )
 
 
-def _block_account(connection: Connection, lane: str, message: str, now: int) -> None:
+def _block_account(connection: Connection, lane: str, signal: LaneSignal, now: int) -> None:
     _run(
         connection,
-        "UPDATE accounts SET trouble = :message, trouble_at = :now, checked_at = :now"
+        "UPDATE accounts SET trouble = :message, trouble_at = :now, checked_at = :checked_at"
         " WHERE id = (SELECT account_id FROM lanes WHERE id = :lane) AND trouble IS NULL",
         lane=lane,
-        message=message[:300],
+        message=signal.message[:300],
         now=now,
+        # What it was clearly refused for is not over a second later; else the provider is asked at once.
+        checked_at=now if signal.kind == Signal.ACCOUNT else 0,
     )
 
 

@@ -80,6 +80,28 @@ async def test_jobs_wait_for_credit_and_go_on_by_themselves(own_stack: Stack) ->
     assert len(await stack.tasks()) == 4
 
 
+async def test_a_job_that_is_refused_without_a_reason_stops_the_others_for_seconds_and_then_dies(
+    own_stack: Stack,
+) -> None:
+    stack = own_stack
+    bad = await stack.created(marked("no-reason", "times=99"))
+    await stack.after_verb(bad, "retry")
+    good = await stack.created()
+    began = asyncio.get_running_loop().time()
+    assert (await stack.ended(good))["phase"] == "completed"
+    assert asyncio.get_running_loop().time() - began < 10, "the account was asked at once, and is fine"
+    ended = await stack.hurried(bad)
+    assert (ended["reason"], ended["attempt"]) == ("exhausted", 5)
+    assert "did not say whether" in ended["error"]
+    assert {attempt["outcome"] for attempt in ended["attempts"]} == {"unclear"}
+    assert await until(lambda: is_untroubled(stack))
+    assert not await stack.tasks(bad)
+
+
+async def is_untroubled(stack: Stack) -> bool:
+    return await trouble_of(stack) == ""
+
+
 async def trouble_of(stack: Stack) -> str:
     answer = (await stack.http.get("/api/v3/lanes")).json()["data"]
     return str(answer["accounts"][0]["trouble"])

@@ -125,6 +125,7 @@ async def test_a_task_goes_from_the_post_to_a_callback_that_verifies_and_a_poll_
         ("refuse=403", Status.REFUSED, ErrorKind.ACCOUNT),
         ("refuse=400", Status.REFUSED, ErrorKind.REJECTED),
         ("no-credit", Status.REFUSED, ErrorKind.ACCOUNT),
+        ("no-reason", Status.REFUSED, ErrorKind.UNCLEAR),
         ("lost-answer", Status.UNKNOWN, ErrorKind.LOST),
         ("answer=cut", Status.UNKNOWN, ErrorKind.LOST),
         ("answer=500", Status.UNKNOWN, ErrorKind.LOST),
