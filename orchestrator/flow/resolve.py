@@ -57,6 +57,8 @@ async def _unknown_alike(runtime: Runtime, check: Check, tasks: Sequence[PastTas
         checks.known_among,
         account_id=check.attempt.account_id,
         provider_ids=[task.provider_id for task in alike],
+        # The oldest task may be one window older than the attempt, and the clocks apart by as much.
+        since=check.attempt.claimed_at - 2 * policy.DOUBT_WINDOW_MS,
     )
     return [task for task in alike if task.provider_id not in known]
 

@@ -119,6 +119,7 @@ async def sweep_old(runtime: Runtime) -> None:
     now = runtime.clock.now()
     await runtime.store.write(claims.look_back)
     await runtime.store.write(retention.delete_old_keys, before=now - _KEYS_KEPT_MS)
+    await runtime.store.write(retention.delete_old_memories, before=now - _KEYS_KEPT_MS)
     ended_before = now - runtime.settings.retention_days * DAY
     deleted = _DELETED_AT_A_TIME
     while deleted == _DELETED_AT_A_TIME:

@@ -92,6 +92,22 @@ async def has_been_looked_for(stack: Stack, job_id: str) -> bool:
     return bool(await stack.ledger.one("SELECT check_at > 1 FROM attempts WHERE job_id = :id", id=job_id))
 
 
+async def test_the_task_of_a_deleted_job_is_not_taken_for_that_of_a_job_alike(stack: Stack) -> None:
+    prompt = marked("callback=lost", "times=1")
+    deleted = await stack.created(prompt)
+    await stack.in_phase(deleted, "accepted")
+    await stack.hurried(deleted)
+    (its_task,) = await stack.tasks(deleted)
+    await stack.http.post("/api/v3/predictions/delete", json={"ids": [deleted]})
+    await stack.control("faults", fault="refuse=500", count=1)
+    job_id = await stack.created(prompt)
+    await stack.in_phase(job_id, "in_doubt")
+    ended = await stack.hurried(job_id)
+    assert ended["attempts"][0]["outcome"] == "not_there"
+    (task,) = await stack.tasks(job_id)
+    assert task["id"] != its_task["id"]
+
+
 async def test_the_answer_that_comes_late_is_no_second_task(stack: Stack) -> None:
     job_id = await stack.created(marked("slow=0.5", "duration=0.1"))
     ended = await stack.ended(job_id)
