@@ -18,7 +18,7 @@ from orchestrator import signing
 from orchestrator.clock import DAY, MINUTE, SECOND, Clock
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.providers import wavespeed_history, wavespeed_passthrough
-from orchestrator.providers.base import Account, Capabilities, Passed, PastTask, Submission, TaskRef
+from orchestrator.providers.base import Account, Capabilities, History, Passed, Submission, TaskRef
 from orchestrator.providers.exchange import NoAnswer, exchange
 from orchestrator.providers.wavespeed_answers import MENDING, read_poll, read_submit, said_status
 from orchestrator.providers.wavespeed_shapes import (
@@ -88,8 +88,8 @@ class WaveSpeed:
         answer = await exchange(self._client, "GET", path, deadline_s=_POLL_DEADLINE_S)
         return read_poll(answer, asked=task.provider_id, now=self._clock.now())
 
-    async def look_up(self, model: str, *, after: int, before: int) -> Sequence[PastTask] | None:
-        """All tasks of the model made in the window (ms), oldest first; None when not readable whole."""
+    async def look_up(self, model: str, *, after: int, before: int) -> History | None:
+        """All tasks of the model made in the window (ms), oldest first; None when it cannot be listed."""
         return await wavespeed_history.look_up(self._client, model, after=after, before=before)
 
     async def verify(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, now: int) -> Verdict:

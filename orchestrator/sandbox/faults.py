@@ -35,6 +35,9 @@ A fault is asked for by a marker anywhere in a prompt, `[fault: NAME, NAME=VALUE
       callback=contradictory   the final one, then one that says the opposite
       copies=N            sent N times at once
       late=S              sent S seconds after the end
+    the history (in a script on it)
+      items=nameless      every item lacks its id
+      items=bare          every item lacks its inputs
     how often
       times=N             the whole marker holds for the first N submits of this prompt by this client
 
@@ -82,6 +85,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unk
     gone: Seconds = 0.0
     outputs: Literal["", "none", "huge", "nul", "nan", "types", "lone"] = ""
     callback: Literal["", "lost", "early", "forged", "unsigned", "stale", "reordered", "contradictory"] = ""
+    items: Literal["", "nameless", "bare"] = ""
     copies: Count = 1
     late: Seconds = 0.0
     times: Count | None = None
@@ -94,7 +98,7 @@ class Script(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A fault for the next `count` requests, or for a `share` of them, or for the next `seconds`.
 
     `on` names the requests: submits, polls or history look-ups. Of the latter two only `busy`, `refuse`,
-    `slow` and `answer` have a meaning.
+    `slow`, `answer` and, for the history, `items` have a meaning.
     """
 
     fault: str

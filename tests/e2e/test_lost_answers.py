@@ -75,8 +75,9 @@ async def test_whoever_asks_does_not_hurry_the_looks_that_decide_to_send_it_agai
     assert (await stack.hurried(job_id))["attempt"] == 2
 
 
-async def test_an_unreadable_history_resubmits_nothing(stack: Stack) -> None:
-    await stack.control("faults", fault="refuse=500", on="history")
+@pytest.mark.parametrize("fault", ["refuse=500", "items=nameless", "items=bare"])
+async def test_a_history_that_may_hide_the_task_resubmits_nothing(stack: Stack, fault: str) -> None:
+    await stack.control("faults", fault=fault, on="history")
     job_id = await stack.created(marked("answer=drop", "callback=lost"))
     await stack.in_phase(job_id, "in_doubt")
     for _ in range(4):
