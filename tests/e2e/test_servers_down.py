@@ -41,6 +41,23 @@ async def test_flushall_under_load_loses_nothing(own_redis: tuple[Stack, ValkeyP
     assert len(await stack.tasks()) == len(ids)
 
 
+async def test_a_redis_that_does_not_let_us_in_is_named_and_stops_no_job(
+    new_postgres_database: Callable[[], str], own_valkey: ValkeyProcess
+) -> None:
+    with Redis.from_url(own_valkey.url) as redis:
+        redis.config_set("requirepass", "the-password")
+    wrong = own_valkey.url.replace("unix://", "unix://:not-the-password@")
+    async with split_stack(database_url=new_postgres_database(), redis_url=wrong, workers=1) as stack:
+        assert (await stack.ended(await stack.created()))["phase"] == "completed"
+        (worker,) = stack.workers
+
+        async def says_why() -> bool:
+            return "invalid username-password pair" in worker.said()
+
+        await until(says_why, what="the reason in the log")
+        assert "not-the-password" not in worker.said()
+
+
 async def test_without_redis_work_goes_on_by_the_tick_and_the_bell_comes_back(
     own_redis: tuple[Stack, ValkeyProcess],
 ) -> None:

@@ -48,7 +48,9 @@ async def test_a_job_stored_before_its_model_was_learned_finds_its_task(tmp_path
     await database.write(schema.upgrade)
     await database.close()
     async with AsyncExitStack() as stack:
-        runtime = await open_runtime(load(database_url=url, secret="of the tests"), stack)
+        runtime = await open_runtime(
+            load(database_url=url, secret="the secret of the tests is long enough"), stack
+        )
         request = NewJob(tenant_id=TENANT, model=MODEL, api_version="v3", inputs={"prompt": "a lake"})
         creation = prepare(runtime, request)
         await runtime.store.create(creation)
