@@ -58,18 +58,6 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     balance: float | None = None
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What the flows may count on."""
-
-    signed: bool
-    """Callbacks carry a signature that can be verified."""
-    listable: bool
-    """`look_up` can find a task whose submit answer was lost."""
-    cancellable: bool
-    retention_s: int
-    """How long the provider keeps a task; before that a 404 is no failure."""
-
-
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
     """An answer of the provider's own that is handed on to our user: HTTP status and JSON body."""
 
@@ -81,7 +69,6 @@ class Provider(Protocol):
     """The contract of every adapter."""
 
     name: str
-    capabilities: Capabilities
 
     async def submit(self, submission: Submission) -> Evidence:
         """Send the one POST. REFUSED and UNKNOWN are told apart by one question: was it sent?"""

@@ -15,10 +15,10 @@ import httpx
 import msgspec
 
 from orchestrator import signing
-from orchestrator.clock import DAY, MINUTE, SECOND, Clock
+from orchestrator.clock import MINUTE, SECOND, Clock
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.providers import wavespeed_history, wavespeed_passthrough
-from orchestrator.providers.base import Account, Capabilities, History, Passed, Submission, TaskRef
+from orchestrator.providers.base import Account, History, Passed, Submission, TaskRef
 from orchestrator.providers.exchange import NoAnswer, exchange
 from orchestrator.providers.wavespeed_answers import MENDING, read_poll, read_submit, said_status
 from orchestrator.providers.wavespeed_shapes import (
@@ -57,7 +57,6 @@ class WaveSpeed:
     """`client` brings the base URL and the Authorization header."""
 
     name = "wavespeed"
-    capabilities = Capabilities(signed=True, listable=True, cancellable=False, retention_s=7 * DAY // SECOND)
 
     def __init__(self, client: httpx.AsyncClient, *, clock: Clock, deadline_s: float = 20.0) -> None:
         """`deadline_s` is for the whole of a submission, from the wait for a connection to the last byte."""
