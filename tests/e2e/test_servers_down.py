@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -11,7 +12,7 @@ from redis import Redis
 from tests.e2e.invariants import check_invariants
 from tests.e2e.program import Program, answers_at, free_port, until
 from tests.e2e.stack import SECRET, Stack, marked, split_stack
-from tests.e2e.test_crashes import all_ended
+from tests.e2e.test_crashes import all_ended, end_leases_of_the_dead
 from tests.services.postgres import PostgresProcess
 from tests.services.valkey import ValkeyProcess
 
@@ -114,6 +115,33 @@ async def test_postgres_down_for_a_while_is_503_meanwhile_and_nothing_is_lost(
     await until(takes_jobs, what="jobs to be taken again")
     await all_ended(stack, ids)
     assert len(await stack.tasks()) == len(ids) == await stack.ledger.count_jobs()
+
+
+async def test_processes_end_within_ten_seconds_though_postgres_answers_nothing(
+    own_postgres: PostgresProcess, new_valkey_url: Callable[[], str]
+) -> None:
+    async with split_stack(database_url=own_postgres.url, redis_url=new_valkey_url(), workers=1) as stack:
+        ids = [await stack.created(marked("slow=1", "duration=0.05")) for _ in range(5)]
+        await until(lambda: are_all_sent(stack, len(ids)), what="the POSTs to arrive")
+        with own_postgres.frozen():
+            asking = [asyncio.create_task(stack.submit()) for _ in range(5)]
+            await until(lambda: are_answered_by_the_provider(stack, len(ids)), what="the answers to wait")
+            for program in stack.programs:
+                program.send(signal.SIGTERM)
+            await asyncio.gather(*(program.ends(within=10) for program in stack.programs))
+            await asyncio.gather(*asking, return_exceptions=True)
+        for program in stack.programs:
+            await program.start()
+        await end_leases_of_the_dead(stack, alive=stack.workers)
+        await all_ended(stack, ids)
+        for job_id in ids:
+            assert len(await stack.tasks(job_id)) == 1
+
+
+async def are_answered_by_the_provider(stack: Stack, count: int) -> bool:
+    """Its tasks have ended, so their callbacks and the workers' answers are held by the database."""
+    ended = [task for task in await stack.tasks() if task["status"] == "completed"]
+    return len(ended) == count
 
 
 async def are_all_sent(stack: Stack, count: int) -> bool:
