@@ -41,13 +41,13 @@ async def test_a_callback_before_the_answer_completes_the_job(stack: Stack) -> N
     assert verbs(await stack.job(job_id)) == ["create", "claim", "complete"]
 
 
-async def test_a_hundred_copies_at_once_have_one_effect_and_are_all_answered_2xx(stack: Stack) -> None:
-    job_id = await stack.created(marked("copies=100"))
-    notes = await callbacks_sent(stack, job_id, 100)
+async def test_a_thousand_copies_at_once_have_one_effect_and_are_all_answered_2xx(stack: Stack) -> None:
+    job_id = await stack.created(marked("copies=1000"))
+    notes = await callbacks_sent(stack, job_id, 1_000)
     assert {note["answer"] for note in notes} == {200}
     ended = await stack.ended(job_id)
     assert verbs(ended) == ["create", "claim", "accept", "complete"]
-    assert verdicts(ended) == {"valid": 100}
+    assert verdicts(ended) == {"valid": 1_000}
 
 
 @pytest.mark.parametrize("fault", ["callback=reordered", "callback=contradictory", "late=0.3"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import pytest
 
@@ -119,6 +120,17 @@ async def test_the_answer_that_comes_late_is_no_second_task(stack: Stack) -> Non
 
     await until(is_answered)
     assert (await stack.job(job_id))["events"] == ended["events"]
+    assert len(await stack.tasks(job_id)) == 1
+
+
+async def test_a_post_that_is_not_answered_within_20_seconds_is_in_doubt_and_paid_once(stack: Stack) -> None:
+    job_id = await stack.created(marked("slow=40", "duration=0.05", "callback=lost"))
+    doubted = await stack.in_phase(job_id, "in_doubt", within=24)
+    (_, claim, doubt) = doubted["events"]
+    assert doubt["because"].endswith("no answer within 20 s")
+    seconds = datetime.fromisoformat(doubt["at"]) - datetime.fromisoformat(claim["at"])
+    assert 20 <= seconds.total_seconds() < 24
+    assert (await stack.hurried(job_id))["attempt"] == 1
     assert len(await stack.tasks(job_id)) == 1
 
 
