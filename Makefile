@@ -18,7 +18,7 @@ JS_READY := tests/js/node_modules/.ready
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --annotation-style line --quiet
 
-.PHONY: help setup demo test lint fix bench lock clean
+.PHONY: help setup demo test soak lint fix bench lock clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ demo: $(READY)  ## Run the whole thing against a stand-in provider (ARGS="..." p
 
 test: $(READY) $(JS_READY)  ## Run all tests, on real PostgreSQL, SQLite and Valkey (ARGS="..." selects)
 	@$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
+
+soak: $(READY)  ## Run the tests that take minutes: real rate windows, and nothing left behind by thousands of jobs
+	@$(VENV)/bin/pytest -m slow --numprocesses 2 --dist load $(ARGS)
 
 lint: $(READY)  ## Check style, formatting and types
 	@$(VENV)/bin/ruff check

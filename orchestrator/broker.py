@@ -36,7 +36,7 @@ class Broker:
 
     def start(self) -> None:
         """Return when it answers. Raises Misconfigured when it does not."""
-        if _answers(self._socket):
+        if answers_ping(self._socket):
             return
         self._socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(  # noqa: S603  our own binary with our own arguments
@@ -53,7 +53,7 @@ class Broker:
             start_new_session=True,
         )
         deadline = time.monotonic() + _START_S
-        while not _answers(self._socket):
+        while not answers_ping(self._socket):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise Misconfigured("The private Valkey did not start; set REDIS_URL to use another one.")
             time.sleep(0.01)
@@ -74,7 +74,8 @@ def _socket_path(data_dir: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"orchestrator-{short}.sock"
 
 
-def _answers(path: Path) -> bool:
+def answers_ping(path: Path) -> bool:
+    """Whether a server lives behind this Unix socket."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1.0)
         try:

@@ -1,6 +1,7 @@
-"""Named places at which a test kills the process, so that every transition is hit on purpose.
+"""Named places at which a test kills or freezes the process, so that every transition is hit on purpose.
 
 A no-op unless ORCHESTRATOR_CRASHPOINT names the place; `name:3` means the third time it is passed.
+ORCHESTRATOR_CRASHSIGNAL names another signal than SIGKILL, such as SIGSTOP.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import signal
 
 # Read here and not in settings.py: the pure floor may not import it, and no user ever sets it.
 _NAME, _, _COUNT = os.environ.get("ORCHESTRATOR_CRASHPOINT", "").partition(":")
+_SIGNAL = signal.Signals[os.environ.get("ORCHESTRATOR_CRASHSIGNAL", "SIGKILL")]
 _passes_left = int(_COUNT or 1)
 
 
 def crashpoint(name: str) -> None:
-    """Kill this process with SIGKILL if the environment names this place."""
+    """Send this process the signal if the environment names this place."""
     global _passes_left
     if name != _NAME:
         return
     _passes_left -= 1
-    if _passes_left <= 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if _passes_left == 0:
+        os.kill(os.getpid(), _SIGNAL)

@@ -25,6 +25,8 @@ class Signal(StrEnum):
     """429: the lane pauses and halves its rate."""
     ACCOUNT = "account"
     """The credential does not work: nothing more is sent with it."""
+    ACCOUNT_UNSURE = "account_unsure"
+    """The credential may not work: nothing more is sent with it until the provider was asked, at once."""
     CALLED_BACK = "called_back"
     """A callback ended a task: the provider's callbacks arrive."""
     FOUND_BY_POLL = "found_by_poll"

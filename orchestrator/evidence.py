@@ -49,6 +49,9 @@ class ErrorKind(StrEnum):
     """Over the account's rate: the lane pauses, no try used."""
     ACCOUNT = "account"
     """Wrong key, suspended or out of credit: jobs wait until the account works again."""
+    UNCLEAR = "unclear"
+    """Refused for the account's sake or for the input's, nobody knows which: the account is asked at once,
+    and the job has used a try, so that it cannot stop the account again and again."""
     REJECTED = "rejected"
     """The input will never be accepted: the job ends."""
     TASK_FAILED = "task_failed"
@@ -81,6 +84,8 @@ class Evidence(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     source: Source
     status: Status
     provider_id: str | None = None
+    model: str | None = None
+    """The task's model, where the provider tells it."""
     result: Result | None = None
     error: Error | None = None
     excerpt: str = ""

@@ -33,6 +33,9 @@ DOUBT_WINDOW_MS = 120_000
 EMPTY_CHECKS = 3
 EMPTY_CHECK_S = 20.0
 ACCOUNT_CHECK_MS = 60_000
+REFUSAL_PAUSE_CAP_S = 60.0
+ACCOUNT_PAUSE_CAP_S = 3_600.0
+"""Longer: a job that costs more than is left must not stop an account that else works each minute."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -49,6 +52,7 @@ PACES = {
     "video": Pace(first_check_s=60, unpushed_s=5, longest_s=2 * 3_600, abandoned_s=6 * 3_600),
 }
 _CHECK_GROWTH, _CHECK_CAP_S = 1.6, 300.0
+_LEAST_POLLS_PER_MINUTE = 120
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -57,6 +61,13 @@ class Limits(msgspec.Struct, frozen=True):
     image_per_minute: int
     video_per_minute: int
     max_in_flight: int
+
+    @property
+    def polls_per_minute(self) -> int:
+        """Questions about tasks: two for each that may be started, and enough to follow a few. WaveSpeed
+        publishes no limit of its own for them.
+        """
+        return max(_LEAST_POLLS_PER_MINUTE, 2 * (self.image_per_minute + self.video_per_minute))
 
 
 TIERS = {
@@ -132,6 +143,13 @@ def throttle_pause_s(retry_after_s: float | None, draw: float) -> float:
     if retry_after_s is None:
         return 2.0 + 3.0 * draw
     return min(max(retry_after_s, 1.0), 3_600.0)
+
+
+def poll_pause_s(retry_after_s: float | None, draw: float) -> float:
+    """How long nobody asks after a 429 to a poll: no longer than a check may wait at most, since a lost
+    callback is found by asking only, and a task that nobody asked about misses its deadline.
+    """
+    return min(throttle_pause_s(retry_after_s, draw), _CHECK_CAP_S)
 
 
 class Share(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from orchestrator.flow import learn, sweep
 from orchestrator.ids import new_api_key
 from orchestrator.runtime import Runtime, keep_current, open_runtime
 from orchestrator.settings import Settings, keep_secret
+from orchestrator.stopping import end_in_time
 from orchestrator.store import keys, schema
 from orchestrator.store.database import open_database
 from orchestrator.web.app import create_app
@@ -157,6 +158,7 @@ async def _until_signal(server: _Server | None, worker: Worker | None) -> None:
     serving = asyncio.create_task(server.serve()) if server else None
     waiting = asyncio.create_task(asked.wait())
     await asyncio.wait({waiting, *([serving] if serving else [])}, return_when=asyncio.FIRST_COMPLETED)
+    end_in_time()
     waiting.cancel()
     ending = [worker.stop()] if worker else []
     if server is not None and serving is not None:
@@ -189,7 +191,7 @@ class _Server:
             log_config=None,
             backlog=2_048,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=8,
+            timeout_graceful_shutdown=7,
         )
         self._uvicorn = _Uvicorn(config, on_ready)
 

@@ -203,7 +203,7 @@ async def _open_provider(settings: Settings, clock: Clock, stack: AsyncExitStack
         timeout=httpx.Timeout(30, connect=3, pool=1),
     )
     await stack.enter_async_context(client)
-    return WaveSpeed(client, clock=clock)
+    return WaveSpeed(client, clock=clock, deadline_s=policy.POST_DEADLINE_S)
 
 
 def _finder(store: Store) -> Any:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from orchestrator.errors import Misconfigured
 from orchestrator.policy import TIERS, Limits
 
+MIN_SECRET_LENGTH = 32
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -49,8 +50,9 @@ class Settings(BaseSettings):
     secret: str = Field(
         "",
         validation_alias="ORCHESTRATOR_SECRET",
-        description="Signs callbacks and webhooks. Several, comma-separated, to rotate: the first"
-        " signs, all verify. `up` keeps one in the data directory; `serve` and `worker` need it.",
+        description="Signs callbacks and webhooks; 32 characters at least. Several, comma-separated, to"
+        " rotate: the first signs, all verify. `up` keeps one in the data directory; `serve` and `worker`"
+        " need it.",
     )
     public_url: str = Field(
         "",
@@ -121,6 +123,14 @@ class Settings(BaseSettings):
         if url and not url.startswith(("postgresql+asyncpg://", "sqlite:///")):
             raise ValueError("must be postgresql://user:password@host/name or sqlite:///path")
         return url
+
+    @field_validator("secret")
+    @classmethod
+    def _be_long_enough(cls, text: str) -> str:
+        """Whoever guesses it can forge callbacks and webhooks: a word is no secret."""
+        if any(len(secret) < MIN_SECRET_LENGTH for secret in _parts(text)):
+            raise ValueError(f"must have {MIN_SECRET_LENGTH} characters or more: openssl rand -hex 32")
+        return text
 
     @field_validator("public_url", "wavespeed_base_url")
     @classmethod

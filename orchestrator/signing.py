@@ -11,7 +11,6 @@ import binascii
 import hashlib
 import hmac
 import re
-import secrets as entropy
 from collections.abc import Sequence
 from enum import Enum, StrEnum
 
@@ -48,11 +47,6 @@ class Verdict(Enum):
 
 class UnusableSecret(ValueError):
     """The webhook secret is not in the form that the signature scheme asks for."""
-
-
-def new_webhook_secret() -> str:
-    """A fresh secret that fits both schemes."""
-    return SECRET_PREFIX + base64.b64encode(entropy.token_bytes(32)).decode()
 
 
 def sign_v3(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:

@@ -212,13 +212,20 @@ class Worker:
         pause_s, longest_s = _ARQ_RESTART_S
         while True:
             started = time.monotonic()
-            with contextlib.suppress(Exception):
-                await self._run_arq()
+            because = await self._heard_until()
             if time.monotonic() - started > 60:
                 pause_s = _ARQ_RESTART_S[0]
-            self._runtime.log.warning("bell.down", because="Redis is gone; running on the tick")
+            self._runtime.log.warning("bell.down", because=because, so="running on the tick")
             await asyncio.sleep(pause_s)
             pause_s = min(longest_s, pause_s * 2)
+
+    async def _heard_until(self) -> str:
+        """Listen for rings; why that is over: Redis may be gone, or not let us in."""
+        try:
+            await self._run_arq()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"[:300]
+        return "arq ended"
 
     async def _run_arq(self) -> None:
         logging.getLogger("arq").setLevel(logging.CRITICAL)

@@ -6,14 +6,16 @@ from enum import Enum
 
 from orchestrator.crash import crashpoint
 from orchestrator.decision import Decision
-from orchestrator.evidence import Source, Status
+from orchestrator.evidence import Evidence, Source, Status
 from orchestrator.flow import poll
 from orchestrator.flow.settle import settle
 from orchestrator.lifecycle import Attempt, Job
 from orchestrator.providers.base import TaskRef
-from orchestrator.runtime import Runtime
+from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.signing import Verdict
+from orchestrator.store import checks
 from orchestrator.store.changes import Seen
+from orchestrator.store.database import RowRefused
 
 
 class Taken(Enum):
@@ -21,6 +23,10 @@ class Taken(Enum):
 
     BELIEVED = "believed"
     POLLED = "polled"
+    IGNORED = "ignored"
+    """It names a task that cannot be this attempt's, or that nobody may ask about now: it stands in the
+    inbox, and nothing else has changed.
+    """
     UNKNOWN = "unknown"
     """There is no such job or attempt (any more)."""
 
@@ -37,11 +43,31 @@ async def take(
     if verdict is not Verdict.VALID or evidence is None:
         named = evidence.provider_id if evidence else None
         return await _doubt(runtime, job_id, attempt, seen=seen, named=named)
-    applied = await settle(runtime, job_id, attempt, evidence, callback=seen)
+    return await _believe(runtime, job_id, attempt, seen=seen, evidence=evidence)
+
+
+async def _believe(runtime: Runtime, job_id: str, attempt: int, *, seen: Seen, evidence: Evidence) -> Taken:
+    try:
+        applied = await settle(runtime, job_id, attempt, evidence, callback=seen)
+    except RowRefused as refusal:
+        runtime.log.warning("callback.refused", job=job_id, attempt=attempt, because=str(refusal))
+        return await _record(runtime, job_id, attempt, seen=seen)
     crashpoint("callback_applied")
     if applied is None or applied.note == "no such attempt":
         return Taken.UNKNOWN
     return Taken.BELIEVED
+
+
+async def _record(runtime: Runtime, job_id: str, attempt: int, *, seen: Seen) -> Taken:
+    """Signed, but about the task of another attempt: a provider's mistake, which no repetition mends."""
+
+    def recorded(_job: Job, _row: Attempt | None) -> Decision:
+        return Decision(note="another attempt's task")
+
+    applied = await runtime.store.change(
+        job_id, recorded, source=Source.CALLBACK, attempt=attempt, callback=seen
+    )
+    return Taken.UNKNOWN if applied is None else Taken.IGNORED
 
 
 async def _doubt(runtime: Runtime, job_id: str, attempt: int, *, seen: Seen, named: str | None) -> Taken:
@@ -62,9 +88,21 @@ async def _doubt(runtime: Runtime, job_id: str, attempt: int, *, seen: Seen, nam
     if applied is None:
         return Taken.UNKNOWN
     if unknown:
-        evidence = await runtime.provider.poll(unknown[0])
-        if evidence.status not in (Status.GONE, Status.SILENT):
-            await settle(runtime, job_id, attempt, evidence)
-    else:
-        await poll.check_now(runtime, job_id, attempt)
+        return await _ask_about(runtime, job_id, attempt, unknown[-1])
+    await poll.check_now(runtime, job_id, attempt)
+    return Taken.POLLED
+
+
+async def _ask_about(runtime: Runtime, job_id: str, attempt: int, task: TaskRef) -> Taken:
+    """Whoever knows the URL could name any task of the account: one of another job's is not taken."""
+    holder = await runtime.store.read(checks.holder_of, account_id=ACCOUNT, provider_id=task.provider_id)
+    if holder is not None or not await poll.may_ask(runtime):
+        return Taken.IGNORED
+    evidence = await poll.put_question(runtime, task)
+    if evidence.status in (Status.GONE, Status.SILENT):
+        return Taken.POLLED
+    if evidence.model not in (None, task.model):
+        runtime.log.warning("callback.other_model", job=job_id, attempt=attempt, model=evidence.model)
+        return Taken.IGNORED
+    await settle(runtime, job_id, attempt, evidence)
     return Taken.POLLED

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import random
+
 from msgspec.structs import replace
 
 from orchestrator import policy
 from orchestrator.bell import Kind
 from orchestrator.decision import Decision
-from orchestrator.evidence import Source
+from orchestrator.evidence import ErrorKind, Evidence, Source
 from orchestrator.flow import resolve
 from orchestrator.flow.settle import settle
 from orchestrator.lifecycle import Attempt, Job, Phase
 from orchestrator.providers.base import TaskRef
-from orchestrator.runtime import Runtime
-from orchestrator.store import checks
+from orchestrator.runtime import ACCOUNT, Runtime
+from orchestrator.store import checks, polls
 from orchestrator.store.checks import Check
 
 _WAITED_FOR = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED})
 
 
 async def take_due(runtime: Runtime, *, slots: int) -> list[Check]:
-    """At most `slots` attempts to ask about now."""
-    return await runtime.store.write(checks.take_due_checks, now=runtime.clock.now(), most=slots)
+    """At most `slots` attempts to ask about now, within the account's budget of polls."""
+    return await runtime.store.write(
+        checks.take_due_checks, account_id=ACCOUNT, now=runtime.clock.now(), most=slots
+    )
+
+
+async def may_ask(runtime: Runtime) -> bool:
+    """Take one question out of the budget, for a task that is not due but hinted at."""
+    now = runtime.clock.now()
+    return bool(await runtime.store.write(polls.take_polls, account_id=ACCOUNT, most=1, now=now))
 
 
 async def check_now(runtime: Runtime, job_id: str, attempt: int | None = None) -> None:
@@ -48,8 +58,20 @@ async def ask(runtime: Runtime, check: Check) -> None:
         await resolve.resolve(runtime, check)
     else:
         task = TaskRef(provider_id=attempt.provider_id, model=job.model, api_version=job.api_version)
-        evidence = await runtime.provider.poll(task)
+        evidence = await put_question(runtime, task)
         await settle(runtime, job.id, attempt.number, evidence)
+
+
+async def put_question(runtime: Runtime, task: TaskRef) -> Evidence:
+    """What the provider says of the task; a 429 stops all polls of the account for a while."""
+    evidence = await runtime.provider.poll(task)
+    if evidence.error is not None and evidence.error.kind == ErrorKind.THROTTLED:
+        pause_s = policy.poll_pause_s(evidence.error.retry_after_s, random.random())  # noqa: S311  jitter
+        runtime.log.warning("polls.throttled", account=ACCOUNT, pause_s=round(pause_s, 1))
+        await runtime.store.write(
+            polls.throttle_polls, account_id=ACCOUNT, pause_s=pause_s, now=runtime.clock.now()
+        )
+    return evidence
 
 
 def _is_abandoned(job: Job, attempt: Attempt, now: int) -> bool:

@@ -30,35 +30,44 @@ async def resolve(runtime: Runtime, check: Check) -> None:
     """One look into the history for one attempt in doubt."""
     after = check.attempt.claimed_at - policy.DOUBT_WINDOW_MS
     before = check.attempt.claimed_at + policy.DOUBT_WINDOW_MS
-    tasks = await runtime.provider.look_up(check.job.model, after=after, before=before)
-    if tasks is None:
+    history = await runtime.provider.look_up(check.job.model, after=after, before=before)
+    if history is None:
         await _decide(runtime, check, is_readable=False, found=0)
         return
-    same = await _unknown_alike(runtime, check, tasks)
+    unknown = await _unknown(runtime, check, history.tasks)
+    same = await _alike(runtime, check, unknown)
     siblings = await _siblings(runtime, check, after=after, before=before)
     if same and len(same) == len(siblings.in_doubt) and not siblings.are_some_submitting:
         for attempt, task in zip(siblings.in_doubt, same, strict=True):
             await settle(runtime, attempt.job_id, attempt.number, _adopted(task))
         return
     is_ambiguous = len(same) > len(siblings.in_doubt) and not siblings.are_some_submitting
-    await _decide(runtime, check, is_readable=True, found=len(same), is_ambiguous=is_ambiguous)
+    # What cannot be read, or is listed without its input, may be the very task that is looked for.
+    is_readable = history.is_whole and all(task.inputs is not None for task in unknown)
+    await _decide(runtime, check, is_readable=is_readable, found=len(same), is_ambiguous=is_ambiguous)
 
 
-async def _unknown_alike(runtime: Runtime, check: Check, tasks: Sequence[PastTask]) -> list[PastTask]:
+async def _unknown(runtime: Runtime, check: Check, tasks: Sequence[PastTask]) -> list[PastTask]:
+    """Those that no attempt has, nor had when its job was deleted."""
+    known = await runtime.store.read(
+        checks.known_among,
+        account_id=check.attempt.account_id,
+        provider_ids=[task.provider_id for task in tasks],
+        # The oldest task may be one window older than the attempt, and the clocks apart by as much.
+        since=check.attempt.claimed_at - 2 * policy.DOUBT_WINDOW_MS,
+    )
+    return [task for task in tasks if task.provider_id not in known]
+
+
+async def _alike(runtime: Runtime, check: Check, tasks: Sequence[PastTask]) -> list[PastTask]:
     """Compared by today's catalogue: it may have learned this model's defaults since the job was stored."""
     model, version = check.job.model, check.job.api_version
     own = input_hash(runtime, model, version, await _read_inputs(runtime, check))
-    alike = [
+    return [
         task
         for task in tasks
         if task.inputs is not None and input_hash(runtime, model, version, task.inputs) == own
     ]
-    known = await runtime.store.read(
-        checks.known_among,
-        account_id=check.attempt.account_id,
-        provider_ids=[task.provider_id for task in alike],
-    )
-    return [task for task in alike if task.provider_id not in known]
 
 
 async def _siblings(runtime: Runtime, check: Check, *, after: int, before: int) -> Siblings:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from orchestrator.decision import Applied, Decision
 from orchestrator.errors import Busy
 from orchestrator.evidence import Evidence
-from orchestrator.flow.settlement import Rules, decide, give_up_task
+from orchestrator.flow.settlement import OF_THE_ATTEMPT, Rules, decide, give_up_task
 from orchestrator.lifecycle import Attempt, Job
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import checks
@@ -27,7 +27,10 @@ async def settle(
     sent_at: int | None = None,
     callback: Seen | None = None,
 ) -> Applied | None:
-    """Apply one piece of evidence; None when there is no such job. Busy when it was not stored."""
+    """Apply one piece of evidence; None when there is no such job, or when the task that a poll or the
+    history speaks of is another attempt's. Busy when it was not stored; RowRefused when the tables do not
+    take it, such as an answer or a callback that names another attempt's task.
+    """
 
     def decided(job: Job, row: Attempt | None) -> Decision:
         if row is None:
@@ -46,8 +49,15 @@ async def settle(
     try:
         applied = await change()
     except RowRefused:
-        if not await _take_from_adopter(runtime, evidence):
+        holder = await _holder_of(runtime, evidence)
+        if holder is None:
             raise
+        if evidence.source not in OF_THE_ATTEMPT:
+            runtime.log.info("task.taken", job=job_id, attempt=attempt, holder=holder.job_id)
+            return None
+        if not holder.is_adopted:
+            raise
+        await _take_from_adopter(runtime, holder, evidence)
         applied = await change()
     if applied is not None:
         runtime.announce(applied)
@@ -72,16 +82,15 @@ async def settle_surely(
             return
 
 
-async def _take_from_adopter(runtime: Runtime, evidence: Evidence) -> bool:
-    """The task that this evidence names was adopted from the history by another attempt: it must let go.
-
-    False when that is not why the row was refused.
-    """
+async def _holder_of(runtime: Runtime, evidence: Evidence) -> Attempt | None:
+    """The attempt that has the task which this evidence names."""
     if evidence.provider_id is None:
-        return False
-    holder = await runtime.store.read(checks.holder_of, account_id=ACCOUNT, provider_id=evidence.provider_id)
-    if holder is None or not holder.is_adopted:
-        return False
+        return None
+    return await runtime.store.read(checks.holder_of, account_id=ACCOUNT, provider_id=evidence.provider_id)
+
+
+async def _take_from_adopter(runtime: Runtime, holder: Attempt, evidence: Evidence) -> None:
+    """The task that this evidence names was only adopted by another attempt: that one must let go."""
 
     def let_go(job: Job, attempt: Attempt | None) -> Decision:
         if attempt is None or not attempt.is_adopted:
@@ -89,4 +98,3 @@ async def _take_from_adopter(runtime: Runtime, evidence: Evidence) -> bool:
         return give_up_task(job, attempt, Rules(runtime.clock.now()))
 
     await runtime.store.change(holder.job_id, let_go, source=evidence.source, attempt=holder.number)
-    return True

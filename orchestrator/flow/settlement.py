@@ -21,7 +21,7 @@ _AT_PROVIDER = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED, Phas
 _GOES_WELL = frozenset({Status.ACCEPTED, Status.COMPLETED})
 _UNANSWERED = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.HELD})
 # They speak of this very attempt; a poll and the history speak of the id that they were asked for.
-_OF_THE_ATTEMPT = frozenset({Source.ANSWER, Source.CALLBACK})
+OF_THE_ATTEMPT = frozenset({Source.ANSWER, Source.CALLBACK})
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ def _is_of_another_task(attempt: Attempt, evidence: Evidence) -> bool:
     """The attempt has an id and the evidence names another; an answer or a callback outranks an adoption."""
     if evidence.provider_id is None or attempt.provider_id in (None, evidence.provider_id):
         return False
-    return not (attempt.is_adopted and evidence.source in _OF_THE_ATTEMPT)
+    return not (attempt.is_adopted and evidence.source in OF_THE_ATTEMPT)
 
 
 def _told(attempt: Attempt, evidence: Evidence, rules: Rules) -> Attempt:
@@ -55,8 +55,9 @@ def _told(attempt: Attempt, evidence: Evidence, rules: Rules) -> Attempt:
         told = replace(
             told,
             provider_id=evidence.provider_id,
-            is_adopted=(evidence.source == Source.HISTORY and attempt.provider_id is None)
-            or (attempt.is_adopted and evidence.source not in _OF_THE_ATTEMPT),
+            # What a poll or the history brings to an attempt without a task is adopted: found, not told.
+            is_adopted=(attempt.provider_id is None or attempt.is_adopted)
+            and evidence.source not in OF_THE_ATTEMPT,
         )
     if evidence.source == Source.ANSWER and attempt.answered_at is None:
         told = replace(told, answered_at=rules.now)
@@ -165,7 +166,10 @@ def _after_refusal(job: Job, attempt: Attempt, error: Error, rules: Rules) -> Mo
         return lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=rules.now)
     if error.kind == ErrorKind.REJECTED:
         return lifecycle.fail(job, Reason.REJECTED, error, now=rules.now)
-    pause_s = policy.backoff_s(job.attempt - job.tries, rules.draw(), base_s=0.5, cap_s=60.0)
+    if error.kind == ErrorKind.UNCLEAR:
+        return try_again(job, error, rules)
+    cap_s = policy.ACCOUNT_PAUSE_CAP_S if error.kind == ErrorKind.ACCOUNT else policy.REFUSAL_PAUSE_CAP_S
+    pause_s = policy.backoff_s(job.attempt - job.tries, rules.draw(), base_s=0.5, cap_s=cap_s)
     return lifecycle.retry(job, error.message, at=rules.now + int(1_000 * pause_s), tries=0)
 
 
@@ -175,6 +179,8 @@ def _refusal_signal(error: Error, rules: Rules) -> LaneSignal:
         return LaneSignal(Signal.THROTTLED, error.message, pause_s)
     if error.kind == ErrorKind.ACCOUNT:
         return LaneSignal(Signal.ACCOUNT, error.message)
+    if error.kind == ErrorKind.UNCLEAR:
+        return LaneSignal(Signal.ACCOUNT_UNSURE, error.message)
     if error.kind == ErrorKind.UNAVAILABLE:
         return LaneSignal(Signal.FAILING, error.message)
     return LaneSignal(Signal.HEALTHY)
@@ -196,7 +202,7 @@ def _accepted(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> D
 def _accepted_move(job: Job, attempt: Attempt, rules: Rules) -> Move | None:
     if attempt.number != job.attempt or job.phase not in _UNANSWERED or attempt.provider_id is None:
         return None
-    how = "found in the provider's history" if attempt.is_adopted else "the provider has it"
+    how = "found at the provider" if attempt.is_adopted else "the provider has it"
     longest_ms = int(1_000 * policy.PACES[job.media].longest_s)
     return lifecycle.accept(job, f"{how}: {attempt.provider_id}", now=rules.now, longest_ms=longest_ms)
 

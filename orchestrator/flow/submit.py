@@ -44,10 +44,10 @@ async def submit(
     `on_answer` hears when the POST is over, before its answer is stored: another may be sent then.
     Cancelled while the POST is under way, this still says that the job is in doubt.
     """
+    crashpoint("before_post")
     if time.monotonic() - claimed_at > policy.CLAIM_MAX_AGE_S - _CONNECT_S:
         await give_back(runtime, claimed, "the claim grew old before it was sent")
         return
-    crashpoint("before_post")
     sent_at = runtime.clock.now()
     try:
         evidence = await runtime.provider.submit(_submission(runtime, claimed))

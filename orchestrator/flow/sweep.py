@@ -138,6 +138,7 @@ async def sweep_old(runtime: Runtime) -> None:
     await runtime.store.write(batches.forget_keys, before=now - _KEYS_KEPT_MS)
     await runtime.store.write(batches.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now)
     await runtime.store.write(batches.discard_empty, ended_before=now - runtime.settings.retention_days * DAY)
+    await runtime.store.write(retention.delete_old_memories, before=now - _KEYS_KEPT_MS)
     ended_before = now - runtime.settings.retention_days * DAY
     deleted = _DELETED_AT_A_TIME
     while deleted == _DELETED_AT_A_TIME:

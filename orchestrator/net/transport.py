@@ -38,14 +38,6 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
     from aiohttp.connector import AddrInfoType
 
-NOT_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.LocalProtocolError,
-    httpx.UnsupportedProtocol,
-)
-
 # A POST on a kept connection that the server is just closing ends in doubt: none is reused that idled longer.
 KEEPALIVE_S = 5
 MAX_HEADER_BYTES = 65_536
@@ -56,11 +48,6 @@ _NO_AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _TARGET = re.compile(rb"/[!-~]*")
 # What aiohttp and the event loop raise; uvloop has RuntimeError where asyncio has OSError.
 _FOREIGN = (aiohttp.ClientError, HttpProcessingError, OSError, RuntimeError)
-
-
-def is_in_doubt(error: httpx.RequestError) -> bool:
-    """Whether the server may have seen the request that ended in `error`."""
-    return not isinstance(error, NOT_SENT)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):

@@ -43,23 +43,19 @@ class PastTask(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence
 
 
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider lists; "it is not there" can be said only of a list that `is_whole`."""
+
+    tasks: Sequence[PastTask]
+    is_whole: bool
+    """False when an item that could be any task of the window cannot be read."""
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the credential works: `trouble` is "" or a sentence that says how to mend it."""
 
     trouble: str
     balance: float | None = None
-
-
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What the flows may count on."""
-
-    signed: bool
-    """Callbacks carry a signature that can be verified."""
-    listable: bool
-    """`look_up` can find a task whose submit answer was lost."""
-    cancellable: bool
-    retention_s: int
-    """How long the provider keeps a task; before that a 404 is no failure."""
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +69,6 @@ class Provider(Protocol):
     """The contract of every adapter."""
 
     name: str
-    capabilities: Capabilities
 
     async def submit(self, submission: Submission) -> Evidence:
         """Send the one POST. REFUSED and UNKNOWN are told apart by one question: was it sent?"""
@@ -81,8 +76,8 @@ class Provider(Protocol):
     async def poll(self, task: TaskRef) -> Evidence:
         """Ask for one task: ACCEPTED, COMPLETED, FAILED, GONE, or SILENT when it could not be asked."""
 
-    async def look_up(self, model: str, *, after: int, before: int) -> Sequence[PastTask] | None:
-        """All tasks of the model made in the window (ms), oldest first; None when not readable whole."""
+    async def look_up(self, model: str, *, after: int, before: int) -> History | None:
+        """All tasks of the model made in the window (ms), oldest first; None when it cannot be listed."""
 
     async def verify(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, now: int) -> Verdict:
         """Judge a callback's signature over its raw bytes; never raises."""

@@ -15,10 +15,10 @@ import httpx
 import msgspec
 
 from orchestrator import signing
-from orchestrator.clock import DAY, MINUTE, SECOND, Clock
+from orchestrator.clock import MINUTE, SECOND, Clock
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.providers import wavespeed_history, wavespeed_passthrough
-from orchestrator.providers.base import Account, Capabilities, Passed, PastTask, Submission, TaskRef
+from orchestrator.providers.base import Account, History, Passed, Submission, TaskRef
 from orchestrator.providers.exchange import NoAnswer, exchange
 from orchestrator.providers.wavespeed_answers import MENDING, read_poll, read_submit, said_status
 from orchestrator.providers.wavespeed_shapes import (
@@ -57,7 +57,6 @@ class WaveSpeed:
     """`client` brings the base URL and the Authorization header."""
 
     name = "wavespeed"
-    capabilities = Capabilities(signed=True, listable=True, cancellable=False, retention_s=7 * DAY // SECOND)
 
     def __init__(self, client: httpx.AsyncClient, *, clock: Clock, deadline_s: float = 20.0) -> None:
         """`deadline_s` is for the whole of a submission, from the wait for a connection to the last byte."""
@@ -88,8 +87,8 @@ class WaveSpeed:
         answer = await exchange(self._client, "GET", path, deadline_s=_POLL_DEADLINE_S)
         return read_poll(answer, asked=task.provider_id, now=self._clock.now())
 
-    async def look_up(self, model: str, *, after: int, before: int) -> Sequence[PastTask] | None:
-        """All tasks of the model made in the window (ms), oldest first; None when not readable whole."""
+    async def look_up(self, model: str, *, after: int, before: int) -> History | None:
+        """All tasks of the model made in the window (ms), oldest first; None when it cannot be listed."""
         return await wavespeed_history.look_up(self._client, model, after=after, before=before)
 
     async def verify(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, now: int) -> Verdict:

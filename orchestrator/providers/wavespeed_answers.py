@@ -3,8 +3,10 @@
 provably not sent                                           REFUSED  unavailable
 2xx with an id                                              whatever the prediction says
 429, as HTTP status or as the envelope's code               REFUSED  throttled
-401, 402, 403 likewise; 2xx, another code of 4xx and no id  REFUSED  account
+401, 402, 403 likewise; 2xx, code 4xx, words of an account  REFUSED  account
 any other 4xx; 2xx with a code of 1xxx and no id            REFUSED  rejected
+2xx, code 404, 405, 413, 415, 422 or words of an input      REFUSED  rejected
+2xx, any other code of 4xx and no id                        REFUSED  unclear
 503 in WaveSpeed's own envelope, without an id              REFUSED  unavailable
 any other 5xx, 3xx, cut, time-out, unreadable 2xx           UNKNOWN  lost
 """
@@ -12,7 +14,10 @@ any other 5xx, 3xx, cut, time-out, unreadable 2xx           UNKNOWN  lost
 from __future__ import annotations
 
 import math
+import re
 from email.utils import parsedate_to_datetime
+
+from msgspec.structs import replace
 
 from orchestrator.clock import HOUR, SECOND
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
@@ -37,7 +42,20 @@ MENDING = {
     403: "WaveSpeed forbids this to the account: it is suspended, or its key's role does not allow it."
     " Check the account at WaveSpeed.",
 }
-_NO_TASK = "WaveSpeed made no task, most likely for lack of credit: top the account up."
+_NO_CREDIT = "WaveSpeed made no task, most likely for lack of credit: top the account up."
+_NO_REASON = "WaveSpeed made no task and did not say whether the account or the input is why."
+# What an error that comes as HTTP 200 is about: WaveSpeed says code 400 for lack of credit, too.
+_OF_ACCOUNT = re.compile(
+    r"\b(?:credits?|balance|funds?|payment|billing|quota|top.?up|recharge|subscription|suspended|account"
+    r"|api.?key|unauthori[sz]ed|forbidden|permission)\b",
+    re.IGNORECASE,
+)
+_OF_INPUT = re.compile(
+    r"\b(?:invalid|missing|required|must|parameters?|fields?|inputs?|prompt|validation|unsupported"
+    r"|not supported|too (?:long|short|large|small|many|few))\b",
+    re.IGNORECASE,
+)
+_OF_THE_REQUEST = frozenset({404, 405, 413, 415, 422})
 
 
 def read_submit(answer: Answer | NoAnswer, *, now: int) -> Evidence:
@@ -79,7 +97,8 @@ def read_poll(answer: Answer | NoAnswer, *, asked: str, now: int) -> Evidence:
         if prediction.id not in (asked, None):
             return _silent(ErrorKind.UNAVAILABLE, "the answer is about another task", answer)
         evidence = evidence_of(prediction, source=Source.POLL, excerpt=excerpt_of(answer.body))
-        return evidence if evidence.provider_id else _named(evidence, asked)
+        # A prediction that leaves its id out is the one that was asked for.
+        return evidence if evidence.provider_id else replace(evidence, provider_id=asked)
     return _untold(answer, envelope, asked=asked, now=now)
 
 
@@ -127,17 +146,26 @@ def _kind(answer: Answer, envelope: Envelope, *, has_id: bool) -> ErrorKind:
     if said in MENDING:
         return ErrorKind.ACCOUNT
     if 400 <= said < 500:
-        return ErrorKind.ACCOUNT if answer.is_success else ErrorKind.REJECTED
+        return _kind_by_words(said, shown(envelope.message)) if answer.is_success else ErrorKind.REJECTED
     if said == 503 and integer(envelope.code) == 503 and not has_id:
         return ErrorKind.UNAVAILABLE
     return ErrorKind.REJECTED if 1_000 <= said < 2_000 else ErrorKind.LOST
 
 
+def _kind_by_words(said: int, message: str) -> ErrorKind:
+    if _OF_ACCOUNT.search(message):
+        return ErrorKind.ACCOUNT
+    if said in _OF_THE_REQUEST or _OF_INPUT.search(message):
+        return ErrorKind.REJECTED
+    return ErrorKind.UNCLEAR
+
+
 def _sentence(kind: ErrorKind, answer: Answer, envelope: Envelope) -> str:
     said = said_status(answer, envelope)
     message = shown(envelope.message)
-    if kind is ErrorKind.ACCOUNT:
-        return shown(f"{MENDING.get(said, _NO_TASK)} It says: {message or said}")
+    if kind in (ErrorKind.ACCOUNT, ErrorKind.UNCLEAR):
+        why = _NO_REASON if kind is ErrorKind.UNCLEAR else MENDING.get(said, _NO_CREDIT)
+        return shown(f"{why} It says: {message or said}")
     if kind is ErrorKind.LOST:
         return f"WaveSpeed's answer (HTTP {answer.status}) does not tell whether there is a task."
     return message or f"WaveSpeed answered {said} without saying why."
@@ -145,18 +173,6 @@ def _sentence(kind: ErrorKind, answer: Answer, envelope: Envelope) -> str:
 
 def _is_spoilt(answer: Answer) -> bool:
     return not answer.is_whole or (open_envelope(answer.body) is None and is_spoilt_end(answer.body))
-
-
-def _named(evidence: Evidence, asked: str) -> Evidence:
-    """A prediction that leaves its id out is the one that was asked for."""
-    return Evidence(
-        source=evidence.source,
-        status=evidence.status,
-        provider_id=asked,
-        result=evidence.result,
-        error=evidence.error,
-        excerpt=evidence.excerpt,
-    )
 
 
 def _untold(answer: Answer, envelope: Envelope, *, asked: str, now: int) -> Evidence:

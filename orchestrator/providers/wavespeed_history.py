@@ -1,13 +1,13 @@
 """Reads WaveSpeed's list of past tasks for one model and one window of time, or says that it cannot.
 
-Half a history would look like "there is no such task" and be answered by a second, paid one: so a list of
-which anything may be missing is None. The filters are asked for, but never relied on.
+Half a history would look like "there is no such task" and be answered by a second, paid one: so a list whose
+end may be missing is None, and one with an item that cannot be read says that it is not whole. The filters
+are asked for, but never relied on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -15,9 +15,9 @@ import msgspec
 
 from orchestrator.clock import SECOND, from_rfc3339, to_rfc3339
 from orchestrator.evidence import Source
-from orchestrator.providers.base import PastTask
+from orchestrator.providers.base import History, PastTask
 from orchestrator.providers.exchange import NoAnswer, exchange
-from orchestrator.providers.wavespeed_shapes import evidence_of, open_envelope, open_prediction
+from orchestrator.providers.wavespeed_shapes import Prediction, evidence_of, open_envelope, open_prediction
 
 PAGE_SIZE = 100
 MAX_PAGES = 50
@@ -26,44 +26,70 @@ _PAGE_DEADLINE_S = 10.0
 _DEADLINE_S = 60.0
 
 
-class _Page(msgspec.Struct, frozen=True):
+class _Items(msgspec.Struct, frozen=True):
     items: list[msgspec.Raw]
 
 
-_PAGES = msgspec.json.Decoder(_Page)
+_ITEMS = msgspec.json.Decoder(_Items)
 
 
-async def look_up(
-    client: httpx.AsyncClient, model: str, *, after: int, before: int
-) -> Sequence[PastTask] | None:
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The tasks of this model made within these bounds (ms, both included)."""
+
+    model: str
+    after: int
+    before: int
+
+    def may_be(self, prediction: Prediction | None) -> bool:
+        """Whether an item that cannot be read whole could be one of them, by what can be read of it."""
+        if prediction is None:
+            return True
+        made_at = _time(prediction.created_at)
+        is_near = made_at is None or self.after <= made_at <= self.before
+        return is_near and (not isinstance(prediction.model, str) or prediction.model == self.model)
+
+
+class _Page(msgspec.Struct, frozen=True, kw_only=True):
+    """`count` items were listed; `is_whole` says that each is in `tasks`, or surely none of those wanted."""
+
+    tasks: list[PastTask]
+    count: int
+    is_whole: bool
+
+
+async def look_up(client: httpx.AsyncClient, model: str, *, after: int, before: int) -> History | None:
     """The model's tasks created within these bounds (ms, both included), oldest first."""
+    wanted = _Wanted(model=model, after=after, before=before)
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            tasks = await _read_pages(client, model, after=after, before=before)
+            found = await _read_pages(client, wanted)
     except TimeoutError:
         return None
-    if tasks is None:
+    if found is None:
         return None
     # WaveSpeed lists the newest first, also among tasks of one millisecond: turn that, then sort.
-    wanted = [task for task in reversed(tasks) if task.model == model and after <= task.created_at <= before]
-    return sorted(wanted, key=lambda task: task.created_at)
+    tasks = [
+        task for task in reversed(found.tasks) if task.model == model and after <= task.created_at <= before
+    ]
+    return History(tasks=sorted(tasks, key=lambda task: task.created_at), is_whole=found.is_whole)
 
 
-async def _read_pages(
-    client: httpx.AsyncClient, model: str, *, after: int, before: int
-) -> list[PastTask] | None:
+async def _read_pages(client: httpx.AsyncClient, wanted: _Wanted) -> History | None:
     found: dict[str, PastTask] = {}
+    is_whole = True
     for number in range(1, MAX_PAGES + 1):
-        page = await _read_page(client, _query(model, page=number, after=after, before=before))
+        page = await _read_page(client, wanted, number)
         if page is None:
             return None
-        if all(task.provider_id in found for task in page):
+        is_whole = is_whole and page.is_whole
+        if all(task.provider_id in found for task in page.tasks):
             # A short page may be the provider's own size of page, so only one without news is the end. A
             # full one without news is a list that does not turn its pages: what follows is not to be had.
-            return list(found.values()) if len(page) < PAGE_SIZE else None
-        found |= {task.provider_id: task for task in page if task.provider_id not in found}
-        if _is_past(list(found.values()), after):
-            return list(found.values())
+            is_end = page.count < PAGE_SIZE
+            return History(tasks=list(found.values()), is_whole=is_whole) if is_end else None
+        found |= {task.provider_id: task for task in page.tasks if task.provider_id not in found}
+        if _is_past(list(found.values()), wanted.after):
+            return History(tasks=list(found.values()), is_whole=is_whole)
     return None
 
 
@@ -73,51 +99,64 @@ def _is_past(tasks: list[PastTask], after: int) -> bool:
     return times[-1] < after and times == sorted(times, reverse=True)
 
 
-def _query(model: str, *, page: int, after: int, before: int) -> bytes:
+def _query(wanted: _Wanted, page: int) -> bytes:
     # Whether the provider's bounds are included is not known: ask for a second more on both sides.
     return msgspec.json.encode(
         {
             "page": page,
             "page_size": PAGE_SIZE,
-            "model": model,
-            "created_after": to_rfc3339(after - SECOND),
-            "created_before": to_rfc3339(before + SECOND),
+            "model": wanted.model,
+            "created_after": to_rfc3339(wanted.after - SECOND),
+            "created_before": to_rfc3339(wanted.before + SECOND),
             "include_inputs": True,
         }
     )
 
 
-async def _read_page(client: httpx.AsyncClient, query: bytes) -> list[PastTask] | None:
-    answer = await exchange(client, "POST", "/api/v3/predictions", body=query, deadline_s=_PAGE_DEADLINE_S)
+async def _read_page(client: httpx.AsyncClient, wanted: _Wanted, number: int) -> _Page | None:
+    answer = await exchange(
+        client, "POST", "/api/v3/predictions", body=_query(wanted, number), deadline_s=_PAGE_DEADLINE_S
+    )
     if isinstance(answer, NoAnswer) or not (answer.is_success and answer.is_whole):
         return None
     envelope = open_envelope(answer.body)
     if envelope is None:
         return None
     try:
-        items = _PAGES.decode(envelope.data).items
-        return [_past_task(item) for item in items]
+        items = _ITEMS.decode(envelope.data).items
     except (ValueError, RecursionError):
         return None
+    predictions = [open_prediction(item) for item in items]
+    tasks = [_past_task(prediction) for prediction in predictions]
+    lost = [prediction for prediction, task in zip(predictions, tasks, strict=True) if task is None]
+    return _Page(
+        tasks=[task for task in tasks if task is not None],
+        count=len(items),
+        is_whole=not any(wanted.may_be(prediction) for prediction in lost),
+    )
 
 
-def _past_task(item: msgspec.Raw) -> PastTask:
-    """Raises ValueError for an item that does not say which task it is."""
-    prediction = open_prediction(item)
-    if (
-        prediction is None
-        or prediction.task_id is None
-        or not isinstance(prediction.model, str)
-        or not isinstance(prediction.created_at, str)
-    ):
-        raise ValueError("an item without its id, its model or its time")
+def _past_task(prediction: Prediction | None) -> PastTask | None:
+    """None for an item that does not say which task it is, of which model and time."""
+    if prediction is None or prediction.task_id is None or not isinstance(prediction.model, str):
+        return None
+    made_at = _time(prediction.created_at)
+    if made_at is None:
+        return None
     return PastTask(
         provider_id=prediction.task_id,
         model=prediction.model,
-        created_at=from_rfc3339(prediction.created_at),
+        created_at=made_at,
         inputs=_first_object(prediction.inputs, prediction.input),
         evidence=evidence_of(prediction, source=Source.HISTORY),
     )
+
+
+def _time(text: Any) -> int | None:
+    try:
+        return from_rfc3339(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _first_object(*candidates: Any) -> dict[str, Any] | None:

@@ -107,6 +107,7 @@ def evidence_of(prediction: Prediction, *, source: Source, excerpt: str = "") ->
         source=source,
         status=status,
         provider_id=prediction.task_id,
+        model=prediction.model if isinstance(prediction.model, str) else None,
         result=result,
         error=error,
         excerpt=excerpt,

@@ -18,6 +18,7 @@ REASONS = {
     503: "The service is busy. Please try again later.",
 }
 NO_CREDIT = b'{"code":400,"message":"Insufficient credits. Please top up your account."}'
+NO_REASON = b'{"code":400,"message":"Bad Request"}'
 HALF_JSON = b'{"code":200,"data":{"id":'
 
 
@@ -25,6 +26,8 @@ def at_the_door(plan: Plan) -> Response | None:
     """The refusal that the plan wants, if it wants one."""
     if plan.no_credit:
         return json_response(NO_CREDIT)
+    if plan.no_reason:
+        return json_response(NO_REASON)
     status = plan.refuse or (503 if plan.busy else 0)
     if not status:
         return None

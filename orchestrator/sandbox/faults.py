@@ -9,6 +9,7 @@ A fault is asked for by a marker anywhere in a prompt, `[fault: NAME, NAME=VALUE
       refuse=STATUS       this status (500), in the envelope; with `html` as a gateway's page
       retry-after=S       adds the header Retry-After to a refusal
       no-credit           HTTP 200 with code 400 and no id
+      no-reason           the same without a word of credit
     the task is made, the answer to the POST is not what it should be
       answer=drop         the connection is dropped without a byte (shorthand: lost-answer)
       answer=cut          dropped in the middle of the answer
@@ -34,6 +35,9 @@ A fault is asked for by a marker anywhere in a prompt, `[fault: NAME, NAME=VALUE
       callback=contradictory   the final one, then one that says the opposite
       copies=N            sent N times at once
       late=S              sent S seconds after the end
+    the history (in a script on it)
+      items=nameless      every item lacks its id
+      items=bare          every item lacks its inputs
     how often
       times=N             the whole marker holds for the first N submits of this prompt by this client
 
@@ -53,7 +57,9 @@ import msgspec
 from orchestrator.sandbox.protocol import Refusal
 
 MARKER = re.compile(r"\[fault:([^\]]*)\]", re.IGNORECASE)
-BARE = {"busy": "1", "refuse": "500", "no-credit": "true", "html": "true", "hold": "true", "fail": "5000"}
+BARE = {"busy": "1", "refuse": "500", "fail": "5000"} | dict.fromkeys(
+    ("no-credit", "no-reason", "html", "hold"), "true"
+)
 SHORTHANDS = {"lost-callback": ("callback", "lost"), "lost-answer": ("answer", "drop")}
 MOST_REMEMBERED = 100_000
 
@@ -70,6 +76,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unk
     html: bool = False
     retry_after: Count | None = None
     no_credit: bool = False
+    no_reason: bool = False
     answer: Annotated[str, msgspec.Meta(pattern="^(|drop|cut|garbage|empty|[45][0-9][0-9])$")] = ""
     slow: Seconds = 0.0
     duration: Seconds | None = None
@@ -78,6 +85,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unk
     gone: Seconds = 0.0
     outputs: Literal["", "none", "huge", "nul", "nan", "types", "lone"] = ""
     callback: Literal["", "lost", "early", "forged", "unsigned", "stale", "reordered", "contradictory"] = ""
+    items: Literal["", "nameless", "bare"] = ""
     copies: Count = 1
     late: Seconds = 0.0
     times: Count | None = None
@@ -90,7 +98,7 @@ class Script(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A fault for the next `count` requests, or for a `share` of them, or for the next `seconds`.
 
     `on` names the requests: submits, polls or history look-ups. Of the latter two only `busy`, `refuse`,
-    `slow` and `answer` have a meaning.
+    `slow`, `answer` and, for the history, `items` have a meaning.
     """
 
     fault: str
@@ -194,4 +202,6 @@ def still_in_force(plan: Plan, *, earlier: int) -> Plan:
         return plan if earlier < plan.times else CALM
     if earlier < max(plan.busy, 1):
         return plan
-    return msgspec.structs.replace(plan, busy=0, refuse=None, no_credit=False, answer="", slow=0.0)
+    return msgspec.structs.replace(
+        plan, busy=0, refuse=None, no_credit=False, no_reason=False, answer="", slow=0.0
+    )

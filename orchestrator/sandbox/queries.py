@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.sandbox.answers import at_the_door, distort
-from orchestrator.sandbox.faults import CALM
+from orchestrator.sandbox.faults import CALM, Plan
 from orchestrator.sandbox.models import Model
 from orchestrator.sandbox.pages import MODELS, catalogue
 from orchestrator.sandbox.protocol import Prediction, Refusal, answer, describe, envelope
@@ -49,7 +49,7 @@ async def result(request: Request) -> Response:
     task = own_task(request)
     if now_ms() < task.gone_until_ms:
         raise Refusal(404, "prediction not found")
-    return await _troubled(request, "result", describe(task))
+    return await _troubled(house_of(request).faults.plan_for("result"), describe(task))
 
 
 async def history(request: Request) -> Response:
@@ -62,13 +62,13 @@ async def history(request: Request) -> Response:
     wanted = (task for task in tasks if _is_wanted(task, key, query))
     first = (query.page - 1) * query.page_size
     page = islice(wanted, first, first + query.page_size)
-    items = [_item(task, include_inputs=query.include_inputs) for task in page]
-    return await _troubled(request, "history", {"page": query.page, "items": items})
+    plan = house_of(request).faults.plan_for("history")
+    items = [_item(task, plan, include_inputs=query.include_inputs) for task in page]
+    return await _troubled(plan, {"page": query.page, "items": items})
 
 
-async def _troubled(request: Request, on: str, data: Any) -> Response:
-    """The answer, unless a script for this kind of request has another one in mind."""
-    plan = house_of(request).faults.plan_for(on)
+async def _troubled(plan: Plan, data: Any) -> Response:
+    """The answer, unless the plan for this request has another one in mind."""
     if plan is CALM:
         return answer(data)
     await asyncio.sleep(plan.slow)
@@ -104,9 +104,11 @@ def _is_wanted(task: Task, key: str, query: HistoryQuery) -> bool:
     )
 
 
-def _item(task: Task, *, include_inputs: bool) -> Prediction:
+def _item(task: Task, plan: Plan, *, include_inputs: bool) -> Prediction:
     prediction = describe(task)
-    if include_inputs:
+    if plan.items == "nameless":
+        prediction.id = ""
+    if include_inputs and plan.items != "bare":
         prediction.inputs = msgspec.Raw(task.input)
     return prediction
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
+from orchestrator.ids import first_id_at
 from orchestrator.lifecycle import Attempt, Job
 from orchestrator.store import dialect, rows
+from orchestrator.store.polls import take_polls
+from orchestrator.store.retention import DELETED_TASK
 
 # While one worker asks, nobody else does; if it dies, another asks after this long.
 _TAKEN_MS = 60_000
@@ -19,16 +22,19 @@ class Check(msgspec.Struct, frozen=True):
     attempt: Attempt
 
 
-def take_due_checks(connection: Connection, *, now: int, most: int) -> list[Check]:
-    """The attempts due longest, marked so that no other worker takes them for a minute."""
+def take_due_checks(connection: Connection, *, account_id: str, now: int, most: int) -> list[Check]:
+    """The attempts due longest, as many as the account's polls allow, marked so that no other worker takes
+    them for a minute.
+    """
     locking = dialect.lock(connection.dialect.name, skip_locked=True)
     found = connection.execute(
         dialect.sql(
-            "SELECT job_id, number FROM attempts WHERE check_at <= :now"
+            "SELECT job_id, number FROM attempts WHERE check_at <= :now AND account_id = :account"
             f" ORDER BY check_at LIMIT :most{locking}"
         ),
-        {"now": now, "most": most},
+        {"now": now, "most": most, "account": account_id},
     ).all()
+    found = found[: take_polls(connection, account_id=account_id, most=len(found), now=now)] if found else []
     if not found:
         return []
     connection.execute(
@@ -68,12 +74,22 @@ def siblings(
     )
 
 
-def known_among(connection: Connection, *, account_id: str, provider_ids: list[str]) -> set[str]:
-    """Those of the provider's ids that some attempt has."""
-    wanted = dialect.one_of(connection.dialect.name, "provider_id")
+def known_among(connection: Connection, *, account_id: str, provider_ids: list[str], since: int) -> set[str]:
+    """Those of the provider's ids that some attempt has, or had when its job was deleted since then."""
+    name = connection.dialect.name
     found = connection.execute(
-        dialect.sql(f"SELECT provider_id FROM attempts WHERE account_id = :account AND {wanted}"),
-        {"account": account_id, "ids": dialect.to_json(provider_ids)},
+        dialect.sql(
+            "SELECT provider_id FROM attempts"
+            f" WHERE account_id = :account AND {dialect.one_of(name, 'provider_id')}"
+            " UNION ALL SELECT object FROM audit"
+            f" WHERE id >= :since AND action = :action AND {dialect.one_of(name, 'object')}"
+        ),
+        {
+            "account": account_id,
+            "ids": dialect.to_json(provider_ids),
+            "since": first_id_at(since),
+            "action": DELETED_TASK,
+        },
     )
     return {row[0] for row in found}
 

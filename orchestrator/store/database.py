@@ -34,12 +34,18 @@ class DatabaseTrouble(Busy):
     """The database cannot be reached right now; try again in a moment."""
 
 
+class CommitLost(DatabaseTrouble):
+    """The database went away while it stored this, so it may be stored or not: look before you repeat it."""
+
+
 class RowRefused(Exception):
     """A constraint of the tables refused a row, such as an id of the provider's that is taken."""
 
 
 class Database(Protocol):
-    """A transaction of your own for one function; DatabaseTrouble when the database is in trouble."""
+    """A transaction of your own for one function; DatabaseTrouble when the database is in trouble, and
+    CommitLost where that leaves open whether the transaction was committed.
+    """
 
     dialect: str
 
@@ -87,11 +93,17 @@ class PostgresDatabase:
         )
 
     async def write(self, work: Work[T]) -> T:
+        is_committing = False
         try:
             async with self._engine.begin() as connection:
-                return await connection.run_sync(work)
+                result = await connection.run_sync(work)
+                is_committing = True
         except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
-            raise _trouble(error) from error
+            trouble = _trouble(error)
+            if is_committing and isinstance(trouble, DatabaseTrouble):
+                raise CommitLost(cause=trouble.cause) from error
+            raise trouble from error
+        return result
 
     async def read(self, work: Work[T]) -> T:
         """Tried twice: a pooled connection may have died while it lay idle."""

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from orchestrator.errors import Busy
-from orchestrator.store.database import Database, DatabaseTrouble
+from orchestrator.store.database import CommitLost, Database, DatabaseTrouble
 
 Item = TypeVar("Item")
 Item_contra = TypeVar("Item_contra", contravariant=True)
@@ -46,7 +46,9 @@ class Grouper(Generic[Item]):
         self._flusher: asyncio.Task[None] | None = None
 
     async def put(self, item: Item) -> Any:
-        """The item's result, after the commit. Busy when the buffer is full or the database in trouble."""
+        """The item's result, after the commit. Busy when the buffer is full or the database in trouble;
+        CommitLost when it may be stored all the same.
+        """
         if len(self._waiting) >= BOUND:
             raise Busy(cause="the write buffer is full")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -103,12 +105,14 @@ class Grouper(Generic[Item]):
                 future.set_result(result)
 
     async def _write(self, items: Sequence[Item], *, may_be_written: bool) -> Sequence[Any]:
+        lost: CommitLost | None = None
         for pause_s in _PAUSES_S:
             work = partial(self._apply, items=items, is_retry=may_be_written or pause_s > 0)
             try:
                 await asyncio.sleep(pause_s)
                 return await self._database.write(work)
-            except DatabaseTrouble:
+            except DatabaseTrouble as trouble:
+                lost = trouble if isinstance(trouble, CommitLost) else lost
                 if pause_s == _PAUSES_S[-1]:
-                    raise
+                    raise lost or trouble from trouble
         raise AssertionError("the last pause returns or raises")

@@ -1,4 +1,7 @@
-"""Accounts, lanes and shares: limits, pauses, the breaker, and who has ready jobs."""
+"""Accounts, lanes and shares: limits, pauses, the breaker, and who has ready jobs.
+
+Beside its lanes of submissions an account has one of polls, with a budget of its own (see polls.py).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,9 @@ _LANE_COLUMNS = (
     "id, account_id, media, per_minute, tokens, tokens_at, factor, factor_at, virtual_time,"
     " failures, paused_until, pause_reason, callback_at, found_by_poll_at"
 )
+POLLS = "poll"
+"""Stands in the place of the media class in the lane of polls."""
+_BLOCKING = frozenset({Signal.ACCOUNT, Signal.ACCOUNT_UNSURE})
 _BREAKER = "The provider keeps failing"
 
 Share = tuple[str, str, int]
@@ -25,7 +31,7 @@ Share = tuple[str, str, int]
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """One account's submissions of one media class."""
+    """One account's submissions of one media class, or its polls."""
 
     id: str
     account_id: str
@@ -83,7 +89,11 @@ def ensure_account(
         ),
         {"id": account_id, "provider": provider, "most": limits.max_in_flight},
     )
-    for media, per_minute in (("image", limits.image_per_minute), ("video", limits.video_per_minute)):
+    for media, per_minute in (
+        ("image", limits.image_per_minute),
+        ("video", limits.video_per_minute),
+        (POLLS, limits.polls_per_minute),
+    ):
         connection.execute(
             dialect.sql(
                 "INSERT INTO lanes (id, account_id, media, per_minute, tokens, tokens_at)"
@@ -104,14 +114,22 @@ def ensure_account(
 
 
 def read_lanes(connection: Connection, account_id: str | None = None, *, lock: bool = False) -> list[Lane]:
-    """All lanes (of one account), by id."""
-    where = "" if account_id is None else " WHERE account_id = :account"
+    """All lanes of submissions (of one account), by id."""
+    where = "" if account_id is None else " AND account_id = :account"
     ending = dialect.lock(connection.dialect.name) if lock else ""
     found = connection.execute(
-        dialect.sql(f"SELECT {_LANE_COLUMNS} FROM lanes{where} ORDER BY id{ending}"),
+        dialect.sql(f"SELECT {_LANE_COLUMNS} FROM lanes WHERE media <> '{POLLS}'{where} ORDER BY id{ending}"),
         {} if account_id is None else {"account": account_id},
     )
     return [Lane(*row) for row in found]
+
+
+def lock_lane(connection: Connection, lane: str) -> Lane:
+    locking = dialect.lock(connection.dialect.name)
+    found = connection.execute(
+        dialect.sql(f"SELECT {_LANE_COLUMNS} FROM lanes WHERE id = :id{locking}"), {"id": lane}
+    )
+    return Lane(*found.one())
 
 
 def read_accounts(connection: Connection) -> list[Account]:
@@ -166,8 +184,8 @@ def apply_signals(connection: Connection, signals: Sequence[tuple[str, LaneSigna
     by_lane: dict[str, list[LaneSignal]] = {}
     for lane, signal in signals:
         by_lane.setdefault(lane, []).append(signal)
-        if signal.kind == Signal.ACCOUNT:  # accounts before lanes, as a claim locks them
-            _block_account(connection, lane, signal.message, now)
+        if signal.kind in _BLOCKING:  # accounts before lanes, as a claim locks them
+            _block_account(connection, lane, signal, now)
     for lane in sorted(by_lane):
         _apply_lane(connection, lane, by_lane[lane], now)
 
@@ -227,7 +245,7 @@ def _count_failures(connection: Connection, lane: str, failing: Sequence[LaneSig
 
 def _throttle(connection: Connection, lane: str, throttled: Sequence[LaneSignal], now: int) -> None:
     """One 429 or fifty in one group: one burst, halved once."""
-    row = next(one for one in read_lanes(connection, lock=True) if one.id == lane)
+    row = lock_lane(connection, lane)
     already_paused = row.paused_until > now
     bucket = row.bucket if already_paused else policy.throttle(row.bucket, now)
     until = max(row.paused_until, now + int(1_000 * max(signal.pause_s for signal in throttled)))
@@ -245,14 +263,16 @@ def _throttle(connection: Connection, lane: str, throttled: Sequence[LaneSignal]
     )
 
 
-def _block_account(connection: Connection, lane: str, message: str, now: int) -> None:
+def _block_account(connection: Connection, lane: str, signal: LaneSignal, now: int) -> None:
     _run(
         connection,
-        "UPDATE accounts SET trouble = :message, trouble_at = :now, checked_at = :now"
+        "UPDATE accounts SET trouble = :message, trouble_at = :now, checked_at = :checked_at"
         " WHERE id = (SELECT account_id FROM lanes WHERE id = :lane) AND trouble IS NULL",
         lane=lane,
-        message=message[:300],
+        message=signal.message[:300],
         now=now,
+        # What it was clearly refused for is not over a second later; else the provider is asked at once.
+        checked_at=now if signal.kind == Signal.ACCOUNT else 0,
     )
 
 

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from orchestrator.ids import first_id_at, new_id
 from orchestrator.store import dialect, rows, tallies
 
+DELETED_TASK = "delete task"
+"""In `audit`: the provider's task of a job that was deleted, so that no job in doubt takes it for its own."""
 _ROWS_OF_A_JOB = ("documents", "attempts", "events", "callbacks")
 
 
-def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str], now: int) -> int:
+def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str], actor: str, now: int) -> int:
     """Delete those of the tenant's jobs that have ended; answers how many."""
     wanted = dialect.one_of(connection.dialect.name, "id")
     found = connection.execute(
@@ -23,7 +26,9 @@ def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str], n
         ),
         {"ids": dialect.to_json(list(ids)), "tenant": tenant_id},
     )
-    return _delete_counted(connection, [row[0] for row in found], now)
+    deleted = [row[0] for row in found]
+    _remember_tasks(connection, deleted, tenant_id=tenant_id, actor=actor, now=now)
+    return _delete_counted(connection, deleted, now)
 
 
 def delete_old(connection: Connection, *, ended_before: int, most: int) -> int:
@@ -60,6 +65,36 @@ def _delete_counted(connection: Connection, ids: Sequence[str], now: int) -> int
     deleted = _delete(connection, ids)
     tallies.count(connection, [(job, None) for job in jobs.values()], now=now)
     return deleted
+
+
+def delete_old_memories(connection: Connection, *, before: int) -> None:
+    """Forget the tasks of jobs that were deleted before then: nobody is in doubt about them any more."""
+    connection.execute(
+        dialect.sql("DELETE FROM audit WHERE id < :before AND action = :action"),
+        {"before": first_id_at(before), "action": DELETED_TASK},
+    )
+
+
+def _remember_tasks(
+    connection: Connection, ids: Sequence[str], *, tenant_id: str, actor: str, now: int
+) -> None:
+    wanted = dialect.one_of(connection.dialect.name, "job_id")
+    found = connection.execute(
+        dialect.sql(f"SELECT provider_id FROM attempts WHERE provider_id IS NOT NULL AND {wanted}"),
+        {"ids": dialect.to_json(ids)},
+    )
+    tasks = [
+        {
+            "id": new_id(now),
+            "tenant_id": tenant_id,
+            "at": now,
+            "actor": actor,
+            "action": DELETED_TASK,
+            "object": row[0],
+        }
+        for row in found
+    ]
+    dialect.insert_many(connection, "audit", tasks)
 
 
 def _delete(connection: Connection, ids: Sequence[str]) -> int:

@@ -7,6 +7,8 @@ in the same few milliseconds.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -19,13 +21,16 @@ from orchestrator.ids import id_time, new_id
 from orchestrator.store import lanes
 from orchestrator.store.changes import Change, Seen, apply_changes
 from orchestrator.store.creation import Created, Creation, apply_creations
-from orchestrator.store.database import Database, database_now
+from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now
 from orchestrator.store.group import Grouper
 from orchestrator.store.lanes import Share, share_of
 
 T = TypeVar("T")
 
 _PROMPT_MS = 5_000
+# Clients wait ten seconds at least, and so does whoever stops a server.
+_LOST_COMMIT_S = 6.0
+_AGAIN_S = 0.2
 
 
 class Store:
@@ -38,11 +43,27 @@ class Store:
         self._group: Grouper[Creation | Change] = Grouper(database, self._apply)
 
     async def create(self, creation: Creation) -> Created:
-        """Stored when this returns. Busy when the database is in trouble: then nothing is stored."""
-        created: Created = await self._group.put(creation)
+        """Stored when this returns. Busy when the database is in trouble: then nothing is stored.
+
+        CommitLost, a Busy too, when the database stayed away after it may have stored it.
+        """
+        try:
+            created: Created = await self._group.put(creation)
+        except CommitLost as lost:
+            created = await self._create_again(creation, lost)
         if created.job.id == creation.job.id:
             self._known_shares.add(share_of(creation.job))
         return created
+
+    async def _create_again(self, creation: Creation, lost: CommitLost) -> Created:
+        """Put the same rows until the database says that they are there, old or new."""
+        give_up_at = time.monotonic() + _LOST_COMMIT_S
+        while time.monotonic() < give_up_at:
+            await asyncio.sleep(_AGAIN_S)
+            with contextlib.suppress(DatabaseTrouble):
+                created: Created = await self._group.put(creation)
+                return created
+        raise lost
 
     async def change(
         self,

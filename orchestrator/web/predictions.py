@@ -96,8 +96,13 @@ async def delete(request: Request) -> Response:
         raise InvalidInput("ids", "must be a list of prediction ids")
     if len(ids) > _MOST_DELETED:
         raise InvalidInput("ids", f"at most {_MOST_DELETED} at a time")
-    deleted = await here.runtime.store.write(
-        retention.delete_jobs, tenant_id=key.tenant_id, ids=ids, now=here.runtime.clock.now()
+    runtime = here.runtime
+    deleted = await runtime.store.write(
+        retention.delete_jobs,
+        tenant_id=key.tenant_id,
+        ids=ids,
+        actor=f"key {key.id}",
+        now=runtime.clock.now(),
     )
     return answer({"deleted_count": deleted})
 

@@ -57,7 +57,9 @@ class Ledger:
 
     async def pause_lanes(self) -> None:
         """No job is claimed until `calm_lanes`."""
-        await self.change("UPDATE lanes SET paused_until = 9999999999999, pause_reason = 'a test'")
+        await self.change(
+            "UPDATE lanes SET paused_until = 9999999999999, pause_reason = 'a test' WHERE media <> 'poll'"
+        )
 
     async def calm_lanes(self) -> None:
         """As if nothing had ever gone wrong."""

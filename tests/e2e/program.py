@@ -102,6 +102,10 @@ class Program:
     def freeze(self) -> None:
         self.send(signal.SIGSTOP)
 
+    async def is_frozen(self) -> bool:
+        assert self.running is not None
+        return state_of(self.running.pid) == "T"
+
     def thaw(self) -> None:
         self.send(signal.SIGCONT)
 
@@ -154,6 +158,11 @@ def answers_at(url: str) -> Callable[[], Awaitable[bool]]:
                 return False
 
     return is_ready
+
+
+def state_of(pid: int) -> str:
+    """The kernel's letter for what a process does; T is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def free_port() -> int:

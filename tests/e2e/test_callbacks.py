@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.program import until
-from tests.e2e.stack import Json, Stack, marked
+from tests.e2e.stack import PROVIDER_KEY, Json, Stack, data_of, marked
 from tests.e2e.test_lost_answers import lanes, verbs
 
 
@@ -41,13 +41,13 @@ async def test_a_callback_before_the_answer_completes_the_job(stack: Stack) -> N
     assert verbs(await stack.job(job_id)) == ["create", "claim", "complete"]
 
 
-async def test_a_hundred_copies_at_once_have_one_effect_and_are_all_answered_2xx(stack: Stack) -> None:
-    job_id = await stack.created(marked("copies=100"))
-    notes = await callbacks_sent(stack, job_id, 100)
+async def test_a_thousand_copies_at_once_have_one_effect_and_are_all_answered_2xx(stack: Stack) -> None:
+    job_id = await stack.created(marked("copies=1000"))
+    notes = await callbacks_sent(stack, job_id, 1_000)
     assert {note["answer"] for note in notes} == {200}
     ended = await stack.ended(job_id)
     assert verbs(ended) == ["create", "claim", "accept", "complete"]
-    assert verdicts(ended) == {"valid": 100}
+    assert verdicts(ended) == {"valid": 1_000}
 
 
 @pytest.mark.parametrize("fault", ["callback=reordered", "callback=contradictory", "late=0.3"])
@@ -121,6 +121,72 @@ async def test_a_strange_body_at_the_right_url_is_answered_2xx_and_not_believed(
     assert (await stack.job(job_id))["phase"] == "accepted"
     await stack.control("finish", id=task["id"])
     await stack.ended(job_id)
+
+
+async def in_doubt(stack: Stack) -> tuple[str, str]:
+    """A job whose answer was lost, and the path of its callbacks."""
+    job_id = await stack.created(marked("answer=drop", "callback=lost"))
+    await stack.in_phase(job_id, "in_doubt")
+    (task,) = await stack.tasks(job_id)
+    return job_id, task["webhook"].removeprefix(stack.url)
+
+
+async def test_an_unsigned_callback_takes_no_task_of_another_job(stack: Stack) -> None:
+    other = await stack.created()
+    await stack.ended(other)
+    (its_task,) = await stack.tasks(other)
+    job_id, path = await in_doubt(stack)
+    told = await stack.http.post(path, json={"id": its_task["id"], "status": "completed"})
+    assert (told.status_code, told.json()["data"]) == (200, {"callback": "ignored"})
+    doubted = await stack.job(job_id)
+    assert (doubted["phase"], verdicts(doubted)) == ("in_doubt", {"unsigned": 1})
+    assert doubted["attempts"][0]["provider_id"] == ""
+    assert (await stack.hurried(job_id))["outputs"] != its_task["outputs"]
+
+
+async def test_a_signed_callback_about_another_jobs_task_is_recorded_and_changes_nothing(
+    stack: Stack,
+) -> None:
+    other = await stack.created()
+    await stack.ended(other)
+    (its_task,) = await stack.tasks(other)
+    job_id, path = await in_doubt(stack)
+    told = await stack.control("callback", id=its_task["id"], url=stack.url + path)
+    assert told["answers"] == [200]
+    doubted = await stack.job(job_id)
+    assert (doubted["phase"], verdicts(doubted)) == ("in_doubt", {"valid": 1})
+    assert (await stack.hurried(job_id))["outputs"] != its_task["outputs"]
+
+
+async def test_an_unsigned_callback_takes_no_task_of_another_model(stack: Stack) -> None:
+    made = await stack.provider.post(
+        "/api/v3/wavespeed-ai/flux-redux-pro",
+        json={"prompt": "a lake", "image": "https://images.example/a.png"},
+        headers={"authorization": f"Bearer {PROVIDER_KEY}"},
+    )
+    stranger = data_of(made)["id"]
+    job_id, path = await in_doubt(stack)
+    told = await stack.http.post(path, json={"id": stranger, "status": "completed"})
+    assert (told.status_code, told.json()["data"]) == (200, {"callback": "ignored"})
+    assert (await stack.job(job_id))["phase"] == "in_doubt"
+    await stack.hurried(job_id)
+
+
+async def test_a_task_taken_on_an_unsigned_word_goes_back_to_whom_the_answer_gives_it(
+    own_stack: Stack,
+) -> None:
+    stack = own_stack
+    job_id, path = await in_doubt(stack)
+    owner = await stack.created(marked("slow=1.5", "hold"))
+    (its_task,) = await until(lambda: stack.tasks(owner), what="the owner's task")
+    await stack.http.post(path, json={"id": its_task["id"], "status": "processing"})
+    taken = await stack.in_phase(job_id, "accepted")
+    assert taken["attempts"][0]["provider_id"] == its_task["id"]
+    owned = await stack.in_phase(owner, "accepted")
+    assert owned["attempts"][0]["provider_id"] == its_task["id"]
+    assert "unadopt" in verbs(await stack.job(job_id))
+    await stack.control("finish", id=its_task["id"])
+    assert (await stack.ended(owner))["outputs"] != (await stack.hurried(job_id))["outputs"]
 
 
 async def test_a_wrong_token_is_401_and_leaves_no_trace(stack: Stack) -> None:

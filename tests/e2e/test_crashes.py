@@ -147,6 +147,48 @@ async def test_a_worker_frozen_past_its_lease_sends_nothing_for_it_and_moves_not
     assert len(await split.tasks(job_id)) == 1
 
 
+@ON_POSTGRES
+async def test_a_worker_frozen_between_claim_and_post_sends_nothing_when_it_goes_on(split: Stack) -> None:
+    frozen, other = split.workers
+    await other.stop()
+    await frozen.stop()
+    await frozen.start(ORCHESTRATOR_CRASHPOINT="before_post", ORCHESTRATOR_CRASHSIGNAL="SIGSTOP")
+    job_id = await split.created()
+    await until(frozen.is_frozen, what="the worker to freeze")
+    await other.start()
+    await split.ledger.end_lease(job_id)
+    ended = await split.hurried(job_id)
+    assert (ended["phase"], ended["attempt"]) == ("completed", 2)
+    assert ended["attempts"][0]["outcome"] == "not_there"
+    frozen.thaw()
+    await frozen.stop()
+    assert len(await split.tasks(job_id)) == 1
+    assert (await split.job(job_id))["events"] == ended["events"]
+    await frozen.start()
+
+
+@ON_POSTGRES
+async def test_a_claim_that_was_frozen_but_not_taken_over_goes_back_unsent(split: Stack) -> None:
+    frozen, other = split.workers
+    await other.stop()
+    await frozen.stop()
+    await frozen.start(ORCHESTRATOR_CRASHPOINT="before_post", ORCHESTRATOR_CRASHSIGNAL="SIGSTOP")
+    job_id = await split.created()
+    await until(frozen.is_frozen, what="the worker to freeze")
+    claimed = asyncio.get_running_loop().time()
+
+    async def is_old() -> bool:
+        return asyncio.get_running_loop().time() - claimed > 1.1
+
+    await until(is_old, what="the claim to grow old")
+    frozen.thaw()
+    given_back = await split.after_verb(job_id, "give_back")
+    assert given_back["attempts"][0]["outcome"] == "not_sent"
+    await other.start()
+    await all_ended(split, [job_id])
+    await assert_paid_once(split, [job_id])
+
+
 async def has_task(stack: Stack, job_id: str) -> bool:
     return bool(await stack.tasks(job_id))
 

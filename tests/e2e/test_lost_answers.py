@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import pytest
 
@@ -75,8 +76,9 @@ async def test_whoever_asks_does_not_hurry_the_looks_that_decide_to_send_it_agai
     assert (await stack.hurried(job_id))["attempt"] == 2
 
 
-async def test_an_unreadable_history_resubmits_nothing(stack: Stack) -> None:
-    await stack.control("faults", fault="refuse=500", on="history")
+@pytest.mark.parametrize("fault", ["refuse=500", "items=nameless", "items=bare"])
+async def test_a_history_that_may_hide_the_task_resubmits_nothing(stack: Stack, fault: str) -> None:
+    await stack.control("faults", fault=fault, on="history")
     job_id = await stack.created(marked("answer=drop", "callback=lost"))
     await stack.in_phase(job_id, "in_doubt")
     for _ in range(4):
@@ -92,6 +94,22 @@ async def has_been_looked_for(stack: Stack, job_id: str) -> bool:
     return bool(await stack.ledger.one("SELECT check_at > 1 FROM attempts WHERE job_id = :id", id=job_id))
 
 
+async def test_the_task_of_a_deleted_job_is_not_taken_for_that_of_a_job_alike(stack: Stack) -> None:
+    prompt = marked("callback=lost", "times=1")
+    deleted = await stack.created(prompt)
+    await stack.in_phase(deleted, "accepted")
+    await stack.hurried(deleted)
+    (its_task,) = await stack.tasks(deleted)
+    await stack.http.post("/api/v3/predictions/delete", json={"ids": [deleted]})
+    await stack.control("faults", fault="refuse=500", count=1)
+    job_id = await stack.created(prompt)
+    await stack.in_phase(job_id, "in_doubt")
+    ended = await stack.hurried(job_id)
+    assert ended["attempts"][0]["outcome"] == "not_there"
+    (task,) = await stack.tasks(job_id)
+    assert task["id"] != its_task["id"]
+
+
 async def test_the_answer_that_comes_late_is_no_second_task(stack: Stack) -> None:
     job_id = await stack.created(marked("slow=0.5", "duration=0.1"))
     ended = await stack.ended(job_id)
@@ -102,6 +120,17 @@ async def test_the_answer_that_comes_late_is_no_second_task(stack: Stack) -> Non
 
     await until(is_answered)
     assert (await stack.job(job_id))["events"] == ended["events"]
+    assert len(await stack.tasks(job_id)) == 1
+
+
+async def test_a_post_that_is_not_answered_within_20_seconds_is_in_doubt_and_paid_once(stack: Stack) -> None:
+    job_id = await stack.created(marked("slow=40", "duration=0.05", "callback=lost"))
+    doubted = await stack.in_phase(job_id, "in_doubt", within=24)
+    (_, claim, doubt) = doubted["events"]
+    assert doubt["because"].endswith("no answer within 20 s")
+    seconds = datetime.fromisoformat(doubt["at"]) - datetime.fromisoformat(claim["at"])
+    assert 20 <= seconds.total_seconds() < 24
+    assert (await stack.hurried(job_id))["attempt"] == 1
     assert len(await stack.tasks(job_id)) == 1
 
 

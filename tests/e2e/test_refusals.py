@@ -39,6 +39,28 @@ async def test_a_429_pauses_the_lane_as_long_as_it_says(
     assert (ended["phase"], ended["tries"]) == ("completed", 0)
 
 
+async def test_a_429_to_a_poll_puts_off_the_polls_and_no_submission(own_stack: Stack) -> None:
+    stack = own_stack
+    ids = [await stack.created(marked("callback=lost")) for _ in range(2)]
+    for job_id in ids:
+        await stack.in_phase(job_id, "accepted")
+    await stack.control("faults", fault="refuse=429, retry-after=90", on="result", count=1)
+    await stack.ledger.make_check_due(ids[0])
+    pause = "SELECT paused_until - factor_at FROM lanes WHERE media = 'poll'"
+
+    async def pause_ms() -> int:
+        return int(await stack.ledger.one(pause))
+
+    assert await until(pause_ms, what="the polls to pause") == 90_000
+    await stack.ledger.make_check_due(ids[1])
+    assert (await stack.ended(await stack.created()))["phase"] == "completed"
+    assert (await lanes(stack))[0]["pause_reason"] == ""
+    waiting = await stack.ledger.one("SELECT check_at FROM attempts WHERE job_id = :id", id=ids[1])
+    assert waiting == 1, "it is due, and nobody asks"
+    ended = await asyncio.gather(*(stack.hurried(job_id) for job_id in ids))
+    assert {job["phase"] for job in ended} == {"completed"}
+
+
 async def test_jobs_wait_for_credit_and_go_on_by_themselves(own_stack: Stack) -> None:
     stack = own_stack
     await stack.control("faults", fault="no-credit")
@@ -56,6 +78,28 @@ async def test_jobs_wait_for_credit_and_go_on_by_themselves(own_stack: Stack) ->
     assert {(job["phase"], job["tries"]) for job in ended} == {("completed", 0)}
     assert await trouble_of(stack) == ""
     assert len(await stack.tasks()) == 4
+
+
+async def test_a_job_that_is_refused_without_a_reason_stops_the_others_for_seconds_and_then_dies(
+    own_stack: Stack,
+) -> None:
+    stack = own_stack
+    bad = await stack.created(marked("no-reason", "times=99"))
+    await stack.after_verb(bad, "retry")
+    good = await stack.created()
+    began = asyncio.get_running_loop().time()
+    assert (await stack.ended(good))["phase"] == "completed"
+    assert asyncio.get_running_loop().time() - began < 10, "the account was asked at once, and is fine"
+    ended = await stack.hurried(bad)
+    assert (ended["reason"], ended["attempt"]) == ("exhausted", 5)
+    assert "did not say whether" in ended["error"]
+    assert {attempt["outcome"] for attempt in ended["attempts"]} == {"unclear"}
+    assert await until(lambda: is_untroubled(stack))
+    assert not await stack.tasks(bad)
+
+
+async def is_untroubled(stack: Stack) -> bool:
+    return await trouble_of(stack) == ""
 
 
 async def trouble_of(stack: Stack) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -11,7 +12,7 @@ from redis import Redis
 from tests.e2e.invariants import check_invariants
 from tests.e2e.program import Program, answers_at, free_port, until
 from tests.e2e.stack import SECRET, Stack, marked, split_stack
-from tests.e2e.test_crashes import all_ended
+from tests.e2e.test_crashes import all_ended, end_leases_of_the_dead
 from tests.services.postgres import PostgresProcess
 from tests.services.valkey import ValkeyProcess
 
@@ -39,6 +40,23 @@ async def test_flushall_under_load_loses_nothing(own_redis: tuple[Stack, ValkeyP
             redis.flushall()
     await asyncio.gather(*(stack.ended(job_id, within=10) for job_id in ids))
     assert len(await stack.tasks()) == len(ids)
+
+
+async def test_a_redis_that_does_not_let_us_in_is_named_and_stops_no_job(
+    new_postgres_database: Callable[[], str], own_valkey: ValkeyProcess
+) -> None:
+    with Redis.from_url(own_valkey.url) as redis:
+        redis.config_set("requirepass", "the-password")
+    wrong = own_valkey.url.replace("unix://", "unix://:not-the-password@")
+    async with split_stack(database_url=new_postgres_database(), redis_url=wrong, workers=1) as stack:
+        assert (await stack.ended(await stack.created()))["phase"] == "completed"
+        (worker,) = stack.workers
+
+        async def says_why() -> bool:
+            return "invalid username-password pair" in worker.said()
+
+        await until(says_why, what="the reason in the log")
+        assert "not-the-password" not in worker.said()
 
 
 async def test_without_redis_work_goes_on_by_the_tick_and_the_bell_comes_back(
@@ -97,6 +115,33 @@ async def test_postgres_down_for_a_while_is_503_meanwhile_and_nothing_is_lost(
     await until(takes_jobs, what="jobs to be taken again")
     await all_ended(stack, ids)
     assert len(await stack.tasks()) == len(ids) == await stack.ledger.count_jobs()
+
+
+async def test_processes_end_within_ten_seconds_though_postgres_answers_nothing(
+    own_postgres: PostgresProcess, new_valkey_url: Callable[[], str]
+) -> None:
+    async with split_stack(database_url=own_postgres.url, redis_url=new_valkey_url(), workers=1) as stack:
+        ids = [await stack.created(marked("slow=1", "duration=0.05")) for _ in range(5)]
+        await until(lambda: are_all_sent(stack, len(ids)), what="the POSTs to arrive")
+        with own_postgres.frozen():
+            asking = [asyncio.create_task(stack.submit()) for _ in range(5)]
+            await until(lambda: are_answered_by_the_provider(stack, len(ids)), what="the answers to wait")
+            for program in stack.programs:
+                program.send(signal.SIGTERM)
+            await asyncio.gather(*(program.ends(within=10) for program in stack.programs))
+            await asyncio.gather(*asking, return_exceptions=True)
+        for program in stack.programs:
+            await program.start()
+        await end_leases_of_the_dead(stack, alive=stack.workers)
+        await all_ended(stack, ids)
+        for job_id in ids:
+            assert len(await stack.tasks(job_id)) == 1
+
+
+async def are_answered_by_the_provider(stack: Stack, count: int) -> bool:
+    """Its tasks have ended, so their callbacks and the workers' answers are held by the database."""
+    ended = [task for task in await stack.tasks() if task["status"] == "completed"]
+    return len(ended) == count
 
 
 async def are_all_sent(stack: Stack, count: int) -> bool:

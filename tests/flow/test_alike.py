@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.evidence import Source, Status
 from orchestrator.flow.create import NewJob, prepare
-from orchestrator.flow.resolve import _unknown_alike
+from orchestrator.flow.resolve import _alike
 from orchestrator.providers.base import PastTask
 from orchestrator.runtime import open_runtime
 from orchestrator.settings import load
@@ -48,7 +48,9 @@ async def test_a_job_stored_before_its_model_was_learned_finds_its_task(tmp_path
     await database.write(schema.upgrade)
     await database.close()
     async with AsyncExitStack() as stack:
-        runtime = await open_runtime(load(database_url=url, secret="of the tests"), stack)
+        runtime = await open_runtime(
+            load(database_url=url, secret="the secret of the tests is long enough"), stack
+        )
         request = NewJob(tenant_id=TENANT, model=MODEL, api_version="v3", inputs={"prompt": "a lake"})
         creation = prepare(runtime, request)
         await runtime.store.create(creation)
@@ -58,5 +60,5 @@ async def test_a_job_stored_before_its_model_was_learned_finds_its_task(tmp_path
         tasks = [past_task(1, prompt="a lake"), past_task(2, prompt="a lake", steps=28)]
         tasks += [past_task(3, prompt="a lake", steps=30), past_task(4, prompt="a sea")]
         check = Check(creation.job, make_attempt(creation.job))
-        found = await _unknown_alike(runtime, check, tasks)
+        found = await _alike(runtime, check, tasks)
     assert [task.provider_id for task in found] == ["task-1", "task-2"]

@@ -26,7 +26,13 @@ DRAWS = st.sampled_from([0.0, 0.5, 0.999])
 PAUSES_MS = st.sampled_from([1, 500, 5_000, 30_000, 600_000, 4_000_000])
 # A job that was never claimed ends here and teaches nothing: it is left out for the sake of the others.
 CANCELLABLE = (Phase.HELD, Phase.WAITING, Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED)
-REFUSALS = (ErrorKind.UNAVAILABLE, ErrorKind.THROTTLED, ErrorKind.ACCOUNT, ErrorKind.REJECTED)
+REFUSALS = (
+    ErrorKind.UNAVAILABLE,
+    ErrorKind.THROTTLED,
+    ErrorKind.ACCOUNT,
+    ErrorKind.UNCLEAR,
+    ErrorKind.REJECTED,
+)
 
 
 class OneJob(RuleBasedStateMachine):

@@ -42,6 +42,7 @@ EVIDENCE = {
     "unavailable": _refused(ErrorKind.UNAVAILABLE),
     "throttled": _refused(ErrorKind.THROTTLED),
     "account": _refused(ErrorKind.ACCOUNT),
+    "unclear": _refused(ErrorKind.UNCLEAR),
     "rejected": _refused(ErrorKind.REJECTED),
     "unknown": make_evidence(Status.UNKNOWN, error=make_error(ErrorKind.LOST, "cut")),
     "gone": make_evidence(Status.GONE, Source.POLL),
@@ -54,7 +55,7 @@ AT_PROVIDER = {"submitting", "in_doubt", "accepted", "held"}
 UNANSWERED = {"submitting", "in_doubt", "held"}
 OPEN = {"held", "ready", "waiting", "submitting", "in_doubt", "accepted"}
 ALL = set(JOBS)
-REFUSALS = {"unavailable", "throttled", "account"}
+REFUSALS = {"unavailable", "throttled", "account", "unclear"}
 CURRENT, OLDER, BOTH = {True}, {False}, {True, False}
 MARKED, UNMARKED = {True}, {False}
 SAME = None
@@ -286,11 +287,20 @@ def test_the_last_try_exhausts_the_job() -> None:
     assert after.reason == Reason.EXHAUSTED
 
 
-@pytest.mark.parametrize("kind", sorted(REFUSALS))
-def test_a_refusal_uses_no_try_however_often_it_comes(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "pause_s"), [("unavailable", 30), ("throttled", 30), ("account", 1_800)])
+def test_a_refusal_uses_no_try_however_often_it_comes(kind: str, pause_s: int) -> None:
     job = make_job(Phase.SUBMITTING, attempt=50, tries=4)
     after = job_after(decide(job, make_attempt(job), EVIDENCE[kind], RULES))
-    assert (after.phase, after.tries, after.due_at) == (Phase.WAITING, 4, NOW + 30_000)
+    assert (after.phase, after.tries, after.due_at) == (Phase.WAITING, 4, NOW + 1_000 * pause_s)
+
+
+def test_a_refusal_without_a_reason_has_the_account_asked_and_uses_a_try() -> None:
+    first = settle(Phase.SUBMITTING, EVIDENCE["unclear"])
+    assert (job_after(first).phase, job_after(first).tries) == (Phase.WAITING, 1)
+    assert [signal.kind for signal in first.signals] == [Signal.ACCOUNT_UNSURE]
+    tried = make_job(Phase.SUBMITTING, tries=policy.MAX_TRIES - 1)
+    last = decide(tried, make_attempt(tried), EVIDENCE["unclear"], RULES)
+    assert job_after(last).reason == Reason.EXHAUSTED
 
 
 def test_a_refusal_of_what_a_callback_has_shown_to_exist_ends_nothing() -> None:
@@ -327,6 +337,12 @@ def test_a_task_found_in_the_history_is_adopted() -> None:
     assert decision.attempt is not None
     assert decision.attempt.is_adopted
     assert job_after(decision).phase == Phase.ACCEPTED
+
+
+def test_a_task_that_a_poll_brings_to_an_attempt_without_one_is_adopted() -> None:
+    told = make_evidence(Status.ACCEPTED, Source.POLL, provider_id=TASK)
+    assert attempt_after(Phase.IN_DOUBT, told).is_adopted
+    assert not attempt_after(Phase.ACCEPTED, told, provider_id=TASK).is_adopted
 
 
 def test_the_history_does_not_turn_our_own_task_into_an_adopted_one() -> None:

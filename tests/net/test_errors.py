@@ -12,7 +12,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from orchestrator.net.clients import guarded_client, provider_client
 from orchestrator.net.guard import AddressPolicy
-from orchestrator.net.transport import AiohttpTransport, is_in_doubt
+from orchestrator.net.transport import AiohttpTransport
+from orchestrator.providers.exchange import NOT_SENT
 from tests.net.raw_server import (
     OK,
     Behaviour,
@@ -36,7 +37,7 @@ async def post(url: str, *, within: httpx.Timeout = QUICK) -> httpx.Response:
 async def test_a_refused_connection_was_not_sent() -> None:
     with pytest.raises(httpx.ConnectError) as caught:
         await post(f"http://127.0.0.1:{closed_port()}")
-    assert not is_in_doubt(caught.value)
+    assert isinstance(caught.value, NOT_SENT)
 
 
 async def test_a_name_that_does_not_resolve_was_not_sent() -> None:
@@ -52,7 +53,7 @@ async def test_a_name_that_does_not_resolve_was_not_sent() -> None:
     async with httpx.AsyncClient(transport=AiohttpTransport(resolver=NoSuchHost())) as client:
         with pytest.raises(httpx.ConnectError) as caught:
             await client.post("http://api.example/")
-    assert not is_in_doubt(caught.value)
+    assert isinstance(caught.value, NOT_SENT)
 
 
 async def test_tls_to_a_plain_port_was_not_sent() -> None:
@@ -63,14 +64,14 @@ async def test_tls_to_a_plain_port_was_not_sent() -> None:
     async with serving(speak_plainly) as server:
         with pytest.raises(httpx.ConnectError) as caught:
             await post(f"https://127.0.0.1:{server.port}")
-    assert not is_in_doubt(caught.value)
+    assert isinstance(caught.value, NOT_SENT)
 
 
 async def test_a_tls_handshake_that_never_ends_was_not_sent() -> None:
     async with serving(lambda peer: peer.hold()) as server:
         with pytest.raises(httpx.ConnectTimeout) as caught:
             await post(f"https://127.0.0.1:{server.port}", within=QUICK_TO_CONNECT)
-    assert not is_in_doubt(caught.value)
+    assert isinstance(caught.value, NOT_SENT)
 
 
 async def test_a_look_up_that_never_ends_was_not_sent() -> None:
@@ -83,7 +84,7 @@ async def test_a_look_up_that_never_ends_was_not_sent() -> None:
     ) as client:
         with pytest.raises(httpx.ConnectTimeout) as caught:
             await client.post("https://slow.example/")
-    assert not is_in_doubt(caught.value)
+    assert isinstance(caught.value, NOT_SENT)
 
 
 async def test_waiting_for_a_slot_too_long_was_not_sent() -> None:
@@ -95,7 +96,7 @@ async def test_waiting_for_a_slot_too_long_was_not_sent() -> None:
             with pytest.raises(httpx.PoolTimeout) as caught:
                 await client.post("/second")
             first.cancel()
-    assert not is_in_doubt(caught.value)
+    assert isinstance(caught.value, NOT_SENT)
     assert len(server.requests) == 1
 
 
@@ -164,7 +165,7 @@ async def test_whatever_fails_after_the_connection_was_made_is_in_doubt(
     async with serving(behave) as server:
         with pytest.raises(expected) as caught:
             await post(server.url)
-    assert is_in_doubt(caught.value)
+    assert not isinstance(caught.value, NOT_SENT)
     assert server.connections == 1
 
 
@@ -187,7 +188,7 @@ async def test_no_request_is_sent_twice_when_a_kept_connection_drops(method: str
         await client.get("/warm")
         with pytest.raises(httpx.ReadError) as caught:
             await client.request(method, "/v3/submit")
-    assert is_in_doubt(caught.value)
+    assert not isinstance(caught.value, NOT_SENT)
     assert (server.connections, len(server.requests)) == (1, 2)
 
 
@@ -215,5 +216,5 @@ async def test_a_header_that_cannot_be_written_was_not_sent(headers: Any) -> Non
         with pytest.raises(httpx.LocalProtocolError) as caught:
             await client.post("/", headers=headers)
         assert (await client.post("/")).status_code == 200
-    assert not is_in_doubt(caught.value)
+    assert isinstance(caught.value, NOT_SENT)
     assert len(server.requests) == 1

@@ -14,7 +14,8 @@ from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from orchestrator.net.transport import NOT_SENT, as_httpx_errors
+from orchestrator.net.transport import as_httpx_errors
+from orchestrator.providers.exchange import NOT_SENT
 
 KEY = ConnectionKey("api.example", 443, True, True, None, None, None)  # noqa: FBT003 aiohttp's own order
 REFUSED = OSError(111, "refused")

@@ -132,7 +132,11 @@ async def test_a_model_that_would_be_another_endpoint_is_never_posted(model: str
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [
-        (400, Status.REFUSED, ErrorKind.ACCOUNT),
+        (400, Status.REFUSED, ErrorKind.UNCLEAR),
+        (409, Status.REFUSED, ErrorKind.UNCLEAR),
+        (404, Status.REFUSED, ErrorKind.REJECTED),
+        (422, Status.REFUSED, ErrorKind.REJECTED),
+        (402, Status.REFUSED, ErrorKind.ACCOUNT),
         (401, Status.REFUSED, ErrorKind.ACCOUNT),
         (403, Status.REFUSED, ErrorKind.ACCOUNT),
         (429, Status.REFUSED, ErrorKind.THROTTLED),
@@ -149,6 +153,28 @@ async def test_http_200_without_an_id_is_judged_by_the_envelopes_code(
 ) -> None:
     evidence = await submit_answered(200, b'{"code":%d,"message":"hm"%b}' % (code, data))
     assert_refusal(evidence, status, kind)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Insufficient credits. Please top up your account.", ErrorKind.ACCOUNT),
+        ("insufficient balance: 0.05 required", ErrorKind.ACCOUNT),
+        ("Your account has been suspended", ErrorKind.ACCOUNT),
+        ("Invalid API key", ErrorKind.ACCOUNT),
+        ("invalid parameter: size", ErrorKind.REJECTED),
+        ("Missing required field 'image'", ErrorKind.REJECTED),
+        ("prompt is too long", ErrorKind.REJECTED),
+        ("num_images must be at most 4", ErrorKind.REJECTED),
+        ("Bad Request", ErrorKind.UNCLEAR),
+        ("", ErrorKind.UNCLEAR),
+    ],
+)
+async def test_a_code_400_under_http_200_is_told_apart_by_its_words(message: str, kind: ErrorKind) -> None:
+    evidence = await submit_answered(200, as_json({"code": 400, "message": message}))
+    assert_refusal(evidence, Status.REFUSED, kind)
+    assert evidence.error is not None
+    assert message in evidence.error.message
 
 
 async def test_the_accounts_trouble_says_how_to_mend_it() -> None:

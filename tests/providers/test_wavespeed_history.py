@@ -1,15 +1,15 @@
-"""Looking a lost submission up in WaveSpeed's history: all of it, or None."""
+"""Looking a lost submission up in WaveSpeed's history: all of it, or a word that something is missing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from orchestrator.clock import MINUTE, SECOND, from_rfc3339, to_rfc3339
-from orchestrator.providers.base import PastTask
+from orchestrator.providers.base import History
 from orchestrator.providers.wavespeed_history import MAX_PAGES, PAGE_SIZE
 from tests.net.raw_server import RawServer
 from tests.providers.dialect import facing, http, replying
@@ -28,7 +28,7 @@ def query_of(request: bytes) -> dict[str, Any]:
     return query
 
 
-async def look_up(pages: Callable[[dict[str, Any]], Any]) -> tuple[Sequence[PastTask] | None, RawServer]:
+async def look_up(pages: Callable[[dict[str, Any]], Any]) -> tuple[History | None, RawServer]:
     """The tasks of the minute before noon, from a history that answers each query like this."""
     reply = replying(lambda request: http(200, envelope({"page": 1, "items": pages(query_of(request))})))
     async with facing(reply) as (client, server):
@@ -40,8 +40,10 @@ def in_pages(items: list[Item], *, size: int = PAGE_SIZE) -> Callable[[dict[str,
     return lambda query: items[(query["page"] - 1) * size : query["page"] * size]
 
 
-def numbers(tasks: Sequence[PastTask] | None) -> list[int] | None:
-    return None if tasks is None else [int(task.provider_id, 16) for task in tasks]
+def numbers(history: History | None) -> list[int]:
+    assert history is not None
+    assert history.is_whole
+    return [int(task.provider_id, 16) for task in history.tasks]
 
 
 async def test_the_query_names_the_model_the_window_and_the_inputs() -> None:
@@ -63,9 +65,10 @@ async def test_tasks_come_oldest_first_with_what_is_known_of_them() -> None:
         item(1, at=NOON - SECOND, input={"prompt": "y"}),
         item(3, at=NOON - 2 * SECOND),
     ]
-    tasks, _ = await look_up(in_pages(items))
-    assert tasks is not None
-    assert numbers(tasks) == [3, 1, 2]
+    history, _ = await look_up(in_pages(items))
+    assert history is not None
+    tasks = history.tasks
+    assert numbers(history) == [3, 1, 2]
     assert [task.inputs for task in tasks] == [None, {"prompt": "y"}, {"prompt": "x"}]
     assert [str(task.evidence.status) for task in tasks] == ["accepted", "accepted", "completed"]
     assert tasks[2].created_at == NOON
@@ -92,13 +95,13 @@ async def test_pages_are_read_to_the_end_of_the_window_and_no_further() -> None:
 
 async def test_pages_smaller_than_asked_for_do_not_hide_the_rest() -> None:
     tasks, _ = await look_up(in_pages([item(number) for number in range(30)], size=20))
-    assert len(tasks or ()) == 30
+    assert len(numbers(tasks)) == 30
 
 
 async def test_a_list_in_no_order_is_read_whole() -> None:
     items = [item(1, at=NOON - 2 * MINUTE), *[item(number) for number in range(2, 250)]]
     tasks, _ = await look_up(in_pages(items))
-    assert len(tasks or ()) == 248
+    assert len(numbers(tasks)) == 248
 
 
 async def test_a_short_page_that_repeats_is_the_whole_history() -> None:
@@ -125,12 +128,37 @@ async def test_a_history_without_end_is_given_up() -> None:
     "broken",
     [{"id": None}, {"id": "../x"}, {"model": None}, {"created_at": "yesterday"}, {"created_at": None}],
 )
-async def test_one_unreadable_item_spoils_the_look_up(broken: Item) -> None:
-    tasks, _ = await look_up(in_pages([item(1), item(2) | broken]))
-    assert tasks is None
+async def test_an_unreadable_item_is_passed_over_and_the_look_up_is_not_whole(broken: Item) -> None:
+    history, _ = await look_up(in_pages([item(1), item(2) | broken]))
+    assert history is not None
+    assert [int(task.provider_id, 16) for task in history.tasks] == [1]
+    assert not history.is_whole
 
 
-@pytest.mark.parametrize("items", [None, {}, "none", [3], [None]])
+@pytest.mark.parametrize("strange", [3, None, "none", []])
+async def test_an_item_that_is_no_object_could_be_any_task(strange: Any) -> None:
+    history, _ = await look_up(lambda _: [strange])
+    assert history == History(tasks=[], is_whole=False)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"id": None, "model": "wavespeed-ai/flux-schnell"}, {"id": None, "created_at": to_rfc3339(NOON + 1)}],
+)
+async def test_an_unreadable_item_that_is_surely_another_spoils_nothing(broken: Item) -> None:
+    history, _ = await look_up(in_pages([item(1), item(2) | broken]))
+    assert numbers(history) == [1]
+
+
+async def test_a_page_of_unreadable_items_does_not_hide_the_next() -> None:
+    items = [item(1), *(item(2) | {"id": None} for _ in range(PAGE_SIZE)), item(3)]
+    history, _ = await look_up(in_pages(items))
+    assert history is not None
+    assert len(history.tasks) == 2
+    assert not history.is_whole
+
+
+@pytest.mark.parametrize("items", [None, {}, "none"])
 async def test_a_list_that_is_none_spoils_the_look_up(items: Any) -> None:
     tasks, _ = await look_up(lambda _: items)
     assert tasks is None

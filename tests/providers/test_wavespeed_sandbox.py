@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator.clock import MINUTE, Clock
 from orchestrator.evidence import ErrorKind, Evidence, Status
-from orchestrator.providers.base import Submission, TaskRef
+from orchestrator.providers.base import History, Submission, TaskRef
 from orchestrator.providers.wavespeed import WaveSpeed
 from orchestrator.signing import Verdict
 from tests.net.raw_server import RawServer, answer_ok, serving
@@ -125,6 +125,7 @@ async def test_a_task_goes_from_the_post_to_a_callback_that_verifies_and_a_poll_
         ("refuse=403", Status.REFUSED, ErrorKind.ACCOUNT),
         ("refuse=400", Status.REFUSED, ErrorKind.REJECTED),
         ("no-credit", Status.REFUSED, ErrorKind.ACCOUNT),
+        ("no-reason", Status.REFUSED, ErrorKind.UNCLEAR),
         ("lost-answer", Status.UNKNOWN, ErrorKind.LOST),
         ("answer=cut", Status.UNKNOWN, ErrorKind.LOST),
         ("answer=500", Status.UNKNOWN, ErrorKind.LOST),
@@ -147,14 +148,15 @@ async def test_a_task_whose_answer_was_lost_is_found_with_its_input(door: Door) 
     began = Clock().now()
     await door.submit("the lost one [fault: lost-answer]")
     await door.submit("another one")
-    tasks = await door.adapter.look_up(MODEL, after=began, before=Clock().now())
-    assert tasks is not None
-    assert [task.inputs for task in tasks] == [
+    history = await door.adapter.look_up(MODEL, after=began, before=Clock().now())
+    assert history is not None
+    assert [task.inputs for task in history.tasks] == [
         {"prompt": "the lost one [fault: lost-answer]"},
         {"prompt": "another one"},
     ]
-    assert await door.adapter.look_up(MODEL, after=0, before=began - 1) == []
-    assert await door.adapter.look_up("wavespeed-ai/other", after=began, before=Clock().now()) == []
+    nothing = History(tasks=[], is_whole=True)
+    assert await door.adapter.look_up(MODEL, after=0, before=began - 1) == nothing
+    assert await door.adapter.look_up("wavespeed-ai/other", after=began, before=Clock().now()) == nothing
 
 
 @pytest.mark.parametrize("on_history", ["refuse=500", "answer=drop", "answer=garbage"])

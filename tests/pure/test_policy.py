@@ -102,6 +102,15 @@ def test_a_429_pauses_as_long_as_it_says_within_reason(retry_after_s: float | No
     assert policy.throttle_pause_s(retry_after_s, 0.5) == pause_s
 
 
+@pytest.mark.parametrize(
+    ("retry_after_s", "pause_s"), [(None, 3.5), (0.0, 1.0), (90.0, 90.0), (3_600.0, 300.0)]
+)
+def test_polls_pause_no_longer_than_a_check_waits_at_most(
+    retry_after_s: float | None, pause_s: float
+) -> None:
+    assert policy.poll_pause_s(retry_after_s, 0.5) == pause_s
+
+
 def test_slots_go_to_the_least_virtual_time() -> None:
     shares = [Share("a", 3.0), Share("b", 0.0), Share("c", 2.5)]
     assert policy.share_out(shares, 1) == {"a": 0, "b": 1, "c": 0}

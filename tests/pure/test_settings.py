@@ -33,3 +33,18 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 def test_a_number_overrides_the_tiers() -> None:
     limits = load(wavespeed_tier="silver", wavespeed_per_minute=7).limits
     assert (limits.image_per_minute, limits.video_per_minute, limits.max_in_flight) == (7, 7, 100)
+
+
+@pytest.mark.parametrize("secret", ["x", "x" * 31, f"{'x' * 32}, {'y' * 31}"])
+def test_a_short_secret_is_refused_by_name_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_SECRET", secret)
+    with pytest.raises(Misconfigured, match=r"ORCHESTRATOR_SECRET: .*32 characters") as raised:
+        load()
+    assert "xx" not in str(raised.value)
+
+
+def test_several_secrets_are_taken_apart() -> None:
+    assert load(secret=f"{'x' * 32}, {'y' * 40}").secrets == ("x" * 32, "y" * 40)
+    assert load(secret="").secrets == ()

@@ -40,6 +40,17 @@ async def test_scripts_reach_polls_and_history_too(client: Client) -> None:
     assert len(good.json()["data"]["items"]) == 1
 
 
+@pytest.mark.parametrize(("fault", "id_length", "has_inputs"), [("nameless", 0, True), ("bare", 32, False)])
+async def test_a_history_may_leave_out_what_matters(
+    client: Client, fault: str, id_length: int, has_inputs: bool
+) -> None:
+    await client.ended()
+    await client.order("faults", fault=f"items={fault}", on="history")
+    listed = await client.http.post("/api/v3/predictions", json={"include_inputs": True})
+    (item,) = listed.json()["data"]["items"]
+    assert (len(item["id"]), "inputs" in item) == (id_length, has_inputs)
+
+
 async def test_without_credit_the_balance_is_empty(client: Client) -> None:
     await client.order("faults", fault="no-credit")
     assert (await client.http.get("/api/v3/balance")).json()["data"]["balance"] == 0

@@ -15,6 +15,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,21 @@ class PostgresProcess:
 
     def stop(self) -> None:
         self.process.end(signal.SIGINT)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It keeps every connection, takes new ones, and answers nothing."""
+        assert self.process.running is not None
+        server = self.process.running.pid
+        backends = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        pids = [server, *map(int, backends)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def restart(self) -> None:
         """Start it again at the same URL with what was committed, ending it first where it still runs."""

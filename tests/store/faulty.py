@@ -4,16 +4,19 @@ so that everything is stored and nobody knows.
 
 from __future__ import annotations
 
-from orchestrator.store.database import Database, DatabaseTrouble, T, Work
+from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, T, Work
 
 
 class FaultyDatabase:
-    """Passes everything on to a real database; the first writes lose their connection as told."""
+    """Passes everything on to a real database; the first writes lose their connection as told, and after
+    a lost COMMIT so many more cannot reach it at all.
+    """
 
     def __init__(self, database: Database, *, lost_before: int = 0, lost_after: int = 0) -> None:
         self.dialect = database.dialect
         self.lost_before = lost_before
         self.lost_after = lost_after
+        self.then_away = 0
         self._database = database
 
     async def write(self, work: Work[T]) -> T:
@@ -23,7 +26,8 @@ class FaultyDatabase:
         result = await self._database.write(work)
         if self.lost_after > 0:
             self.lost_after -= 1
-            raise DatabaseTrouble(cause="lost after COMMIT")
+            self.lost_before, self.then_away = self.then_away, 0
+            raise CommitLost(cause="lost after COMMIT")
         return result
 
     async def read(self, work: Work[T]) -> T:

@@ -22,7 +22,7 @@ async def add(store: Store, phase: Phase = Phase.ACCEPTED, **attempt: Any) -> Jo
 
 
 async def take(store: Store, *, now: int = T0, most: int = 50) -> list[Check]:
-    return await store.write(checks.take_due_checks, now=now, most=most)
+    return await store.write(checks.take_due_checks, account_id=ACCOUNT, now=now, most=most)
 
 
 async def test_due_attempts_are_taken_with_their_jobs(store: Store) -> None:
@@ -89,11 +89,14 @@ async def test_a_sibling_that_is_being_sent_is_told(store: Store) -> None:
     assert siblings.are_some_submitting
 
 
+async def known_among(store: Store, *ids: str) -> set[str]:
+    return await store.read(checks.known_among, account_id=ACCOUNT, provider_ids=list(ids), since=T0)
+
+
 async def test_known_ids_and_their_holder_are_found(store: Store) -> None:
     job = await add(store, provider_id="task-1")
-    known = await store.read(checks.known_among, account_id=ACCOUNT, provider_ids=["task-1", "task-2"])
-    assert known == {"task-1"}
-    assert await store.read(checks.known_among, account_id=ACCOUNT, provider_ids=[]) == set()
+    assert await known_among(store, "task-1", "task-2") == {"task-1"}
+    assert await known_among(store) == set()
     holder = await store.read(checks.holder_of, account_id=ACCOUNT, provider_id="task-1")
     assert holder == await attempt_of(store, job.id, 2)
     assert await store.read(checks.holder_of, account_id="other", provider_id="task-1") is None

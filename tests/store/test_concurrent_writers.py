@@ -20,7 +20,7 @@ from orchestrator.store import checks, deliveries
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.database import Database
 from orchestrator.store.store import Store
-from tests.factories import T0, SetClock, make_creation, make_id, stored_job
+from tests.factories import ACCOUNT, T0, SetClock, make_creation, make_id, stored_job
 from tests.store import decisions
 from tests.store.claiming import add_ready, claim
 from tests.store.locks import done_or_blocked, until_blocked
@@ -110,7 +110,7 @@ async def test_writers_claims_polls_and_deliveries_go_on_beside_one_another(post
                     for one in claimed
                     if one not in back
                 ),
-                store.write(checks.take_due_checks, now=T0, most=20),
+                store.write(checks.take_due_checks, account_id=ACCOUNT, now=T0, most=20),
                 store.write(deliveries.take_due_deliveries, now=T0, most=20),
             )
             ended.update(one.job.id for one in claimed if one not in back)

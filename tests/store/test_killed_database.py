@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, text
@@ -14,7 +15,7 @@ from orchestrator.evidence import Source
 from orchestrator.lifecycle import Phase
 from orchestrator.store import group, schema
 from orchestrator.store.changes import Change, apply_changes
-from orchestrator.store.database import Database, DatabaseTrouble, open_database
+from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now, open_database
 from orchestrator.store.group import Grouper
 from orchestrator.store.store import Store
 from tests.factories import T0, SetClock, make_creation, make_id, stored_job
@@ -55,6 +56,24 @@ async def test_what_was_answered_survives_the_servers_death(
     assert answered <= stored
     assert len(stored) == await count(store, "events") == await count(store, "documents")
     await store.create(make_creation())
+
+
+async def test_a_server_that_dies_before_or_in_the_commit_is_told_apart(
+    own_database: Database, own_postgres: PostgresProcess
+) -> None:
+    def die(connection: Connection, *, is_done: bool) -> None:
+        connection.execute(text("SELECT 1"))
+        own_postgres.kill()
+        if not is_done:
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(CommitLost):
+        await own_database.write(partial(die, is_done=True))
+    own_postgres.restart()
+    await own_database.read(database_now)
+    with pytest.raises(DatabaseTrouble) as raised:
+        await own_database.write(partial(die, is_done=False))
+    assert not isinstance(raised.value, CommitLost)
 
 
 async def test_a_restart_while_callers_wait_is_not_seen_by_them(

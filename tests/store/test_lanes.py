@@ -124,6 +124,13 @@ async def test_trouble_of_the_account_is_kept_with_its_first_words(store: Store)
     assert (account.trouble, account.trouble_at, account.checked_at) == ("in trouble", T0, T0)
 
 
+async def test_an_account_that_may_be_in_trouble_is_checked_at_once(store: Store) -> None:
+    await signal(store, Signal.ACCOUNT_UNSURE)
+    account = await account_of(store)
+    assert (account.trouble, account.trouble_at, account.checked_at) == ("in trouble", T0, 0)
+    assert await store.write(lanes.take_account_check, account_id=ACCOUNT, now=T0, every_ms=60_000)
+
+
 async def test_an_account_in_trouble_is_checked_by_one_caller_a_minute(store: Store) -> None:
     async def take(now: int) -> bool:
         return await store.write(lanes.take_account_check, account_id=ACCOUNT, now=now, every_ms=60_000)

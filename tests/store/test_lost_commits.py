@@ -9,8 +9,10 @@ import pytest
 from orchestrator.decision import Decision
 from orchestrator.evidence import Source
 from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.store import group
+from orchestrator.store import store as stored_once
 from orchestrator.store.changes import Seen
-from orchestrator.store.database import Database, RowRefused
+from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, RowRefused
 from orchestrator.store.store import Store
 from tests.factories import SetClock, make_creation, make_job, stored_job
 from tests.store import decisions
@@ -36,6 +38,40 @@ async def test_creations_are_stored_once(lossy_store: Store, lossy: FaultyDataba
     assert [one.job.id for one in created] == [creations[n].job.id for n in (0, 1, 1, 3)]
     stored = await counts(lossy_store)
     assert (stored["jobs"], stored["events"], stored["idempotency_keys"]) == (3, 3, 2)
+
+
+async def test_a_creation_is_stored_once_though_the_database_stays_away_after_its_commit(
+    lossy_store: Store, lossy: FaultyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "_PAUSES_S", (0.0, 0.01))
+    creations = [make_creation(), make_creation(key="a")]
+    lossy.lost_after, lossy.then_away = 1, 5
+    created = await asyncio.gather(*(lossy_store.create(creation) for creation in creations))
+    assert [one.job.id for one in created] == [creation.job.id for creation in creations]
+    stored = await counts(lossy_store)
+    assert (stored["jobs"], stored["documents"], stored["events"]) == (2, 2, 2)
+
+
+async def test_who_cannot_be_told_whether_it_is_stored_is_told_just_that(
+    lossy_store: Store, lossy: FaultyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "_PAUSES_S", (0.0, 0.01))
+    monkeypatch.setattr(stored_once, "_LOST_COMMIT_S", 0.0)
+    lossy.lost_after, lossy.then_away = 1, 5
+    with pytest.raises(CommitLost, match="may be stored or not"):
+        await lossy_store.create(make_creation())
+    assert await count(lossy_store, "jobs") == 1
+
+
+async def test_a_loss_before_every_commit_leaves_no_doubt(
+    lossy_store: Store, lossy: FaultyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "_PAUSES_S", (0.0, 0.01))
+    lossy.lost_before = 2
+    with pytest.raises(DatabaseTrouble) as raised:
+        await lossy_store.create(make_creation())
+    assert not isinstance(raised.value, CommitLost)
+    assert await count(lossy_store, "jobs") == 0
 
 
 async def test_a_move_is_applied_once(lossy_store: Store, lossy: FaultyDatabase) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.evidence import Source
+from orchestrator.ids import id_time
 from orchestrator.lifecycle import Job, Phase
-from orchestrator.store import deliveries, retention
+from orchestrator.store import checks, deliveries, retention
 from orchestrator.store.changes import Seen
 from orchestrator.store.deliveries import Attempted
 from orchestrator.store.store import Store
-from tests.factories import T0, TENANT, add_tenant, make_creation, stored_job
+from tests.factories import ACCOUNT, T0, TENANT, add_tenant, make_creation, stored_job
 from tests.store import decisions
 from tests.store.rows import count, counts, execute, select
 
@@ -35,9 +36,13 @@ async def whole_job(store: Store) -> Job:
     return job
 
 
+async def delete(store: Store, job: Job, *, tenant_id: str = TENANT) -> int:
+    return await store.write(retention.delete_jobs, tenant_id=tenant_id, ids=[job.id], actor="key 1", now=T0)
+
+
 async def test_a_deleted_job_leaves_nothing(store: Store) -> None:
     job, kept = await whole_job(store), await whole_job(store)
-    assert await store.write(retention.delete_jobs, tenant_id=TENANT, ids=[job.id]) == 1
+    assert await delete(store, job) == 1
     assert await counts(store) | {"idempotency_keys": 1} == dict.fromkeys(await counts(store), 1)
     assert await count(store, "delivery_attempts") == 1
     assert await select(store, "SELECT id FROM jobs") == [(kept.id,)]
@@ -46,14 +51,14 @@ async def test_a_deleted_job_leaves_nothing(store: Store) -> None:
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in ("completed", "failed")])
 async def test_a_job_that_has_not_ended_is_not_deleted(store: Store, phase: Phase) -> None:
     job = await stored_job(store, phase)
-    assert await store.write(retention.delete_jobs, tenant_id=TENANT, ids=[job.id]) == 0
+    assert await delete(store, job) == 0
     assert await store.write(retention.delete_old, ended_before=T0 * 2, most=10) == 0
     assert await count(store, "jobs") == await count(store, "documents") == 1
 
 
 async def test_another_tenants_job_is_not_deleted(store: Store) -> None:
     job, stranger = await whole_job(store), await store.write(add_tenant)
-    assert await store.write(retention.delete_jobs, tenant_id=stranger, ids=[job.id]) == 0
+    assert await delete(store, job, tenant_id=stranger) == 0
     assert await count(store, "jobs") == 1
 
 
@@ -77,6 +82,28 @@ async def test_old_keys_are_forgotten(store: Store) -> None:
 async def test_a_job_whose_task_may_still_run_is_not_deleted(store: Store) -> None:
     job = await stored_job(store, Phase.FAILED)
     await execute(store, "UPDATE attempts SET ended_at = NULL")
-    assert await store.write(retention.delete_jobs, tenant_id=TENANT, ids=[job.id]) == 0
+    assert await delete(store, job) == 0
     await execute(store, "UPDATE attempts SET ended_at = 1")
-    assert await store.write(retention.delete_jobs, tenant_id=TENANT, ids=[job.id]) == 1
+    assert await delete(store, job) == 1
+
+
+async def test_the_task_of_a_deleted_job_stays_known_as_long_as_somebody_may_be_in_doubt(
+    store: Store,
+) -> None:
+    job = await whole_job(store)
+    await store.change(job.id, decisions.naming("task-1"), source=Source.HISTORY)
+    await delete(store, job)
+
+    async def known(since: int) -> set[str]:
+        return await store.read(
+            checks.known_among, account_id=ACCOUNT, provider_ids=["task-1", "task-2"], since=since
+        )
+
+    rows = await select(store, "SELECT id, tenant_id, actor, object FROM audit")
+    assert [tuple(row)[1:] for row in rows] == [(TENANT, "key 1", "task-1")]
+    at = id_time(rows[0][0])
+    assert (await known(at), await known(at + 1)) == ({"task-1"}, set())
+    await store.write(retention.delete_old_memories, before=at)
+    assert await count(store, "audit") == 1
+    await store.write(retention.delete_old_memories, before=at + 1)
+    assert await count(store, "audit") == 0
