@@ -22,6 +22,9 @@ _PHASES = {str(phase): phase for phase in Phase}
 _REASONS: dict[str | None, Reason | None] = {None: None} | {str(reason): reason for reason in Reason}
 _SOURCES: dict[str | None, Source | None] = {None: None} | {str(source): source for source in Source}
 
+_PHASE, _REASON = map(Job.__struct_fields__.index, ("phase", "reason"))
+_ENDED_BY, _IS_ADOPTED, _IS_SOLO = map(Attempt.__struct_fields__.index, ("ended_by", "is_adopted", "is_solo"))
+
 _JOB_CHANGES = {
     "phase": "text",
     "reason": "text",
@@ -65,20 +68,20 @@ class LostRace(Exception):
 
 
 def to_job(row: Any) -> Job:
-    """`row` holds JOB_COLUMNS in their order."""
-    fields = dict(zip(Job.__struct_fields__, row, strict=False))
-    fields["phase"] = _PHASES[fields["phase"]]
-    fields["reason"] = _REASONS[fields["reason"]]
-    return Job(**fields)
+    """`row` begins with JOB_COLUMNS in their order."""
+    values = list(row[: len(Job.__struct_fields__)])
+    values[_PHASE] = _PHASES[values[_PHASE]]
+    values[_REASON] = _REASONS[values[_REASON]]
+    return Job(*values)
 
 
 def to_attempt(row: Any) -> Attempt:
-    """`row` holds ATTEMPT_COLUMNS in their order."""
-    fields = dict(zip(Attempt.__struct_fields__, row, strict=False))
-    fields["ended_by"] = _SOURCES[fields["ended_by"]]
-    fields["is_adopted"] = bool(fields["is_adopted"])
-    fields["is_solo"] = bool(fields["is_solo"])
-    return Attempt(**fields)
+    """`row` begins with ATTEMPT_COLUMNS in their order."""
+    values = list(row[: len(Attempt.__struct_fields__)])
+    values[_ENDED_BY] = _SOURCES[values[_ENDED_BY]]
+    values[_IS_ADOPTED] = bool(values[_IS_ADOPTED])
+    values[_IS_SOLO] = bool(values[_IS_SOLO])
+    return Attempt(*values)
 
 
 def lock_jobs(connection: Connection, ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, Job]:
