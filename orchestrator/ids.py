@@ -10,12 +10,14 @@ import hashlib
 import re
 import secrets
 import string
+import struct
 import threading
 import zlib
 
 _ID = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 _MAX_MS = (1 << 48) - 1
 _MAX_COUNT = (1 << 12) - 1
+_TAILS = struct.Struct("256Q")
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY = re.compile(r"orc_[0-9A-Za-z]{38}")
@@ -26,6 +28,11 @@ _PREFIX_LENGTH = 12
 def new_id(now_ms: int) -> str:
     """A new id, greater than every id made before in this process, whatever the clock did since."""
     return _source.new_id(now_ms)
+
+
+def new_ids(now_ms: int, count: int) -> list[str]:
+    """So many new ids at once, in ascending order."""
+    return _source.new_ids(now_ms, count)
 
 
 def first_id_at(ms: int) -> str:
@@ -50,20 +57,26 @@ class IdSource:
         self._lock = threading.Lock()
         self._ms = -1
         self._count = 0
+        self._tails: list[int] = []
 
     def new_id(self, now_ms: int) -> str:
         with self._lock:
-            self._step(now_ms)
-            return _format(self._ms, count=self._count, tail=secrets.randbits(62))
+            return self._next(now_ms)
 
-    def _step(self, now_ms: int) -> None:
-        if now_ms > self._ms:
-            self._restart(now_ms)
-        elif self._count < _MAX_COUNT:
-            self._count += 1
+    def new_ids(self, now_ms: int, count: int) -> list[str]:
+        with self._lock:
+            return [self._next(now_ms) for _ in range(count)]
+
+    def _next(self, now_ms: int) -> str:
+        if now_ms > self._ms or self._count == _MAX_COUNT:
+            # When the millisecond is used up, the next one is borrowed from the future.
+            self._restart(max(now_ms, self._ms + 1))
         else:
-            # The millisecond is used up: the next one is borrowed from the future.
-            self._restart(self._ms + 1)
+            self._count += 1
+        if not self._tails:
+            # The kernel is asked for many at once.
+            self._tails.extend(_TAILS.unpack(secrets.token_bytes(_TAILS.size)))
+        return _format(self._ms, count=self._count, tail=self._tails.pop() >> 2)
 
     def _restart(self, ms: int) -> None:
         # The upper half is kept free, so that at least 2048 ids fit into each millisecond.
@@ -74,7 +87,7 @@ _source = IdSource()
 
 
 def _format(ms: int, *, count: int, tail: int) -> str:
-    return f"{ms << 80 | 0x7 << 76 | count << 64 | 0b10 << 62 | tail:032x}"
+    return f"{ms:012x}7{count:03x}{0b10 << 62 | tail:016x}"
 
 
 def new_api_key() -> str:

@@ -116,7 +116,7 @@ class IllegalMove(Exception):
     """A move was built from a phase that it does not start from: a defect of ours."""
 
 
-class Job(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Job(msgspec.Struct, frozen=True, gc=False):
     """The row of `jobs` as the moves see it; times in ms."""
 
     id: str
@@ -166,7 +166,7 @@ class Job(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.phase in ENDED
 
 
-class Attempt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One try at the provider, open (`ended_at` is None) as long as a task of it may still run."""
 
     job_id: str

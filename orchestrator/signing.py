@@ -80,7 +80,7 @@ def verify(
 
     Secrets that cannot be used in this scheme are passed over, and so are entries of unknown versions.
     """
-    found = [_values(headers, name) for name in (b"webhook-id", b"webhook-timestamp", b"webhook-signature")]
+    found = _signing_headers(headers)
     if not all(found):
         return Verdict.UNSIGNED
     if any(len(values) > 1 or len(values[0]) > _MAX_HEADER_BYTES for values in found):
@@ -97,8 +97,14 @@ def verify(
     return Verdict.VALID if abs(now_s - int(timestamp)) <= TOLERANCE_S else Verdict.STALE
 
 
-def _values(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
-    return [value for key, value in headers if key.lower() == name]
+def _signing_headers(headers: Sequence[tuple[bytes, bytes]]) -> list[list[bytes]]:
+    """All values of each of the three."""
+    found: dict[bytes, list[bytes]] = {b"webhook-id": [], b"webhook-timestamp": [], b"webhook-signature": []}
+    for key, value in headers:
+        values = found.get(key.lower())
+        if values is not None:
+            values.append(value)
+    return list(found.values())
 
 
 def _is_signed(signed: bytes, entries: list[bytes], *, secrets: Sequence[str], scheme: Scheme) -> bool:

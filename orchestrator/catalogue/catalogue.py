@@ -68,7 +68,11 @@ class Catalogue:
         page = self.page(model, version)
         filled = {"enable_base64_output": False, **(page.implied if page else {})}
         filled.update((name, value) for name, value in inputs.items() if value is not None)
-        return {name: _plain(filled[name]) for name in sorted(filled) if name not in _TRAVEL}
+        return {
+            name: value if type(value) is str else _plain(value)
+            for name, value in sorted(filled.items())
+            if name not in _TRAVEL
+        }
 
     def has_embedded_media(self, model: str, version: str, inputs: Mapping[str, Any]) -> bool:
         """Whether media is part of the inputs themselves, so that it cannot be compared as a URL."""

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -104,7 +103,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         session = self._session or self._open_session()
         upload = Upload.of(request, write_s=timeouts.get("write"))
         try:
-            with as_httpx_errors():
+            with AsHttpxErrors():
                 return await session.request(
                     request.method,
                     _exact_url(request),
@@ -112,6 +111,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     data=upload,
                     timeout=_phases(timeouts.get("connect"), timeouts.get("read")),
                     allow_redirects=False,
+                    # aiohttp never sends a POST again.
+                    middlewares=() if request.method == "POST" else None,
                 )
         except ValueError as error:  # a header, method or host that cannot be written; found before sending
             raise httpx.LocalProtocolError(str(error)) from error
@@ -143,17 +144,19 @@ async def _send_once(
     request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     """aiohttp sends GET, PUT, DELETE again after its own errors; an error of httpx's ends the request."""
-    with as_httpx_errors():
+    with AsHttpxErrors():
         return await send(request)
 
 
-@contextmanager
-def as_httpx_errors() -> Iterator[None]:
+class AsHttpxErrors:
     """The only place where an error of aiohttp's or of a socket's becomes one of httpx's."""
-    try:
-        yield
-    except _FOREIGN as error:
-        raise _translated(error)(str(error) or type(error).__name__) from error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, _FOREIGN):
+            raise _translated(error)(str(error) or type(error).__name__) from error
 
 
 def _translated(error: Exception) -> type[httpx.TransportError]:
@@ -211,7 +214,7 @@ class _AnswerStream(httpx.AsyncByteStream):
         self._free_slot: Callable[[], None] | None = free_slot
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with as_httpx_errors():
+        with AsHttpxErrors():
             async for chunk in self._answer.content.iter_any():
                 yield chunk
 

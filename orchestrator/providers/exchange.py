@@ -91,7 +91,7 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
     return Answer(
         status=response.status_code,
         body=_without_credential(body[:MAX_ANSWER_BYTES], client),
-        retry_after=response.headers.get("retry-after", ""),
+        retry_after=response.headers.get("retry-after", "") if _has(response, b"retry-after") else "",
         is_whole=len(body) <= MAX_ANSWER_BYTES,
     )
 
@@ -101,7 +101,7 @@ async def _read(response: httpx.Response) -> bytes:
     parts: list[bytes] = []
     size = 0
     # What is not encoded need not pass httpx's decoders; the caller closes the response.
-    plain = "content-encoding" not in response.headers
+    plain = not _has(response, b"content-encoding")
     chunks = cast("httpx.AsyncByteStream", response.stream) if plain else response.aiter_bytes()
     async for chunk in chunks:
         parts.append(chunk)
@@ -111,6 +111,12 @@ async def _read(response: httpx.Response) -> bytes:
     return b"".join(parts)
 
 
+def _has(response: httpx.Response, name: bytes) -> bool:
+    """httpx decodes all headers to look for one."""
+    return any(key.lower() == name for key, _ in response.headers.raw)
+
+
 def _without_credential(body: bytes, client: httpx.AsyncClient) -> bytes:
-    credential = client.headers.get("authorization", "").rpartition(" ")[2].encode()
+    given = next((value for key, value in client.headers.raw if key.lower() == b"authorization"), b"")
+    credential = given.rpartition(b" ")[2]
     return body.replace(credential, b"[hidden]") if len(credential) >= _MIN_CREDENTIAL_BYTES else body

@@ -70,22 +70,24 @@ def claim(
 def _free_slots(connection: Connection, account_id: str) -> int:
     """0 when the account is in trouble."""
     locking = dialect.lock(connection.dialect.name)
-    account = connection.execute(
-        dialect.sql(f"SELECT max_in_flight, trouble FROM accounts WHERE id = :id{locking}"),
+    ((most, trouble),) = dialect.fetch(
+        connection,
+        f"SELECT max_in_flight, trouble FROM accounts WHERE id = :id{locking}",
         {"id": account_id},
-    ).one()
-    if account.trouble is not None:
+    )
+    if trouble is not None:
         return 0
-    return int(account.max_in_flight) - count_in_flight(connection, account_id)
+    return int(most) - count_in_flight(connection, account_id)
 
 
 def count_in_flight(connection: Connection, account_id: str) -> int:
     """Attempts that have not ended, whatever became of their jobs: a count, so it cannot drift."""
-    counted = connection.execute(
-        dialect.sql("SELECT count(*) FROM attempts WHERE account_id = :id AND ended_at IS NULL"),
+    ((count,),) = dialect.fetch(
+        connection,
+        "SELECT count(*) FROM attempts WHERE account_id = :id AND ended_at IS NULL",
         {"id": account_id},
     )
-    return int(counted.scalar_one())
+    return int(count)
 
 
 def is_account_full(connection: Connection, *, account_id: str) -> bool:
@@ -154,12 +156,11 @@ def _lock_shares(connection: Connection, lane: str, room: Mapping[str, int]) -> 
     if not weights:
         return []
     wanted = dialect.one_of(connection.dialect.name, "tenant_id")
-    locked = connection.execute(
-        dialect.sql(
-            "SELECT tenant_id, priority, virtual_time, ready_from FROM shares"
-            f" WHERE lane_id = :lane AND {wanted} ORDER BY tenant_id, priority"
-            + dialect.lock(connection.dialect.name)
-        ),
+    locked = dialect.fetch(
+        connection,
+        "SELECT tenant_id, priority, virtual_time, ready_from FROM shares"
+        f" WHERE lane_id = :lane AND {wanted} ORDER BY tenant_id, priority"
+        + dialect.lock(connection.dialect.name),
         {"lane": lane, "ids": dialect.to_json(sorted({tenant for tenant, _ in weights}))},
     )
     shares = [
@@ -175,14 +176,13 @@ def _weights_of_shares_with_ready_jobs(
 ) -> dict[tuple[str, int], float]:
     """Tenant and priority with the tenant's weight, of those with the least virtual time, but not `full`."""
     excluded = f" AND NOT ({dialect.one_of(connection.dialect.name, 's.tenant_id')})" if full else ""
-    found = connection.execute(
-        dialect.sql(
-            "SELECT s.tenant_id, s.priority, t.weight"
-            " FROM shares s JOIN tenants t ON t.id = s.tenant_id WHERE s.lane_id = :lane"
-            " AND EXISTS (SELECT 1 FROM jobs WHERE lane_id = s.lane_id AND tenant_id = s.tenant_id"
-            f" AND priority = s.priority AND phase = 'ready' AND id >= s.ready_from){excluded}"
-            " ORDER BY s.virtual_time, s.tenant_id, s.priority LIMIT :most"
-        ),
+    found = dialect.fetch(
+        connection,
+        "SELECT s.tenant_id, s.priority, t.weight"
+        " FROM shares s JOIN tenants t ON t.id = s.tenant_id WHERE s.lane_id = :lane"
+        " AND EXISTS (SELECT 1 FROM jobs WHERE lane_id = s.lane_id AND tenant_id = s.tenant_id"
+        f" AND priority = s.priority AND phase = 'ready' AND id >= s.ready_from){excluded}"
+        " ORDER BY s.virtual_time, s.tenant_id, s.priority LIMIT :most",
         {"lane": lane, "most": MOST_SHARES} | ({"ids": dialect.to_json(full)} if full else {}),
     )
     return {(row[0], row[1]): row[2] for row in found}
@@ -207,11 +207,10 @@ def _choose(
 
 
 def _ready_ids(connection: Connection, lane: str, share: _Share, most: int) -> list[str]:
-    found = connection.execute(
-        dialect.sql(
-            "SELECT id FROM jobs WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
-            " AND phase = 'ready' AND id >= :ready_from ORDER BY id LIMIT :most"
-        ),
+    found = dialect.fetch(
+        connection,
+        "SELECT id FROM jobs WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
+        " AND phase = 'ready' AND id >= :ready_from ORDER BY id LIMIT :most",
         {
             "lane": lane,
             "tenant": share.tenant_id,
@@ -248,15 +247,16 @@ def _charge(
         tenant: share.virtual_time + got[tenant] / share.weight
         for tenant, share in sorted(_lifted_by_tenant(lane, shares).items())
     }
-    connection.execute(
-        dialect.sql("UPDATE shares SET virtual_time = :time WHERE lane_id = :lane AND tenant_id = :tenant"),
-        [{"lane": lane.id, "tenant": tenant, "time": time} for tenant, time in times.items()],
-    )
-    connection.execute(
-        dialect.sql(
-            "UPDATE lanes SET tokens = :tokens, tokens_at = :tokens_at, virtual_time = :time,"
-            " paused_until = :paused_until WHERE id = :lane"
-        ),
+    for tenant, time in times.items():
+        dialect.run(
+            connection,
+            "UPDATE shares SET virtual_time = :time WHERE lane_id = :lane AND tenant_id = :tenant",
+            {"lane": lane.id, "tenant": tenant, "time": time},
+        )
+    dialect.run(
+        connection,
+        "UPDATE lanes SET tokens = :tokens, tokens_at = :tokens_at, virtual_time = :time,"
+        " paused_until = :paused_until WHERE id = :lane",
         {
             "lane": lane.id,
             "tokens": bucket.tokens - len(jobs),
@@ -276,11 +276,10 @@ def _advance(
     for share, ids in seen.items():
         reached = min([*(one for one in ids if one not in taken), *ids[-1:], settled])
         if ids and reached > share.ready_from:
-            connection.execute(
-                dialect.sql(
-                    "UPDATE shares SET ready_from = :reached"
-                    " WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
-                ),
+            dialect.run(
+                connection,
+                "UPDATE shares SET ready_from = :reached"
+                " WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority",
                 {
                     "reached": reached,
                     "lane": lane.id,
@@ -323,8 +322,8 @@ def _attempt(job: Job, lane: Lane, now: int) -> Attempt:
 
 def _read_inputs(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     wanted = dialect.one_of(connection.dialect.name, "job_id")
-    found = connection.execute(
-        dialect.sql(f"SELECT job_id, input FROM documents WHERE {wanted}"), {"ids": dialect.to_json(ids)}
+    found = dialect.fetch(
+        connection, f"SELECT job_id, input FROM documents WHERE {wanted}", {"ids": dialect.to_json(ids)}
     )
     return {row[0]: row[1] for row in found}
 

@@ -161,7 +161,9 @@ def _keys_in_use(
 
 def insert(connection: Connection, creations: Sequence[Creation], known_shares: Set[Share]) -> None:
     """The rows of new jobs, which must be new."""
-    dialect.insert_many(connection, "jobs", [msgspec.structs.asdict(c.job) for c in creations])
-    dialect.insert_many(connection, "documents", [{"job_id": c.job.id, "input": c.input} for c in creations])
+    jobs = [msgspec.structs.astuple(c.job) for c in creations]
+    dialect.insert_tuples(connection, "jobs", Job.__struct_fields__, jobs)
+    inputs = [(c.job.id, c.input) for c in creations]
+    dialect.insert_tuples(connection, "documents", ("job_id", "input"), inputs)
     rows.insert_events(connection, [rows.created_event(c.job) for c in creations])
     lanes.open_shares(connection, {share_of(c.job) for c in creations} - known_shares)

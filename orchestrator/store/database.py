@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from orchestrator.errors import Busy
+from orchestrator.store import dialect
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -141,7 +142,7 @@ def _run(engine: Engine, work: Work[T]) -> T:
     try:
         with engine.begin() as connection:
             return work(connection)
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         raise _trouble(error) from error
 
 
@@ -159,14 +160,14 @@ def _sqlite_engine(url: str, *, begin: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        dialect.driver(connection).execute(begin)
 
     return engine
 
 
 def _trouble(error: Exception) -> Exception:
     """A wrong statement is a defect of ours and stays what it is; most else is the database's trouble."""
-    if isinstance(error, IntegrityError | BadValue) or _is_of_a_value(error):
+    if isinstance(error, IntegrityError | BadValue | sqlite3.IntegrityError) or _is_of_a_value(error):
         return RowRefused(f"{getattr(error, 'orig', error)}"[:500])
     if isinstance(error, ProgrammingError) or _is_of_a_statement(error):
         return error
@@ -175,7 +176,7 @@ def _trouble(error: Exception) -> Exception:
 
 def _is_of_a_statement(error: Exception) -> bool:
     """SQLite's driver calls a wrong statement an OperationalError, like a full disk."""
-    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return getattr(getattr(error, "orig", error), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 def _is_of_a_value(error: Exception) -> bool:

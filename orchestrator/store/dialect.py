@@ -1,7 +1,12 @@
-"""The SQL that PostgreSQL and SQLite do not share, and nothing else."""
+"""The SQL that PostgreSQL and SQLite do not share, and the shortest way to each with what they do share.
+
+On the way of every job, statements for SQLite go to its driver as they are: SQLAlchemy's own work for one
+costs more than SQLite's. Errors then come as the driver's; `database.py` knows both kinds.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
@@ -48,6 +53,26 @@ def lock(dialect: str, *, skip_locked: bool = False) -> str:
     return " FOR UPDATE SKIP LOCKED" if skip_locked else " FOR UPDATE"
 
 
+def fetch(connection: Connection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
+    """All rows of a statement with `:named` values, each a tuple."""
+    if connection.dialect.name == "sqlite":
+        return driver(connection).execute(statement, values).fetchall()
+    return connection.execute(sql(statement), values).all()
+
+
+def run(connection: Connection, statement: str, values: Mapping[str, Any]) -> None:
+    """Run a statement with `:named` values for what it does."""
+    if connection.dialect.name == "sqlite":
+        driver(connection).execute(statement, values)
+    else:
+        connection.execute(sql(statement), values)
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """SQLite's own connection."""
+    return connection.connection.dbapi_connection  # type: ignore[return-value]  # on SQLite it is
+
+
 def insert_many(
     connection: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, on_conflict: str = "FAIL"
 ) -> None:
@@ -57,8 +82,27 @@ def insert_many(
     is what stands behind those words in SQL, such as `DO NOTHING`.
     """
     if rows:
-        statement = _insert(connection.dialect.name, table, tuple(rows[0]), on_conflict)
-        connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+        insert_tuples(
+            connection, table, tuple(rows[0]), [tuple(row.values()) for row in rows], on_conflict=on_conflict
+        )
+
+
+def insert_tuples(
+    connection: Connection,
+    table: str,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    on_conflict: str = "FAIL",
+) -> None:
+    """The same for rows whose values stand in the order of `columns`."""
+    if not rows:
+        return
+    statement = _insert(connection.dialect.name, table, columns, on_conflict)
+    if connection.dialect.name == "sqlite":
+        driver(connection).executemany(statement, rows)
+    else:
+        connection.exec_driver_sql(statement, list(rows))
 
 
 def update_many(
@@ -78,8 +122,7 @@ def update_many(
         return 0
     statement = _update(connection.dialect.name, table, tuple(where.items()), tuple(changes.items()))
     if connection.dialect.name == "sqlite":
-        ordered = [row[len(where) :] + row[: len(where)] for row in rows]
-        return connection.exec_driver_sql(statement, ordered).rowcount
+        return driver(connection).executemany(statement, rows).rowcount
     names = [*(f"was_{column}" for column in where), *changes]
     found = connection.execute(
         sql(statement), {"rows": to_json([dict(zip(names, row, strict=True)) for row in rows])}
@@ -92,8 +135,9 @@ def _update(
     name: str, table: str, where: tuple[tuple[str, str], ...], changes: tuple[tuple[str, str], ...]
 ) -> str:
     if name == "sqlite":
-        changed = ", ".join(f"{column} = ?" for column, _ in changes)
-        return f"UPDATE {table} SET {changed} WHERE " + " AND ".join(f"{column} = ?" for column, _ in where)
+        numbered = [f"{column} = ?{n}" for n, (column, _) in enumerate((*where, *changes), start=1)]
+        matched, changed = " AND ".join(numbered[: len(where)]), ", ".join(numbered[len(where) :])
+        return f"UPDATE {table} SET {changed} WHERE {matched}"
     source = incoming(name, {f"was_{column}": kind for column, kind in where} | dict(changes))
     changed = ", ".join(f"{column} = m.{column}" for column, _ in changes)
     matched = " AND ".join(f"{table}.{column} = m.was_{column}" for column, _ in where)

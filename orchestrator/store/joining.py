@@ -47,11 +47,10 @@ def join(connection: Connection, wanted: Sequence[Wanted], *, now: int, is_retry
 
 def _lock_unanswered(connection: Connection, hashes: set[str], now: int) -> dict[tuple[str, str], deque[str]]:
     wanted = dialect.one_of(connection.dialect.name, "request_hash")
-    found = connection.execute(
-        dialect.sql(
-            "SELECT id, tenant_id, request_hash FROM jobs WHERE answer_lost_at IS NOT NULL"
-            f" AND answer_lost_at > :since AND {wanted} ORDER BY id" + dialect.lock(connection.dialect.name)
-        ),
+    found = dialect.fetch(
+        connection,
+        "SELECT id, tenant_id, request_hash FROM jobs WHERE answer_lost_at IS NOT NULL"
+        f" AND answer_lost_at > :since AND {wanted} ORDER BY id" + dialect.lock(connection.dialect.name),
         {"since": now - _JOINABLE_MS, "ids": dialect.to_json(sorted(hashes))},
     )
     unanswered: dict[tuple[str, str], deque[str]] = defaultdict(deque)

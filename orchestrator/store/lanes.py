@@ -117,8 +117,9 @@ def read_lanes(connection: Connection, account_id: str | None = None, *, lock: b
     """All lanes of submissions (of one account), by id."""
     where = "" if account_id is None else " AND account_id = :account"
     ending = dialect.lock(connection.dialect.name) if lock else ""
-    found = connection.execute(
-        dialect.sql(f"SELECT {_LANE_COLUMNS} FROM lanes WHERE media <> '{POLLS}'{where} ORDER BY id{ending}"),
+    found = dialect.fetch(
+        connection,
+        f"SELECT {_LANE_COLUMNS} FROM lanes WHERE media <> '{POLLS}'{where} ORDER BY id{ending}",
         {} if account_id is None else {"account": account_id},
     )
     return [Lane(*row) for row in found]

@@ -7,8 +7,8 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, TextClause
+from msgspec.structs import astuple
+from sqlalchemy import Connection
 
 from orchestrator.evidence import Source
 from orchestrator.ids import new_id
@@ -21,6 +21,9 @@ ATTEMPT_COLUMNS = ", ".join(f"attempts.{name}" for name in Attempt.__struct_fiel
 _PHASES = {str(phase): phase for phase in Phase}
 _REASONS: dict[str | None, Reason | None] = {None: None} | {str(reason): reason for reason in Reason}
 _SOURCES: dict[str | None, Source | None] = {None: None} | {str(source): source for source in Source}
+
+_PHASE, _REASON = map(Job.__struct_fields__.index, ("phase", "reason"))
+_ENDED_BY, _IS_ADOPTED, _IS_SOLO = map(Attempt.__struct_fields__.index, ("ended_by", "is_adopted", "is_solo"))
 
 _JOB_CHANGES = {
     "phase": "text",
@@ -66,44 +69,43 @@ class LostRace(Exception):
 
 
 def to_job(row: Any) -> Job:
-    """`row` holds JOB_COLUMNS in their order."""
-    fields = dict(zip(Job.__struct_fields__, row, strict=False))
-    fields["phase"] = _PHASES[fields["phase"]]
-    fields["reason"] = _REASONS[fields["reason"]]
-    return Job(**fields)
+    """`row` begins with JOB_COLUMNS in their order."""
+    values = list(row[: len(Job.__struct_fields__)])
+    values[_PHASE] = _PHASES[values[_PHASE]]
+    values[_REASON] = _REASONS[values[_REASON]]
+    return Job(*values)
 
 
 def to_attempt(row: Any) -> Attempt:
-    """`row` holds ATTEMPT_COLUMNS in their order."""
-    fields = dict(zip(Attempt.__struct_fields__, row, strict=False))
-    fields["ended_by"] = _SOURCES[fields["ended_by"]]
-    fields["is_adopted"] = bool(fields["is_adopted"])
-    fields["is_solo"] = bool(fields["is_solo"])
-    return Attempt(**fields)
+    """`row` begins with ATTEMPT_COLUMNS in their order."""
+    values = list(row[: len(Attempt.__struct_fields__)])
+    values[_ENDED_BY] = _SOURCES[values[_ENDED_BY]]
+    values[_IS_ADOPTED] = bool(values[_IS_ADOPTED])
+    values[_IS_SOLO] = bool(values[_IS_SOLO])
+    return Attempt(*values)
 
 
 def lock_jobs(connection: Connection, ids: Iterable[str], *, skip_locked: bool = False) -> dict[str, Job]:
     """Read and lock these jobs, in the order of their ids, so that two groups never wait in a circle."""
     statement = _lock_jobs(connection.dialect.name, skip_locked)
-    rows = connection.execute(statement, {"ids": dialect.to_json(sorted(set(ids)))})
-    return {row[0]: to_job(row) for row in rows}
+    found = dialect.fetch(connection, statement, {"ids": dialect.to_json(sorted(set(ids)))})
+    return {row[0]: to_job(row) for row in found}
 
 
 def read_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, Job]:
     """Read these jobs without locking them."""
     wanted = dialect.one_of(connection.dialect.name, "id")
-    statement = dialect.sql(f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted}")
-    found = connection.execute(statement, {"ids": dialect.to_json(sorted(set(ids)))})
+    statement = f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted}"
+    found = dialect.fetch(connection, statement, {"ids": dialect.to_json(sorted(set(ids)))})
     return {row[0]: to_job(row) for row in found}
 
 
 def read_attempts(connection: Connection, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Attempt]:
     """Attempts by (job, number); their job's lock covers them."""
     statement = _read_attempts(connection.dialect.name)
-    rows = connection.execute(
-        statement, {"rows": dialect.to_json([{"job_id": job, "number": number} for job, number in keys])}
-    )
-    return {(row[0], row[1]): to_attempt(row) for row in rows}
+    wanted = dialect.to_json([{"job_id": job, "number": number} for job, number in keys])
+    found = dialect.fetch(connection, statement, {"rows": wanted})
+    return {(row[0], row[1]): to_attempt(row) for row in found}
 
 
 def write_jobs(connection: Connection, changes: Sequence[tuple[Job, Job]]) -> None:
@@ -132,7 +134,8 @@ def write_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
 
 
 def insert_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
-    dialect.insert_many(connection, "attempts", [msgspec.structs.asdict(one) for one in attempts])
+    columns = Attempt.__struct_fields__
+    dialect.insert_tuples(connection, "attempts", columns, [astuple(one) for one in attempts])
 
 
 def event_row(move: Move, *, event_id: str, now: int, source: str) -> dict[str, Any]:
@@ -170,18 +173,16 @@ def insert_events(connection: Connection, rows: Sequence[dict[str, Any]]) -> Non
 
 
 @cache
-def _lock_jobs(name: str, skip_locked: bool) -> TextClause:
+def _lock_jobs(name: str, skip_locked: bool) -> str:
     wanted = dialect.one_of(name, "id")
-    return dialect.sql(
-        f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted} ORDER BY id"
-        + dialect.lock(name, skip_locked=skip_locked)
-    )
+    locking = dialect.lock(name, skip_locked=skip_locked)
+    return f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted} ORDER BY id{locking}"
 
 
 @cache
-def _read_attempts(name: str) -> TextClause:
+def _read_attempts(name: str) -> str:
     source = dialect.incoming(name, {"job_id": "text", "number": "int"})
-    return dialect.sql(
+    return (
         f"SELECT {ATTEMPT_COLUMNS} FROM {source} JOIN attempts"
         " ON attempts.job_id = m.job_id AND attempts.number = m.number"
     )

@@ -16,6 +16,7 @@ from orchestrator.web import batches, callbacks, jobs, passed_on, predictions, r
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.context import Context
 from orchestrator.web.problems import on_defect, on_error, on_gone, on_http
+from orchestrator.web.short_way import ShortWay
 from orchestrator.web.wire import NoNulInUrl, answer, problem
 
 versions.register()
@@ -39,10 +40,13 @@ async def ready(request: Request) -> Response:
     return answer({"database": "up", "bell": "up" if runtime.bell.is_up else "down"})
 
 
-# The two that every job passes come first.
-ROUTES = [
+# The two that every job passes.
+SHORT = [
     Route(f"{_V}/{{model:model}}", predictions.submit, methods=["POST"]),
     Route("/callbacks/{provider}/{job}/{attempt:int}/{token}", callbacks.receive, methods=["POST"]),
+]
+ROUTES = [
+    *SHORT,
     Route("/health", health),
     Route("/ready", ready),
     Route(f"{_V}/predictions", predictions.history, methods=["POST"]),
@@ -78,7 +82,8 @@ ROUTES = [
 
 def create_app(runtime: Runtime) -> Starlette:
     """The application over what this process has opened."""
-    app = Starlette(
+    app = ShortWay(
+        short=SHORT,
         routes=ROUTES,
         middleware=[Middleware(NoNulInUrl)],
         exception_handlers={

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from starlette.requests import Request
 
 from orchestrator.runtime import Runtime
 from orchestrator.web.auth import Authenticator
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """`base_url` is where this client is told to come back to: PUBLIC_URL, or the way it came."""
 
     runtime: Runtime

@@ -48,7 +48,7 @@ async def submit(request: Request) -> Response:
             model=model,
             api_version=request.path_params["version"],
             inputs=inputs,
-            webhook=request.query_params.get("webhook"),
+            webhook=request.query_params.get("webhook") if request.scope["query_string"] else None,
             idempotency=idempotency,
             request_hash=request_hash,
             schedule=read_schedule(request.query_params, Schedule()),

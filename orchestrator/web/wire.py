@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,14 +19,19 @@ JOB_BODY_LIMIT = 10 * 1024 * 1024
 
 async def read_body(request: Request, *, limit: int = JOB_BODY_LIMIT) -> bytes:
     """The whole body, refused as soon as it is larger than `limit` bytes."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedBody("Content-Encoding: send the body as it is.")
-    announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > limit:
-        raise TooLarge(f"The body is larger than {limit} bytes.")
+    for name, value in request.scope["headers"]:
+        if name == b"content-encoding" and value != b"identity":
+            raise UnsupportedBody("Content-Encoding: send the body as it is.")
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise TooLarge(f"The body is larger than {limit} bytes.")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    is_whole = False
+    while not is_whole:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        is_whole = not message.get("more_body", False)
         if len(body) > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.")
     return bytes(body)

@@ -14,7 +14,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from orchestrator.net.transport import as_httpx_errors
+from orchestrator.net.transport import AsHttpxErrors
 from orchestrator.providers.exchange import NOT_SENT
 
 KEY = ConnectionKey("api.example", 443, True, True, None, None, None)  # noqa: FBT003 aiohttp's own order
@@ -55,7 +55,7 @@ FOREIGN: set[type[Exception]] = {
 @pytest.mark.parametrize("kind", sorted(FOREIGN, key=str))
 def test_no_error_of_aiohttp_escapes(kind: type[Exception]) -> None:
     error = kind(*next(arguments for base, arguments in ARGUMENTS if issubclass(kind, base)))
-    with pytest.raises(httpx.TransportError) as caught, as_httpx_errors():
+    with pytest.raises(httpx.TransportError) as caught, AsHttpxErrors():
         raise error
     not_sent = issubclass(kind, (*BEFORE_THE_FIRST_BYTE, aiohttp.NonHttpUrlClientError))
     assert isinstance(caught.value, NOT_SENT) == not_sent

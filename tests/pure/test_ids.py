@@ -43,6 +43,19 @@ def test_more_ids_than_a_millisecond_holds_still_grow() -> None:
     assert 1_002 <= ids.id_time(made[-1]) <= 1_005
 
 
+def test_many_ids_at_once_grow_like_those_made_one_by_one() -> None:
+    source = ids.IdSource()
+    made = [source.new_id(1_000), *source.new_ids(1_000, 5_000), source.new_id(1_000)]
+    assert made == sorted(set(made))
+    assert len(made) == 5_002
+    assert all(map(ids.is_id, made))
+
+
+def test_ids_share_no_part_but_their_time() -> None:
+    made = ids.new_ids(1_000, 2_000)
+    assert len({one[16:] for one in made}) == 2_000
+
+
 def test_ids_made_by_several_threads_at_once_are_all_different() -> None:
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: ids.new_id(0), range(4_000)))

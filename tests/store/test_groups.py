@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import Busy
 from orchestrator.lifecycle import Phase
-from orchestrator.store import group
-from orchestrator.store.database import Database, DatabaseTrouble, open_database
+from orchestrator.store import dialect, group
+from orchestrator.store.database import Database, DatabaseTrouble, RowRefused, open_database
 from orchestrator.store.group import Grouper
 from orchestrator.store.store import Store
 from tests.factories import SetClock, make_creation, stored_job
@@ -143,3 +143,19 @@ async def test_a_sqlite_file_that_somebody_else_keeps_locked_is_trouble(tmp_path
 async def test_a_wrong_statement_is_no_trouble_but_a_defect_of_ours(database: Database) -> None:
     with pytest.raises(DBAPIError, match="no_such_column"):
         await database.read(lambda connection: connection.execute(text("SELECT no_such_column FROM jobs")))
+
+
+async def test_a_wrong_statement_that_goes_straight_to_the_driver_is_a_defect_as_well(
+    database: Database,
+) -> None:
+    with pytest.raises((DBAPIError, sqlite3.OperationalError), match="no_such_column"):
+        await database.read(
+            lambda connection: dialect.fetch(connection, "SELECT no_such_column FROM jobs", {})
+        )
+
+
+async def test_a_row_that_goes_straight_to_the_driver_may_be_refused(database: Database) -> None:
+    with pytest.raises(RowRefused):
+        await database.write(
+            lambda connection: dialect.insert_tuples(connection, "documents", ("job_id",), [("a",)])
+        )
