@@ -45,6 +45,7 @@ class BatchServer:
     downloads: list[str] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
     """What a batch's next looks say before it has ended."""
+    looked_at: threading.Event = field(default_factory=threading.Event)
 
     async def create(self, request: Request) -> Response:
         body = await request.body()
@@ -98,6 +99,7 @@ class BatchServer:
     async def one(self, request: Request) -> Response:
         found = self.batches[request.path_params["id"]]
         state = self.states.pop(0) if self.states else found["state"]
+        self.looked_at.set()
         return good({**found, "state": state})
 
     async def act(self, request: Request) -> Response:

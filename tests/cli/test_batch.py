@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -258,6 +261,22 @@ def test_a_batch_is_shown_acted_on_and_fetched_by_its_id(
     assert (tmp_path / "art" / "job1.png").exists()
 
 
+def test_interrupted_while_it_is_watched_it_goes_on_and_says_how_to_come_back(
+    server: BatchServer, lines: Lines, tmp_path: Path
+) -> None:
+    server.states = ["running"] * 1_000
+    words = [sys.executable, "-m", "orchestrator.cli", "batch", lines("x")]
+    env = {"PATH": os.defpath, "ORCHESTRATOR_URL": server.url}
+    with subprocess.Popen(words, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert server.looked_at.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+
+    (batch_id,) = server.batches
+    assert process.returncode == 130
+    assert f"orchestrator batch {batch_id} --watch --out b-{batch_id[-8:]}" in told
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -294,13 +313,12 @@ def test_batches_are_listed(orchestrator: Command, batch: Batch, lines: Lines, s
         (NoServer("http://x"), 2, 2.0),
         (NoAnswer("broken"), 1, 1.0),
         (NoAnswer("broken"), 5, 16.0),
-        (NoAnswer("broken"), 6, None),
+        (NoAnswer("broken"), 7, None),
         (Declined("full", status=429, retry_after_s=30), 1, 30.0),
         (Declined("full", status=429, retry_after_s=7_200), 1, 60.0),
         (Declined("no", status=400), 1, None),
-        (Declined("other body", status=409), 1, None),
-        (Declined("being received", status=409, retry_after_s=1), 29, 2.0),
-        (Declined("being received", status=409, retry_after_s=1), 30, None),
+        (Declined("being received", status=409), 6, 32.0),
+        (Declined("being received", status=409), 7, None),
     ],
 )
 def test_what_may_pass_is_waited_for_with_patience(

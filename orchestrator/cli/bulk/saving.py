@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ import msgspec
 from orchestrator.cli.bulk.answers import Batch, Result
 from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.names import RESULTS, Names, claim, output_names
-from orchestrator.cli.bulk.threads import pool
+from orchestrator.cli.bulk.threads import OnDone, pool
 from orchestrator.cli.failures import CommandFailed, NoAnswer, NoServer
 from orchestrator.cli.save import UNFINISHED, save_output
 
@@ -48,16 +48,16 @@ class _Pending:
     files: list[Future[Path]]
 
 
-def save_results(batches: Batches, batch: Batch, place: Path, *, on_line: Callable[[], None]) -> Saved:
+def save_results(batches: Batches, batch: Batch, place: Path, *, on_line: OnDone) -> Saved:
     """Raises CommandFailed where the folder cannot be written; a single lost output is only counted."""
     claim(place, batch)
     saved = Saved(place)
     part = place / f"{RESULTS}{UNFINISHED}"
     try:
         with part.open("wb") as file:
-            for pending in _fetched(batches, batch, saved):
+            for done, pending in enumerate(_fetched(batches, batch, saved), start=1):
                 _write(file, pending, saved)
-                on_line()
+                on_line(done)
     except OSError as error:
         raise CommandFailed(f"{place}: {error.strerror}.") from error
     part.replace(place / RESULTS)

@@ -13,13 +13,12 @@ from pathlib import Path
 from orchestrator.cli.bulk.client import Batches, Created
 from orchestrator.cli.bulk.lines import Urls
 from orchestrator.cli.bulk.sources import Source
+from orchestrator.cli.bulk.threads import OnDone
 from orchestrator.cli.bulk.uploads import digests_of, stand_ins
 from orchestrator.cli.failures import BadSource, CommandFailed, Declined, NoAnswer, NoServer
 
-_TRIES = 6
-_TRIES_WHILE_RECEIVED = 30
+_TRIES = 7
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
-_RECEIVED_PAUSE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def prepare(source: Source, params: Mapping[str, str], *, is_new: bool) -> Order
 
 
 def send(
-    batches: Batches, order: Order, urls: Urls, *, on_line: Callable[[], None], tell: Callable[[str], None]
+    batches: Batches, order: Order, urls: Urls, *, on_line: OnDone, tell: Callable[[str], None]
 ) -> Created:
     """The batch, with every line stored."""
     for tries in count(1):
@@ -68,29 +67,28 @@ def send(
 def pause_after(failure: CommandFailed, tries: int) -> float | None:
     """Seconds to wait before the same is sent again; None where that would not help.
 
-    A server that was never there is told at once. While another request sends the same batch, most likely
-    the end of our own that broke off, the server asks for patience with Retry-After.
+    A server that was never there is told at once. 409 passes: it is the end of our own request that broke
+    off and is still being received, for a key made from the content cannot be another batch's.
     """
-    backoff_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (tries - 1))
+    if tries >= _TRIES:
+        return None
+    backoff_s: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (tries - 1))
     match failure:
-        case Declined(status=409):
-            is_received = failure.retry_after_s > 0 and tries < _TRIES_WHILE_RECEIVED
-            return _RECEIVED_PAUSE_S if is_received else None
-        case Declined(status=429 | 502 | 503 | 504):
-            asked_s = min(_LONGEST_PAUSE_S, failure.retry_after_s)
-            return max(asked_s, backoff_s) if tries < _TRIES else None
+        case Declined(status=409 | 429 | 502 | 503 | 504):
+            return max(backoff_s, min(_LONGEST_PAUSE_S, failure.retry_after_s))
         case NoAnswer():
-            return backoff_s if tries < _TRIES else None
+            return backoff_s
         case NoServer():
-            return backoff_s if 1 < tries < _TRIES else None
+            return backoff_s if tries > 1 else None
     return None
 
 
-def _sent(source: Source, urls: Urls, on_line: Callable[[], None]) -> Iterator[bytes]:
+def _sent(source: Source, urls: Urls, on_line: OnDone) -> Iterator[bytes]:
     """The lines on their way. A file that is changed meanwhile breaks the upload off: its key would lie."""
-    before = _look(source.path)
+    before, jobs = _look(source.path), 0
     for line in source.lines(urls):
-        on_line()
+        jobs += bool(line)
+        on_line(jobs)
         yield line
     if _look(source.path) != before:
         raise BadSource(f"{source.path} was changed while it was being sent: send it again.")

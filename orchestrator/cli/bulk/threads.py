@@ -1,10 +1,13 @@
-"""Threads for what waits on the network: uploads and downloads."""
+"""Work that takes its time: threads for what waits on the network, and how far it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+
+OnDone = Callable[[int], None]
+"""Told again and again how many are done."""
 
 
 @contextmanager

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import as_completed
 from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 
-from orchestrator.cli.bulk.threads import pool
+from orchestrator.cli.bulk.threads import OnDone, pool
 from orchestrator.cli.client import Client
 from orchestrator.cli.failures import NoAnswer, NoServer
 
@@ -71,15 +71,16 @@ def stand_ins(digests: Mapping[Path, str]) -> dict[Path, str]:
 
 
 def upload_all(
-    client: Client, digests: Mapping[Path, str], memory: Memory, *, on_upload: Callable[[], None]
+    client: Client, digests: Mapping[Path, str], memory: Memory, *, on_upload: OnDone
 ) -> dict[Path, str]:
     """Where each file is. Files that hold the same are uploaded once; what is remembered, not at all."""
     known = memory.urls()
     missing = {digest: path for path, digest in digests.items() if digest not in known}
-    for upload in _uploaded(client, missing):
+    there = len({*digests.values()} - missing.keys())
+    for done, upload in enumerate(_uploaded(client, missing), start=there + 1):
         memory.add(upload)
         known[upload.digest] = upload.url
-        on_upload()
+        on_upload(done)
     return {path: known[digest] for path, digest in digests.items()}
 
 

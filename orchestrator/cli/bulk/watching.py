@@ -13,6 +13,7 @@ from rich.text import Text
 from orchestrator.cli.bulk.answers import Batch
 from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.report import batch_state_text, duration
+from orchestrator.cli.bulk.threads import OnDone
 from orchestrator.cli.failures import NoAnswer, NoServer
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
@@ -51,15 +52,15 @@ def pause_s(elapsed_s: float, eta_s: float | None) -> float:
 
 
 @contextmanager
-def counting(console: Console, label: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar that moves by one with each call, and is gone at the end; on a terminal only."""
+def counting(console: Console, label: str, total: int) -> Iterator[OnDone]:
+    """A bar that is told how many are done, and is gone at the end; on a terminal only."""
     if not console.is_terminal:
-        yield lambda: None
+        yield lambda _: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(_BAR_WIDTH), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(label, total=total)
-        yield lambda: progress.advance(task)
+        yield lambda done: progress.update(task, completed=done)
 
 
 @contextmanager
