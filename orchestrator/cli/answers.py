@@ -132,8 +132,18 @@ class Envelope(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
+class BadLine(msgspec.Struct, frozen=True):
+    """One line of a batch that cannot become a job; the server's message is made for people."""
+
+    line: int
+    message: str
+    custom_id: str | None = None
+    field: str | None = None
+
+
 class Problem(msgspec.Struct, frozen=True):
-    """An answer that is an error."""
+    """An answer that is an error; one about a batch lists the wrong lines."""
 
     message: str = ""
     field: str | None = None
+    errors: list[BadLine] = []

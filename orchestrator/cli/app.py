@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from orchestrator.cli import check, demo, keys, run, tenants, use
+from orchestrator.cli.bulk import command as bulk
 from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.look import to_stderr, to_stdout
 from orchestrator.errors import OrchestratorError
@@ -41,6 +42,14 @@ app.command(
     "orchestrator submit wavespeed-ai/flux-dev -p prompt='a lighthouse' -p seed=7\n\n"
     "orchestrator submit wavespeed-ai/flux-redux-dev -p image=@boat.png --out art",
 )(use.submit)
+app.command(
+    rich_help_panel=USE,
+    epilog="[bold]Examples[/bold]\n\n"
+    "orchestrator batch prompts.csv --model wavespeed-ai/flux-dev --dry-run\n\n"
+    "orchestrator batch photos/ --model wavespeed-ai/flux-redux-dev -p num_images=2 --out art\n\n"
+    "orchestrator batch 0193f0c2a7b94d6e8f1a2b3c4d5e6f70 --retry-failed --watch --out art",
+)(bulk.batch)
+app.command(rich_help_panel=USE)(bulk.batches)
 app.command(
     rich_help_panel=USE,
     epilog="[bold]Example[/bold]\n\norchestrator jobs --status failed --limit 5",

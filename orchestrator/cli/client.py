@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +96,7 @@ class Client:
         """The URL under which the provider keeps the file."""
         media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         with path.open("rb") as content:
-            return self._ask(
+            return self.ask(
                 Uploaded,
                 "POST",
                 "/api/v3/media/upload/binary",
@@ -105,28 +105,28 @@ class Client:
             ).download_url
 
     def job(self, job_id: str) -> Job:
-        return self._ask(Job, "GET", f"/api/v3/jobs/{quote(job_id, safe='')}")
+        return self.ask(Job, "GET", f"/api/v3/jobs/{quote(job_id, safe='')}")
 
     def jobs(self, *, status: str = "", model: str = "", limit: int = 20, before: str = "") -> list[Job]:
         asked = {"status": status, "model": model, "limit": limit, "before": before}
-        return self._ask(Page, "GET", "/api/v3/jobs", params=asked).items
+        return self.ask(Page, "GET", "/api/v3/jobs", params=asked).items
 
     def dead_letters(self, *, limit: int) -> list[Job]:
-        return self._ask(Page, "GET", "/api/v3/dead-letters", params={"limit": limit}).items
+        return self.ask(Page, "GET", "/api/v3/dead-letters", params={"limit": limit}).items
 
     def cancel(self, job_id: str) -> Job:
-        return self._ask(Job, "POST", f"/api/v3/jobs/{quote(job_id, safe='')}/cancel")
+        return self.ask(Job, "POST", f"/api/v3/jobs/{quote(job_id, safe='')}/cancel")
 
     def redrive(self, job_id: str) -> Job:
-        return self._ask(Job, "POST", f"/api/v3/jobs/{quote(job_id, safe='')}/redrive")
+        return self.ask(Job, "POST", f"/api/v3/jobs/{quote(job_id, safe='')}/redrive")
 
     def lanes(self) -> Lanes:
-        return self._ask(Lanes, "GET", "/api/v3/lanes")
+        return self.ask(Lanes, "GET", "/api/v3/lanes")
 
     def _submit(
         self, model: str, inputs: Mapping[str, Any], idempotency_key: str, version: str, webhook: str | None
     ) -> Job:
-        return self._ask(
+        return self.ask(
             Job,
             "POST",
             f"/api/{version}/{model}",
@@ -135,26 +135,47 @@ class Client:
             headers={"content-type": "application/json", "idempotency-key": idempotency_key},
         )
 
-    def _ask(self, kind: type[T], method: str, path: str, **request: Any) -> T:
-        response = self._exchange(method, path, **request)
+    def ask(self, kind: type[T], method: str, path: str, **request: Any) -> T:
+        """One request, and its answer's data as this kind."""
+        return self.data_of(self.respond(method, path, **request), kind)
+
+    def respond(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """One request, and its answer with all of its headers, which is a good one."""
+        with self._reaching():
+            response = self._http.request(method, path, **request)
+        self._refuse_failure(response)
+        return response
+
+    def data_of(self, response: httpx.Response, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(msgspec.json.decode(response.content, type=Envelope).data, type=kind)
+        except msgspec.DecodeError as error:
+            raise NoAnswer(f"What answers at {self.server.url} is no Orchestrator: {error}.") from error
+
+    def stream(self, path: str, **request: Any) -> Iterator[bytes]:
+        """The lines of an answer that may be long, each as it comes; raises NoAnswer where it breaks off."""
+        with self._reaching(), self._http.stream("GET", path, **request) as response:
+            if not response.is_success:
+                response.read()
+            self._refuse_failure(response)
+            yield from _lines_of(response.iter_bytes())
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise NoServer(self.server.url) from None
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise NoAnswer(f"The server at {self.server.url} gave no answer ({error}).") from error
+
+    def _refuse_failure(self, response: httpx.Response) -> None:
         if response.status_code == 401:
             raise KeyRefused(
                 url=self.server.url, shown=_shown(self.server.key), key_from=self.server.key_from
             )
         if not response.is_success:
             raise _declined(response)
-        try:
-            return msgspec.json.decode(msgspec.json.decode(response.content, type=Envelope).data, type=kind)
-        except msgspec.DecodeError as error:
-            raise NoAnswer(f"What answers at {self.server.url} is no Orchestrator: {error}.") from error
-
-    def _exchange(self, method: str, path: str, **request: Any) -> httpx.Response:
-        try:
-            return self._http.request(method, path, **request)
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            raise NoServer(self.server.url) from None
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise NoAnswer(f"The server at {self.server.url} gave no answer ({error}).") from error
 
 
 @contextmanager
@@ -165,13 +186,37 @@ def open_client(server: Server) -> Iterator[Client]:
         yield Client(server, http)
 
 
+def _lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    begun: list[bytes] = []
+    for chunk in chunks:
+        first, *others = chunk.split(b"\n")
+        begun.append(first)
+        if others:
+            yield b"".join(begun)
+            yield from others[:-1]
+            begun = [others[-1]]
+    if last := b"".join(begun):
+        yield last
+
+
 def _declined(response: httpx.Response) -> Declined:
     try:
         problem = msgspec.json.decode(response.content, type=Problem)
     except msgspec.DecodeError:
         problem = Problem()
     message = problem.message or f"The server answered with HTTP {response.status_code}."
-    return Declined(message, status=response.status_code, field=problem.field)
+    return Declined(
+        message,
+        status=response.status_code,
+        field=problem.field,
+        errors=problem.errors,
+        retry_after_s=_retry_after_s(response),
+    )
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    text = response.headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() else 0.0
 
 
 def _shown(key: str) -> str:

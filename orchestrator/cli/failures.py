@@ -1,6 +1,7 @@
 """Why a command ends early; each is told as one sentence on stderr, and sets the exit code.
 
 CommandFailed     1   it did not work out
+├── BadSource     2   a file or folder is not what the command takes
 ├── Declined      1   the server said no: `status` and, where there is one, the `field` at fault
 ├── NoServer      2   nothing answers at this address
 ├── NoAnswer      1   something answers, but not in time or not in our language
@@ -8,6 +9,10 @@ CommandFailed     1   it did not work out
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator.cli.answers import BadLine
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells know it."""
@@ -19,13 +24,32 @@ class CommandFailed(Exception):
     exit_code = 1
 
 
-class Declined(CommandFailed):
-    """The server refused the request; its own sentence says why."""
+class BadSource(CommandFailed):
+    """What was to be sent cannot be read, or cannot be meant."""
 
-    def __init__(self, message: str, *, status: int, field: str | None = None) -> None:
+    exit_code = 2
+
+
+class Declined(CommandFailed):
+    """The server refused the request; its own sentence says why.
+
+    `errors` has the wrong lines of a batch, and `retry_after_s` the pause that a busy server asks for.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        field: str | None = None,
+        errors: Sequence[BadLine] = (),
+        retry_after_s: float = 0.0,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.field = field
+        self.errors = errors
+        self.retry_after_s = retry_after_s
 
 
 class NoServer(CommandFailed):

@@ -16,6 +16,9 @@ import msgspec
 
 from orchestrator.cli.failures import CommandFailed
 
+UNFINISHED = ".part"
+"""What a file's name ends with until the file is whole."""
+
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(;[\w.=+-]+)*;base64,", re.ASCII)
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
@@ -35,11 +38,13 @@ def save_outputs(outputs: Sequence[Any], *, folder: Path, stem: str) -> list[Pat
     stem = _UNSAFE.sub("_", stem)
     with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as http:
         return [
-            _save(output, folder / f"{stem}-{number}", http) for number, output in enumerate(outputs, start=1)
+            save_output(output, folder / f"{stem}-{number}", http)
+            for number, output in enumerate(outputs, start=1)
         ]
 
 
-def _save(output: Any, path: Path, http: httpx.Client) -> Path:
+def save_output(output: Any, path: Path, http: httpx.Client) -> Path:
+    """The file that was written: the path with the ending of its kind. Raises CommandFailed."""
     if isinstance(output, dict) and isinstance(output.get("url"), str):
         output = output["url"]
     if not isinstance(output, str):
@@ -52,8 +57,7 @@ def _save(output: Any, path: Path, http: httpx.Client) -> Path:
 
 
 def _download(url: str, path: Path, http: httpx.Client) -> Path:
-    """Under its final name only when it is whole."""
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(path.name + UNFINISHED)
     try:
         with http.stream("GET", url) as response:
             response.raise_for_status()
@@ -63,8 +67,14 @@ def _download(url: str, path: Path, http: httpx.Client) -> Path:
             target = path.with_name(path.name + _extension_of(url, response.headers.get("content-type", "")))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         part.unlink(missing_ok=True)
-        raise CommandFailed(f"The output {url} could not be downloaded: {error}") from error
+        raise CommandFailed(f"The output {url} could not be downloaded: {_why(error)}") from error
     return part.replace(target)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"HTTP {error.response.status_code}."  # its own words name the URL once more
+    return f"{error or type(error).__name__}."
 
 
 def _extension_of(url: str, content_type: str) -> str:
@@ -96,6 +106,6 @@ def _decode(text: str) -> bytes | None:
 
 
 def _write(path: Path, suffix: str, content: bytes) -> Path:
-    target = path.with_name(path.name + suffix)
-    target.write_bytes(content)
-    return target
+    part = path.with_name(path.name + UNFINISHED)
+    part.write_bytes(content)
+    return part.replace(path.with_name(path.name + suffix))

@@ -41,8 +41,11 @@ def parse_value(text: str) -> Any:
 
     A JSON string stands for what is in its quotes, so that `"42"` or `"@home"` can be said as a text.
     """
-    if text.startswith("@"):
-        return _file(text)
+    return _file(text) if text.startswith("@") else json_or_text(text)
+
+
+def json_or_text(text: str) -> Any:
+    """What the text says in JSON; the text itself where it is no JSON, or says null."""
     try:
         value = strict_json.decode(text.encode())
     except InvalidInput:

@@ -1,0 +1,36 @@
+"""A folder of images: each becomes one line, named for its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from orchestrator.catalogue.catalogue import Catalogue
+from orchestrator.catalogue.page import Kind
+from orchestrator.cli.bulk.lines import Shared, Urls, encode_line, with_urls
+from orchestrator.cli.failures import BadSource
+
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+
+
+def find_images(folder: Path) -> tuple[Path, ...]:
+    """Those directly in it, sorted by name. Raises BadSource where there is none."""
+    found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGES and path.is_file()]
+    images = sorted((path for path in found if not path.name.startswith(".")), key=lambda path: path.name)
+    if not images:
+        raise BadSource(f"{folder} holds no image ({', '.join(IMAGES)}).")
+    return tuple(images)
+
+
+def folder_lines(images: Sequence[Path], shared: Shared, urls: Urls) -> Iterator[bytes]:
+    defaults = with_urls(shared.defaults, urls)
+    takes_list = _takes_list(shared)
+    for image in images:
+        value = [urls[image]] if takes_list else urls[image]
+        yield encode_line({"custom_id": image.name, "input": {shared.image_field: value}}, defaults)
+
+
+def _takes_list(shared: Shared) -> bool:
+    page = Catalogue().page(shared.model, "v3")
+    rows = page.parameters if page else ()
+    return any(row.name == shared.image_field and row.kind is Kind.LIST for row in rows)

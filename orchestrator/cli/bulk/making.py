@@ -1,0 +1,131 @@
+"""A new batch from beginning to end: tried out, its files uploaded, sent, watched, saved and summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.text import Text
+
+from orchestrator.cli.bulk.answers import Batch
+from orchestrator.cli.bulk.client import Batches
+from orchestrator.cli.bulk.lines import Urls
+from orchestrator.cli.bulk.names import place_of
+from orchestrator.cli.bulk.report import bad_lines_view, dry_run_view, rejected_view
+from orchestrator.cli.bulk.sending import Order, prepare, send
+from orchestrator.cli.bulk.sources import Source
+from orchestrator.cli.bulk.staying import saved, sum_up, watched
+from orchestrator.cli.bulk.uploads import memory_of, upload_all
+from orchestrator.cli.bulk.watching import counting
+from orchestrator.cli.client import Client
+from orchestrator.cli.failures import INTERRUPTED, BadSource, Declined, NoAnswer
+from orchestrator.cli.look import to_stderr, to_stdout
+
+_BAD_INPUT = 2
+_GO_ON = "What is stored stays: the same command goes on with it."
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """`params` are the server's own words for the options of a batch."""
+
+    params: Mapping[str, str]
+    out: Path | None
+    is_trial: bool
+    is_new: bool
+    is_waited_for: bool
+
+
+def make(client: Client, source: Source, wishes: Wishes) -> None:
+    """Exits with 1 where jobs failed, and with 2 for input that the server refuses."""
+    batches = Batches(client)
+    with _refusals_told():
+        order = prepare(source, wishes.params, is_new=wishes.is_new)
+        if wishes.is_trial:
+            _try_out(batches, order)
+            return
+        batch = _sent(batches, order, _uploaded(client, batches, order))
+    if not wishes.is_waited_for:
+        to_stdout().print(batch.id)
+        return
+    place = place_of(batch, wishes.out)
+    batch = watched(batches, batch, place)
+    sum_up(batch, saved(batches, batch, place))
+
+
+def _try_out(batches: Batches, order: Order) -> None:
+    """Exits with 1 where a line is wrong."""
+    report = batches.try_out(order.source.lines(order.stand_ins), order.params)
+    to_stdout().print(dry_run_view(report))
+    if report.rejected:
+        raise typer.Exit(1)
+
+
+def _uploaded(client: Client, batches: Batches, order: Order) -> Urls:
+    """Where the files are. Before the first one goes up, the server has said that it would take the lines."""
+    if not order.digests:
+        return {}
+    report = batches.try_out(order.source.lines(order.stand_ins), order.params)
+    if report.rejected and (order.params.get("mode") != "partial" or not report.accepted):
+        raise Declined(
+            f"{len(report.rejected)} of {report.total} lines are wrong; nothing was uploaded.",
+            status=400,
+            errors=report.rejected,
+        )
+    memory = memory_of(order.key, Path(typer.get_app_dir("orchestrator")) / "uploads")
+    with _interruptible(), counting(to_stderr(), "Uploading", len(set(order.digests.values()))) as on_upload:
+        return upload_all(client, order.digests, memory, on_upload=on_upload)
+
+
+def _sent(batches: Batches, order: Order, urls: Urls) -> Batch:
+    console = to_stderr()
+    with _interruptible(), counting(console, "Sending", order.jobs) as on_line:
+        created = send(
+            batches,
+            order,
+            urls,
+            on_line=on_line,
+            tell=lambda sentence: console.print(Text(sentence), soft_wrap=True),
+        )
+    _tell_sent(created.batch, is_replayed=created.is_replayed)
+    return created.batch
+
+
+def _tell_sent(batch: Batch, *, is_replayed: bool) -> None:
+    words = f"Batch {batch.id}: {batch.total:,} {'job' if batch.total == 1 else 'jobs'}"
+    if is_replayed:
+        words += ", sent before; --again would make a new batch"
+    to_stderr().print(Text(words), soft_wrap=True)
+    if batch.rejected:
+        to_stderr().print(rejected_view(batch))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Until the batch is stored, the way on is the same command."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        to_stderr().print(f"Interrupted. {_GO_ON}")
+        raise typer.Exit(INTERRUPTED) from None
+    except (NoAnswer, Declined) as failure:
+        if isinstance(failure, NoAnswer) or failure.status in (429, 503):
+            to_stderr().print(_GO_ON)
+        raise
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Input that the server refuses ends the command with 2, like input that is refused here."""
+    try:
+        yield
+    except Declined as refusal:
+        if refusal.status not in (400, 413, 415):
+            raise
+        if refusal.errors:
+            to_stderr().print(Text(str(refusal)), bad_lines_view(refusal.errors), sep="\n")
+            raise typer.Exit(_BAD_INPUT) from None
+        raise BadSource(str(refusal)) from refusal

@@ -1,0 +1,91 @@
+"""What `batch` takes: a JSONL, JSON or CSV file, or a folder of images; each gives lines, again and again.
+
+Files of lines are never in memory as a whole. Line numbers are those of the file, so that what the server
+says of line 7 is found in line 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orchestrator import strict_json
+from orchestrator.cli.bulk.folder import find_images, folder_lines
+from orchestrator.cli.bulk.lines import Shared, Urls, raw_line, value_line, with_urls
+from orchestrator.cli.bulk.table import csv_lines, read_header
+from orchestrator.cli.failures import BadSource
+from orchestrator.cli.values import LocalFile
+from orchestrator.errors import InvalidInput
+
+_LONGEST_LINE = 10 * 1024 * 1024
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Lines without their newlines, given where the files are that go along."""
+
+    path: Path
+    files: tuple[Path, ...]
+    lines: Callable[[Urls], Iterator[bytes]]
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name if self.path.is_dir() else self.path.stem
+
+
+def open_source(path: Path, shared: Shared) -> Source:
+    """Raises BadSource, with a sentence, for what cannot be read as one of the four kinds."""
+    common = [value.path for value in shared.defaults.values() if isinstance(value, LocalFile)]
+    if path.is_dir():
+        images = find_images(path)
+        return Source(path, (*common, *images), partial(folder_lines, images, shared))
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise BadSource(f"{path}: a batch is a .jsonl, .ndjson, .json or .csv file, or a folder of images.")
+    if path.suffix.lower() == ".csv":
+        read_header(path)
+    return Source(path, tuple(common), partial(reader, path, shared))
+
+
+def _jsonl(path: Path, shared: Shared, urls: Urls) -> Iterator[bytes]:
+    defaults = with_urls(shared.defaults, urls)
+    with path.open("rb") as file:
+        number = 0
+        while text := file.readline(_LONGEST_LINE + 1):
+            number += 1
+            if len(text) > _LONGEST_LINE:
+                raise BadSource(f"{path}: line {number} is longer than 10 MB.")
+            text = text.removeprefix(_UTF8_MARK).strip() if number == 1 else text.strip()
+            yield raw_line(text, defaults) if text else b""
+
+
+def _json(path: Path, shared: Shared, urls: Urls) -> Iterator[bytes]:
+    defaults = with_urls(shared.defaults, urls)
+    for value in _array(path):
+        yield value_line(value, defaults)
+
+
+def _array(path: Path) -> list[Any]:
+    try:
+        found = strict_json.decode(path.read_bytes().removeprefix(_UTF8_MARK), what=str(path))
+    except InvalidInput as problem:
+        raise BadSource(f"{problem}.") from None
+    if not isinstance(found, list):
+        raise BadSource(f'{path} must hold a JSON array of inputs, such as [{{"prompt": "a lighthouse"}}].')
+    return found
+
+
+def _csv(path: Path, shared: Shared, urls: Urls) -> Iterator[bytes]:
+    return csv_lines(path, model=shared.model, defaults=with_urls(shared.defaults, urls))
+
+
+_READERS: dict[str, Callable[[Path, Shared, Urls], Iterator[bytes]]] = {
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+    ".json": _json,
+    ".csv": _csv,
+}

@@ -1,0 +1,60 @@
+"""The second half of a batch, the same for a new one and one that is there: watch it, save it, sum it up."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import typer
+from rich.text import Text
+
+from orchestrator.cli.bulk.answers import Batch
+from orchestrator.cli.bulk.client import Batches
+from orchestrator.cli.bulk.report import summary_view
+from orchestrator.cli.bulk.saving import Saved, save_results
+from orchestrator.cli.bulk.watching import counting, watch
+from orchestrator.cli.failures import INTERRUPTED
+from orchestrator.cli.look import to_stderr, to_stdout
+
+
+def watched(batches: Batches, batch: Batch, place: Path | None) -> Batch:
+    """The batch when it has ended; Ctrl-C leaves it running, and says how to come back."""
+    try:
+        return watch(batches, batch, to_stderr())
+    except KeyboardInterrupt:
+        command = command_for(batch, "--watch", place=place)
+        _say(f"The batch goes on without you. Come back with: {command}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def saved(batches: Batches, batch: Batch, place: Path) -> Saved:
+    """What is in the folder then."""
+    try:
+        with counting(to_stderr(), "Saving", batch.total) as on_line:
+            return save_results(batches, batch, place, on_line=on_line)
+    except KeyboardInterrupt:
+        _say(f"What is saved stays. Go on with: {command_for(batch, place=place)}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def sum_up(batch: Batch, found: Saved | None) -> None:
+    """Exits with 1 where anything is missing."""
+    to_stdout().print(summary_view(batch, found), soft_wrap=False)
+    place = found.place if found else None
+    if found and found.missing:
+        _say(f"Fetch what is missing with: {command_for(batch, place=place)}")
+    if batch.state == "completed" and batch.counts.failed:
+        _say(f"Try the failed ones again with: {command_for(batch, '--retry-failed --watch', place=place)}")
+    is_whole = batch.state == "completed" and not (batch.counts.failed or batch.rejected_lines)
+    if not is_whole or (found and found.missing):
+        raise typer.Exit(1)
+
+
+def command_for(batch: Batch, options: str = "", *, place: Path | None) -> str:
+    """What to type, in one piece."""
+    out = f"--out {shlex.quote(str(place))}" if place else ""
+    return " ".join(filter(None, ["orchestrator batch", batch.id, options, out]))
+
+
+def _say(sentence: str) -> None:
+    to_stderr().print(Text(sentence), soft_wrap=True)

@@ -1,0 +1,105 @@
+"""Local files of a batch: uploaded once, several at a time, and remembered, so that a second run sends the
+same lines as the first."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import as_completed
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from orchestrator.cli.bulk.threads import OnDone, pool
+from orchestrator.cli.client import Client
+from orchestrator.cli.failures import NoAnswer, NoServer
+
+_AT_A_TIME = 6
+_TRIES = 3
+_PAUSE_S = 1.0
+_KEPT_S = 30 * 86_400.0
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """One file that the provider has; told apart by what is in it, not by its name."""
+
+    digest: str
+    url: str
+
+
+class Memory:
+    """What one batch has uploaded so far: a file that grows by a line for each upload."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def urls(self) -> dict[str, str]:
+        """By digest. A line that was cut off when the process died counts as not written."""
+        return {upload.digest: upload.url for upload in self._uploads()}
+
+    def add(self, upload: Upload) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as file:
+            file.write(b"\n" + msgspec.json.encode(upload))
+
+    def _uploads(self) -> Iterator[Upload]:
+        lines = self._path.read_bytes().splitlines() if self._path.exists() else []
+        for line in filter(None, lines):
+            try:
+                yield msgspec.json.decode(line, type=Upload)
+            except msgspec.DecodeError:
+                continue
+
+
+def memory_of(key: str, folder: Path) -> Memory:
+    """The memory of the batch with this key; those of batches long over are cleared away."""
+    for path in folder.glob("*.jsonl"):
+        if time.time() - path.stat().st_mtime > _KEPT_S:
+            path.unlink(missing_ok=True)
+    return Memory(folder / f"{key}.jsonl")
+
+
+def digests_of(files: Iterable[Path]) -> dict[Path, str]:
+    return {path: _digest(path) for path in files}
+
+
+def stand_ins(digests: Mapping[Path, str]) -> dict[Path, str]:
+    """URLs that say what the files hold and lead nowhere: for trying out, and for telling batches apart."""
+    return {path: f"https://uploads.invalid/{digest}/{quote(path.name)}" for path, digest in digests.items()}
+
+
+def upload_all(
+    client: Client, digests: Mapping[Path, str], memory: Memory, *, on_upload: OnDone
+) -> dict[Path, str]:
+    """Where each file is. Files that hold the same are uploaded once; what is remembered, not at all."""
+    known = memory.urls()
+    missing = {digest: path for path, digest in digests.items() if digest not in known}
+    there = len({*digests.values()} - missing.keys())
+    for done, upload in enumerate(_uploaded(client, missing), start=there + 1):
+        memory.add(upload)
+        known[upload.digest] = upload.url
+        on_upload(done)
+    return {path: known[digest] for path, digest in digests.items()}
+
+
+def _uploaded(client: Client, missing: Mapping[str, Path]) -> Iterator[Upload]:
+    with pool(_AT_A_TIME) as threads:
+        started = [threads.submit(_upload, client, digest, path) for digest, path in missing.items()]
+        for future in as_completed(started):
+            yield future.result()
+
+
+def _upload(client: Client, digest: str, path: Path) -> Upload:
+    for number in range(1, _TRIES):
+        try:
+            return Upload(digest, client.upload(path))
+        except (NoAnswer, NoServer):
+            time.sleep(number * _PAUSE_S)
+    return Upload(digest, client.upload(path))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

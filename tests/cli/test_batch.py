@@ -1,0 +1,327 @@
+"""`batch` against a stand-in that breaks off and is busy: what is sent, and what is on the disk then."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.bulk.sending import pause_after
+from orchestrator.cli.failures import CommandFailed, Declined, NoAnswer, NoServer
+from tests.cli.batch_server import BatchServer, running_batch_server
+from tests.cli.conftest import Command
+
+pytestmark = pytest.mark.xdist_group("cli")
+
+Batch = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def server() -> Iterator[BatchServer]:
+    with running_batch_server() as running:
+        yield running
+
+
+@pytest.fixture
+def batch(orchestrator: Command, server: BatchServer, tmp_path: Path) -> Batch:
+    """Calls `orchestrator batch` in an empty folder."""
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        return orchestrator("batch", *words, ORCHESTRATOR_URL=server.url, HOME=str(tmp_path / "home"))
+
+    return call
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Callable[..., str]:
+    """Writes a JSONL file of these prompts, and gives its name."""
+
+    def write(*prompts: str) -> str:
+        rows = [{"custom_id": f"job{n}", "input": {"prompt": text}} for n, text in enumerate(prompts, 1)]
+        (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return "b.jsonl"
+
+    return write
+
+
+Lines = Callable[..., str]
+
+
+def saved_in(tmp_path: Path) -> dict[str, bytes]:
+    """What is in the one folder that the batch made."""
+    (folder,) = tmp_path.glob("b-*")
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def results_in(tmp_path: Path) -> list[list[str]]:
+    return [json.loads(line)["files"] for line in saved_in(tmp_path)["results.jsonl"].splitlines()]
+
+
+def test_every_output_is_a_file_and_results_name_them(batch: Batch, lines: Lines, tmp_path: Path) -> None:
+    told = batch(lines("x", "two", "y"))
+
+    assert told.returncode == 0, told.stderr
+    assert saved_in(tmp_path).keys() == {"job1.png", "job2-1.png", "job2-2.png", "job3.png", "results.jsonl"}
+    assert results_in(tmp_path) == [["job1.png"], ["job2-1.png", "job2-2.png"], ["job3.png"]]
+
+
+def test_options_travel_under_the_servers_names(batch: Batch, lines: Lines, server: BatchServer) -> None:
+    batch(lines("x"), "--model", "m/x", "--priority", "0", "--job-webhook", "https://x", "--no-wait")
+
+    assert server.params == {
+        "name": "b",
+        "model": "m/x",
+        "mode": "atomic",
+        "priority": "0",
+        "job_webhook": "https://x",
+    }
+
+
+def test_failed_jobs_end_it_with_1_and_the_command_to_go_on(batch: Batch, lines: Lines) -> None:
+    told = batch(lines("x", "fail"))
+
+    assert told.returncode == 1
+    assert "rejected" in told.stdout
+    assert "--retry-failed --watch --out b-" in told.stderr
+
+
+def test_the_same_file_again_goes_on_and_fetches_nothing_twice(
+    batch: Batch, lines: Lines, server: BatchServer
+) -> None:
+    batch(lines("x", "two"))
+    fetched = len(server.downloads)
+
+    told = batch("b.jsonl")
+
+    assert told.returncode == 0
+    assert "sent before" in told.stderr
+    assert (len(server.batches), len(server.downloads)) == (1, fetched)
+
+
+@pytest.mark.parametrize("words", [("--again",), ("--priority", "1"), ("-p", "seed=7"), ("--name", "other")])
+def test_other_options_are_another_batch(
+    batch: Batch, lines: Lines, server: BatchServer, words: tuple[str, ...]
+) -> None:
+    batch(lines("x"), "--no-wait")
+
+    batch("b.jsonl", "--no-wait", *words)
+
+    assert len(server.batches) == 2
+
+
+def test_a_file_that_was_half_written_is_fetched_again(batch: Batch, lines: Lines, tmp_path: Path) -> None:
+    batch(lines("x"))
+    (folder,) = tmp_path.glob("b-*")
+    (folder / "job1.png").rename(folder / "job1.part")
+
+    batch("b.jsonl")
+
+    assert (folder / "job1.png").read_bytes() == b"1-0.png"
+
+
+def test_an_output_that_is_gone_is_told_and_the_others_are_saved(
+    batch: Batch, lines: Lines, tmp_path: Path
+) -> None:
+    told = batch(lines("lost", "x"))
+
+    assert told.returncode == 1
+    assert "line 1" in told.stdout
+    assert "HTTP 404" in told.stdout
+    assert results_in(tmp_path) == [[], ["job2.png"]]
+
+
+def test_results_that_break_off_are_read_on(
+    batch: Batch, lines: Lines, server: BatchServer, tmp_path: Path
+) -> None:
+    server.results_cut_at = 2
+
+    told = batch(lines("x", "y", "z"))
+
+    assert told.returncode == 0, told.stderr
+    assert results_in(tmp_path) == [["job1.png"], ["job2.png"], ["job3.png"]]
+
+
+@pytest.mark.parametrize("fault", [0, 429, 503, 409])
+def test_a_send_that_fails_is_repeated_with_the_same_key(
+    batch: Batch, lines: Lines, server: BatchServer, fault: int
+) -> None:
+    server.faults = [fault]
+
+    told = batch(lines("x"), "--no-wait")
+
+    assert told.returncode == 0, told.stderr
+    assert "Sending again in" in told.stderr
+    assert told.stdout.strip() in server.batches
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_send_that_is_refused_is_not_repeated(
+    batch: Batch, lines: Lines, server: BatchServer, status: int
+) -> None:
+    server.faults = [status]
+
+    told = batch(lines("x"))
+
+    assert (told.returncode, told.stderr) == (2, "Not now.\n")
+    assert server.batches == {}
+
+
+def test_wrong_lines_are_a_table_and_nothing_is_stored(batch: Batch, tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text('{"prompt":"x"}\n\n{"seed":"many"}\n')
+
+    told = batch("b.jsonl")
+
+    assert told.returncode == 2
+    assert "3  input.seed  must be an integer" in told.stderr
+
+
+def test_a_trial_tells_at_most_20_wrong_lines_and_counts_the_rest(
+    batch: Batch, server: BatchServer, tmp_path: Path
+) -> None:
+    (tmp_path / "b.jsonl").write_text('{"seed":"many"}\n' * 25 + '{"seed":1}\n')
+
+    told = batch("b.jsonl", "--dry-run")
+
+    assert told.returncode == 1
+    assert told.stdout.count("must be an integer") == 20
+    assert "1 of 26 lines are right" in told.stdout
+    assert "and 5 more" in told.stdout
+    assert server.batches == {}
+
+
+def test_a_trial_of_right_lines_ends_with_0(batch: Batch, lines: Lines) -> None:
+    assert batch(lines("x"), "--dry-run").returncode == 0
+
+
+def test_a_partial_batch_tells_what_it_went_without(batch: Batch, tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text('{"prompt":"x"}\n{"seed":"many"}\n')
+
+    told = batch("b.jsonl", "--mode", "partial")
+
+    assert told.returncode == 1
+    assert "1 line was rejected" in told.stderr
+    assert "1 completed; 1 line was rejected" in told.stdout
+
+
+def test_a_folders_images_are_uploaded_once_for_all_runs(
+    batch: Batch, server: BatchServer, tmp_path: Path
+) -> None:
+    (tmp_path / "b").mkdir()
+    for name, content in (("cat.png", b"cat"), ("dog.png", b"dog"), ("copy-of-dog.png", b"dog")):
+        (tmp_path / "b" / name).write_bytes(content)
+
+    first, second = batch("b"), batch("b")
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert sorted(server.uploads) == [b"cat", b"dog"]
+    assert len(server.batches) == 1
+    assert saved_in(tmp_path).keys() == {"cat.png", "dog.png", "copy-of-dog.png", "results.jsonl"}
+
+
+@pytest.mark.parametrize("words", [("--dry-run",), ("-p", "seed=many")])
+def test_nothing_is_uploaded_for_a_trial_or_for_wrong_lines(
+    batch: Batch, server: BatchServer, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "cat.png").write_bytes(b"cat")
+
+    batch(".", *words)
+
+    assert len(server.bodies) == 1
+    assert server.uploads == []
+
+
+def test_outputs_are_not_mixed_with_the_images_they_came_from(
+    batch: Batch, server: BatchServer, tmp_path: Path
+) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "cat.png").write_bytes(b"cat")
+
+    batch("b", "--out", "b")
+
+    assert (tmp_path / "b" / "cat.png").read_bytes() == b"cat"
+    assert [path.name for path in (tmp_path / "b").glob("b-*/cat.png")] == ["cat.png"]
+
+
+def test_a_batch_is_shown_acted_on_and_fetched_by_its_id(
+    batch: Batch, lines: Lines, server: BatchServer, tmp_path: Path
+) -> None:
+    batch_id = batch(lines("x", "fail"), "--no-wait").stdout.strip()
+
+    assert "1 completed, 1 failed" in batch(batch_id).stdout
+    assert "1 job gets another try." in batch(batch_id, "--retry-failed", "--fingerprint", "0f3a").stderr
+    assert server.params == {"verb": "retry-failed", "fingerprint": "0f3a"}
+    assert batch(batch_id, "--results", "-").stdout.count("\n") == 2
+    assert batch(batch_id, "--out", "art").returncode == 1
+    assert (tmp_path / "art" / "job1.png").exists()
+
+
+def test_interrupted_while_it_is_watched_it_goes_on_and_says_how_to_come_back(
+    server: BatchServer, lines: Lines, tmp_path: Path
+) -> None:
+    server.states = ["running"] * 1_000
+    words = [sys.executable, "-m", "orchestrator.cli", "batch", lines("x")]
+    env = {"PATH": os.defpath, "ORCHESTRATOR_URL": server.url}
+    with subprocess.Popen(words, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert server.looked_at.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+
+    (batch_id,) = server.batches
+    assert process.returncode == 130
+    assert f"orchestrator batch {batch_id} --watch --out b-{batch_id[-8:]}" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("nowhere.jsonl",), "neither a file, nor a folder, nor the id"),
+        (("b.jsonl", "--cancel"), "goes with the id of a batch"),
+        (("0193f0c2a7b97d6e8f1a2b3c4d5e6f70", "--model", "m"), "goes with a file or folder"),
+        (("0193f0c2a7b97d6e8f1a2b3c4d5e6f70", "--pause", "--cancel"), "at once"),
+        (("0193f0c2a7b97d6e8f1a2b3c4d5e6f70", "--fingerprint", "f"), "goes with --retry-failed"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_anything_is_asked(
+    batch: Batch, lines: Lines, words: tuple[str, ...], why: str
+) -> None:
+    lines("x")
+
+    told = batch(*words)
+
+    assert told.returncode == 2
+    assert why in " ".join(told.stderr.replace("│", "").split())
+
+
+def test_batches_are_listed(orchestrator: Command, batch: Batch, lines: Lines, server: BatchServer) -> None:
+    batch_id = batch(lines("x", "fail"), "--no-wait").stdout.strip()
+
+    told = orchestrator("batches", ORCHESTRATOR_URL=server.url)
+
+    assert told.stdout.splitlines()[1].split()[:6] == [batch_id, "b", "completed", "100", "%", "1"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "tries", "pause_s"),
+    [
+        (NoServer("http://x"), 1, None),
+        (NoServer("http://x"), 2, 2.0),
+        (NoAnswer("broken"), 1, 1.0),
+        (NoAnswer("broken"), 5, 16.0),
+        (NoAnswer("broken"), 7, None),
+        (Declined("full", status=429, retry_after_s=30), 1, 30.0),
+        (Declined("full", status=429, retry_after_s=7_200), 1, 60.0),
+        (Declined("no", status=400), 1, None),
+        (Declined("being received", status=409), 6, 32.0),
+        (Declined("being received", status=409), 7, None),
+    ],
+)
+def test_what_may_pass_is_waited_for_with_patience(
+    failure: CommandFailed, tries: int, pause_s: float | None
+) -> None:
+    assert pause_after(failure, tries) == pause_s
