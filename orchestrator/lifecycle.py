@@ -223,9 +223,12 @@ def is_in_doubt(job: Job, attempt: Attempt | None) -> bool:
 def release(job: Job, *, now: int) -> Move:
     """Ready, or waiting until its `not_before`."""
     if not job.attempt and job.not_before is not None and job.not_before > now:
-        due_at = _by_deadline(job, job.not_before)
-        return _move(Verb.SCHEDULE, job, "scheduled", due_at=due_at, cancel_requested_at=None)
+        return schedule(job, at=job.not_before)
     return _move(Verb.RELEASE, job, "released", due_at=deadline(job), cancel_requested_at=None)
+
+
+def schedule(job: Job, *, at: int) -> Move:
+    return _move(Verb.SCHEDULE, job, "scheduled", due_at=_by_deadline(job, at), cancel_requested_at=None)
 
 
 def wake(job: Job) -> Move:

@@ -103,7 +103,7 @@ class OneJob(RuleBasedStateMachine):
     @precondition(lambda self: self.job.phase in (Phase.FAILED, Phase.HELD))
     @rule()
     def its_user_redrives_it(self) -> None:
-        self.apply(redrive.decide(self.job, self.newest(), "key-1"))
+        self.apply(redrive.decide(self.job, self.newest(), actor="key-1", now=self.now))
 
     @precondition(lambda self: self.job.phase == Phase.IN_DOUBT)
     @rule(found=st.integers(0, 2), may_resubmit=st.booleans(), is_readable=st.booleans(), draw=DRAWS)

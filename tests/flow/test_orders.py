@@ -50,17 +50,23 @@ def test_a_failed_job_is_redriven_whatever_it_failed_of(reason: Reason) -> None:
     assert_possible(decision.move.after)
 
 
-def test_a_held_job_is_released() -> None:
-    decision = redrive.decide(make_job(Phase.HELD), None, "key-1")
+def test_a_job_that_is_held_in_doubt_is_released() -> None:
+    job = make_job(Phase.HELD, attempt=1)
+    decision = redrive.decide(job, make_attempt(job), actor="key-1", now=T0)
     assert decision.note == "released"
     assert decision.move is not None
     assert decision.move.after.phase == Phase.READY
 
 
+def test_a_job_that_is_held_with_its_batch_is_not_redriven_by_itself() -> None:
+    decision = redrive.decide(make_job(Phase.HELD), None, actor="key-1", now=T0)
+    assert (decision.note, decision.move) == ("neither failed nor in doubt", None)
+
+
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in (Phase.FAILED, Phase.HELD)])
 def test_any_other_job_is_not_redriven(phase: Phase) -> None:
     decision = redrive.decide(make_job(phase), None, actor="key-1", now=T0)
-    assert (decision.note, decision.move, decision.job) == ("neither failed nor held", None, None)
+    assert (decision.note, decision.move, decision.job) == ("neither failed nor in doubt", None, None)
 
 
 def test_a_claim_given_back_is_ready_again_and_its_attempt_has_ended() -> None:

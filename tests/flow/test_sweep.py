@@ -40,8 +40,22 @@ def test_a_job_that_is_not_due_stays(phase: Phase, due_at: int | None) -> None:
     assert (decision.note, decision.move, decision.job) == ("not due any more", None, None)
 
 
-def test_a_held_job_forgets_its_timer() -> None:
-    decision = decide(make_job(Phase.HELD, due_at=T0), None, RULES)
+def test_a_held_job_expires_by_its_start_by() -> None:
+    decision = decide(make_job(Phase.HELD, due_at=T0, start_by=T0), None, RULES)
+    assert decision.move is not None
+    assert (decision.move.after.phase, decision.move.after.reason) == (Phase.FAILED, Reason.EXPIRED)
+    assert "start_by" in decision.move.because
+
+
+def test_a_held_job_that_may_have_been_sent_is_unresolved_at_its_finish_by() -> None:
+    job = make_job(Phase.HELD, attempt=1, due_at=T0, finish_by=T0)
+    decision = decide(job, make_attempt(job), RULES)
+    assert decision.move is not None
+    assert decision.move.after.reason == Reason.UNRESOLVED
+
+
+def test_an_ended_job_forgets_its_timer() -> None:
+    decision = decide(make_job(Phase.COMPLETED, due_at=T0), None, RULES)
     assert decision.move is None
     assert decision.job is not None
     assert decision.job.due_at is None

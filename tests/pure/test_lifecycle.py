@@ -16,7 +16,8 @@ from tests.jobs import assert_possible
 NOW = T0 + 1_000
 
 CONSTRUCTORS: dict[Verb, Callable[[Job], Move]] = {
-    Verb.RELEASE: lifecycle.release,
+    Verb.RELEASE: lambda job: lifecycle.release(job, now=NOW),
+    Verb.SCHEDULE: lambda job: lifecycle.schedule(job, at=NOW + 1),
     Verb.WAKE: lifecycle.wake,
     Verb.CLAIM: lambda job: lifecycle.claim(job, owner="w", now=NOW, lease_ms=25_000),
     Verb.GIVE_BACK: lambda job: lifecycle.give_back(job, "not sent"),

@@ -113,12 +113,12 @@ def test_polls_pause_no_longer_than_a_check_waits_at_most(
 
 def test_slots_go_to_the_least_virtual_time() -> None:
     shares = [Share("a", 3.0), Share("b", 0.0), Share("c", 2.5)]
-    assert policy.share_out(shares, 1) == {"a": 0, "b": 1, "c": 0}
-    assert policy.share_out(shares, 4) == {"a": 0, "b": 3, "c": 1}
+    assert policy.share_out(shares, 1, {}) == {"a": 0, "b": 1, "c": 0}
+    assert policy.share_out(shares, 4, {}) == {"a": 0, "b": 3, "c": 1}
 
 
 def test_weights_divide_what_a_turn_costs() -> None:
-    assert policy.share_out([Share("a", 0.0, 1.0), Share("b", 0.0, 3.0)], 40) == {"a": 10, "b": 30}
+    assert policy.share_out([Share("a", 0.0, 1.0), Share("b", 0.0, 3.0)], 40, {}) == {"a": 10, "b": 30}
 
 
 @given(
@@ -127,7 +127,7 @@ def test_weights_divide_what_a_turn_costs() -> None:
 )
 def test_every_slot_is_given_to_somebody(tenants: list[tuple[float, float]], slots: int) -> None:
     shares = [Share(f"{n}", time, weight) for n, (time, weight) in enumerate(tenants)]
-    assert sum(policy.share_out(shares, slots).values()) == (slots if shares else 0)
+    assert sum(policy.share_out(shares, slots, {}).values()) == (slots if shares else 0)
 
 
 def test_a_delivery_is_tried_for_three_days_and_then_dead() -> None:

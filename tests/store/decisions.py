@@ -25,7 +25,7 @@ def fail(job: Job, _attempt: Attempt | None) -> Decision:
 
 
 def release(job: Job, _attempt: Attempt | None) -> Decision:
-    return Decision(note="released", move=lifecycle.release(job))
+    return Decision(note="released", move=lifecycle.release(job, now=T0))
 
 
 def mark(job: Job, _attempt: Attempt | None) -> Decision:

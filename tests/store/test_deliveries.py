@@ -105,7 +105,9 @@ async def test_two_workers_never_take_the_same_delivery(postgres: Database) -> N
 async def test_a_delivery_tells_the_end_it_is_named_for_though_the_job_lives_again(store: Store) -> None:
     job = await stored_job(store, Phase.ACCEPTED, webhook=HOOK)
     await store.change(job.id, decisions.fail, source=Source.POLL)
-    await store.change(job.id, lambda job, _: redrive.decide(job, None, "somebody"), source="client")
+    await store.change(
+        job.id, lambda job, _: redrive.decide(job, None, actor="somebody", now=T0), source="client"
+    )
     (due,) = await take(store)
     assert (due.id, due.job.phase) == (f"{job.id}-1", Phase.FAILED)
     told = prediction(due.job, due.ending, base_url="http://here")
