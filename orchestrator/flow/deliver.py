@@ -10,12 +10,13 @@ import httpx
 import msgspec
 
 from orchestrator import policy, signing
+from orchestrator.clock import to_rfc3339
 from orchestrator.flow.prediction import prediction
 from orchestrator.net.clients import deadline, read_capped
 from orchestrator.net.guard import BlockedUrl
 from orchestrator.runtime import Runtime
 from orchestrator.store import deliveries
-from orchestrator.store.deliveries import Attempted, Due
+from orchestrator.store.deliveries import Attempted, BatchEnd, Due, JobEnd
 
 _ANSWER_LIMIT = 16_000
 _KEPT_OF_ANSWER = 1_000
@@ -67,11 +68,14 @@ def _next_at(due: Due, heard: _Heard, at: int) -> int | None:
 
 async def _post(runtime: Runtime, due: Due, at: int) -> _Heard:
     """One POST of exactly the bytes that were signed; a redirect is an answer like any other."""
-    job = due.job
-    body = msgspec.json.encode(prediction(job, due.ending, base_url=runtime.base_url))
     timestamp = at // 1_000
-    signature = signing.sign_v3(
-        runtime.webhook_secret(job.tenant_id), message_id=due.id, timestamp=timestamp, body=body
+    body, scheme = _message(runtime, due.told)
+    signature = signing.sign(
+        [runtime.webhook_secret(due.tenant_id)],
+        message_id=due.id,
+        timestamp=timestamp,
+        body=body,
+        scheme=scheme,
     )
     headers = {
         "content-type": "application/json",
@@ -93,6 +97,27 @@ async def _post(runtime: Runtime, due: Due, at: int) -> _Heard:
         return _Heard(error="could not be reached")
     text = answer[:_KEPT_OF_ANSWER].decode(errors="replace").replace("\0", "�")
     return _Heard(status=response.status_code, answer=text, retry_after_s=_retry_after_s(response))
+
+
+def _message(runtime: Runtime, told: JobEnd | BatchEnd) -> tuple[bytes, signing.Scheme]:
+    """A job's end as WaveSpeed tells it; what it does not know in the form of Standard Webhooks."""
+    if isinstance(told, JobEnd):
+        shown = prediction(told.job, told.ending, base_url=runtime.base_url)
+        return msgspec.json.encode(shown), signing.Scheme.V3
+    path = f"{runtime.base_url}/api/v3/batches/{told.id}"
+    ended = {
+        "id": told.id,
+        "name": told.name,
+        "state": "cancelled" if told.is_cancelled else "completed",
+        "created_at": to_rfc3339(told.created_at),
+        "finished_at": to_rfc3339(told.finished_at),
+        "total": told.completed + told.failed,
+        "counts": {"completed": told.completed, "failed": told.failed},
+        "failures": told.failures,
+        "urls": {"get": path, "jobs": f"{path}/jobs", "results": f"{path}/results"},
+    }
+    event = {"type": "batch.completed", "timestamp": to_rfc3339(told.finished_at), "data": ended}
+    return msgspec.json.encode(event), signing.Scheme.V1
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

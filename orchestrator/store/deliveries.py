@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,15 +16,35 @@ from orchestrator.store import dialect, rows
 _TAKEN_MS = 30_000
 
 
+class JobEnd(msgspec.Struct, frozen=True):
+    """The job's end as it was then, whatever became of the job."""
+
+    job: Job
+    ending: Ending
+
+
+class BatchEnd(msgspec.Struct, frozen=True):
+    """The batch's end as it was then, times in ms; `failures` grouped by kind, most frequent first."""
+
+    id: str
+    name: str
+    is_cancelled: bool
+    created_at: int
+    finished_at: int
+    completed: int
+    failed: int
+    failures: list[dict[str, Any]]
+
+
 class Due(msgspec.Struct, frozen=True):
-    """A delivery to attempt now: the job's end as it was then, whatever became of the job."""
+    """A delivery to attempt now."""
 
     id: str
     url: str
     host: str
     failures: int
-    job: Job
-    ending: Ending
+    tenant_id: str
+    told: JobEnd | BatchEnd
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +84,7 @@ def take_due_deliveries(
     busy = dialect.one_of(name, "host")
     found = connection.execute(
         dialect.sql(
-            "SELECT id, url, host, failures, job_id, phase, ending FROM deliveries"
+            "SELECT id, url, host, failures, tenant_id, job_id, phase, ending FROM deliveries"
             f" WHERE due_at <= :now AND NOT ({busy}) ORDER BY due_at LIMIT :most"
             + dialect.lock(name, skip_locked=True)
         ),
@@ -76,13 +96,19 @@ def take_due_deliveries(
         dialect.sql("UPDATE deliveries SET due_at = :taken WHERE id = :id"),
         [{"taken": now + _TAKEN_MS, "id": row.id} for row in found],
     )
-    jobs = rows.read_jobs(connection, [row.job_id for row in found])
-    return [_due(row, jobs[row.job_id]) for row in found if row.job_id in jobs]
+    jobs = rows.read_jobs(connection, [row.job_id for row in found if row.job_id])
+    return [
+        Due(row.id, row.url, row.host, row.failures, row.tenant_id, _told(row, jobs))
+        for row in found
+        if row.job_id is None or row.job_id in jobs
+    ]
 
 
-def _due(row: Any, job: Job) -> Due:
-    then = replace(job, phase=Phase(row.phase))
-    return Due(row.id, row.url, row.host, row.failures, then, msgspec.json.decode(row.ending, type=Ending))
+def _told(row: Any, jobs: Mapping[str, Job]) -> JobEnd | BatchEnd:
+    if row.job_id is None:
+        return msgspec.json.decode(row.ending, type=BatchEnd)
+    then = replace(jobs[row.job_id], phase=Phase(row.phase))
+    return JobEnd(then, msgspec.json.decode(row.ending, type=Ending))
 
 
 def record_attempt(connection: Connection, *, attempted: Attempted) -> None:

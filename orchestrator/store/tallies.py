@@ -19,6 +19,7 @@ Pair = tuple[Job | None, Job | None]
 """A job before and after; None where there is no row."""
 
 STATES = ("created", "processing", "completed", "failed")
+_MOST_FAILURES_TOLD = 100
 _RECEIVED = "state NOT IN ('receiving', 'discarded')"
 
 
@@ -117,16 +118,16 @@ def _finish(connection: Connection, batch: str, now: int) -> None:
     ).one()
     if not row.webhook:
         return
-    told = {
-        "id": batch,
-        "name": row.name,
-        "is_cancelled": row.cancelled_at is not None,
-        "created_at": row.created_at,
-        "finished_at": now,
-        "completed": row.completed,
-        "failed": row.failed,
-        "failures": failure_groups(connection, batch, most=100),
-    }
+    told = deliveries.BatchEnd(
+        id=batch,
+        name=row.name,
+        is_cancelled=row.cancelled_at is not None,
+        created_at=row.created_at,
+        finished_at=now,
+        completed=row.completed,
+        failed=row.failed,
+        failures=failure_groups(connection, batch, most=_MOST_FAILURES_TOLD),
+    )
     told_by = deliveries.pending(f"{batch}-{row.ending}", row.tenant_id, row.webhook, now=now)
     dialect.insert_many(
         connection, "deliveries", [told_by | {"batch_id": batch, "ending": dialect.to_json(told)}]

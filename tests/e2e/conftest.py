@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 
 import pytest
 
+from tests.e2e.hooked import Hooked, hooked_stack
 from tests.e2e.invariants import check_invariants
 from tests.e2e.program import LIVE
 from tests.e2e.stack import Stack, split_stack, up_stack
@@ -65,3 +66,10 @@ async def split(shared_split: Stack) -> AsyncIterator[Stack]:
     for program in shared_split.programs:
         if program.running is None:
             await program.start()
+
+
+@pytest.fixture(scope="module")
+async def hooked() -> AsyncIterator[Hooked]:
+    """A stack of the module's own that may deliver to one receiver on loopback."""
+    async with hooked_stack() as both:
+        yield both

@@ -2,36 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
-from typing import Any
-
 import pytest
 
-from tests.e2e.invariants import check_invariants
-from tests.e2e.program import free_port
-from tests.e2e.receiver import Receiver, receiving
-from tests.e2e.stack import Json, Stack, data_of, marked, up_stack
-
-Hooked = tuple[Stack, Receiver]
-
-
-@pytest.fixture(scope="module")
-async def hooked() -> AsyncIterator[Hooked]:
-    """A stack that may deliver to one receiver on loopback."""
-    port = free_port()
-    allowed: dict[str, Any] = {
-        "ORCHESTRATOR_ALLOW_NETWORKS": "127.0.0.1/32",
-        "ORCHESTRATOR_ALLOW_HTTP": "true",
-        "ORCHESTRATOR_ALLOW_PORTS": str(port),
-    }
-    async with receiving(port) as receiver, up_stack(**allowed) as stack:
-        yield stack, receiver
-        await check_invariants(stack)
-
-
-def path_of(answers: str) -> str:
-    return f"/{answers}/{uuid.uuid4().hex}"
+from tests.e2e.hooked import Hooked, path_of, secret_of
+from tests.e2e.stack import Json, Stack, data_of, marked
 
 
 async def sent(hooked: Hooked, path: str, prompt: str = "a lake") -> str:
@@ -47,10 +21,6 @@ async def delivery_in(stack: Stack, job_id: str, state: str) -> Json:
     job = await stack.job_when(job_id, is_there, what=f"a {state} delivery")
     (delivery,) = job["deliveries"]
     return dict(delivery)
-
-
-async def secret_of(stack: Stack) -> str:
-    return str(data_of(await stack.http.get("/api/v3/webhook/secret"))["secret"])
 
 
 @pytest.mark.parametrize("prompt", ["a lake", marked("fail=1200")], ids=["completed", "failed"])

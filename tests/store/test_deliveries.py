@@ -11,7 +11,7 @@ from orchestrator.flow.prediction import prediction
 from orchestrator.lifecycle import Ending, Job, Phase
 from orchestrator.store import deliveries
 from orchestrator.store.database import Database
-from orchestrator.store.deliveries import Attempted, Due
+from orchestrator.store.deliveries import Attempted, Due, JobEnd
 from orchestrator.store.store import Store
 from tests.factories import T0, SetClock, make_error, make_result, stored_job
 from tests.store import decisions
@@ -54,8 +54,7 @@ async def test_a_due_delivery_comes_with_what_it_tells(store: Store) -> None:
     job = await ended_job(store)
     (due,) = await take(store)
     assert (due.id, due.url, due.failures) == (f"{job.id}-1", HOOK, 0)
-    assert due.job == job
-    assert due.ending == Ending(result=make_result())
+    assert due.told == JobEnd(job, Ending(result=make_result()))
 
 
 async def test_a_taken_delivery_is_taken_again_when_its_worker_has_died(store: Store) -> None:
@@ -99,7 +98,7 @@ async def test_two_workers_never_take_the_same_delivery(postgres: Database) -> N
     stores = [Store(postgres, SetClock()) for _ in range(4)]
     jobs = [await ended_job(stores[0]) for _ in range(30)]
     taken = await asyncio.gather(*(take(store, most=5) for store in stores for _ in range(4)))
-    assert sorted(due.job.id for each in taken for due in each) == sorted(job.id for job in jobs)
+    assert sorted(due.id for each in taken for due in each) == sorted(f"{job.id}-1" for job in jobs)
 
 
 async def test_a_delivery_tells_the_end_it_is_named_for_though_the_job_lives_again(store: Store) -> None:
@@ -109,8 +108,9 @@ async def test_a_delivery_tells_the_end_it_is_named_for_though_the_job_lives_aga
         job.id, lambda job, _: redrive.decide(job, None, actor="somebody", now=T0), source="client"
     )
     (due,) = await take(store)
-    assert (due.id, due.job.phase) == (f"{job.id}-1", Phase.FAILED)
-    told = prediction(due.job, due.ending, base_url="http://here")
+    assert isinstance(due.told, JobEnd)
+    assert (due.id, due.told.job.phase) == (f"{job.id}-1", Phase.FAILED)
+    told = prediction(due.told.job, due.told.ending, base_url="http://here")
     assert (told["status"], told["error"]) == ("failed", make_error().message)
 
 
