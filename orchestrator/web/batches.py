@@ -63,7 +63,7 @@ async def create(request: Request) -> Response:
     )
     received = await receive(here.runtime, new, source)
     return answer(
-        await _shown(here, received.batch) | {"rejected": _rejected(received.rejected)},
+        await _with_progress(here, received.batch) | {"rejected": _rejected(received.rejected)},
         headers={"idempotent-replayed": "true"} if received.is_replay else None,
     )
 
@@ -78,14 +78,15 @@ async def list_batches(request: Request) -> Response:
         before_id=request.query_params.get("before") or None,
         most=jobs.number(request, "limit", default=20, most=_MOST),
     )
-    return answer({"items": [await _shown(here, one) for one in found]})
+    return answer({"items": [_shown(here, one) for one in found]})
 
 
 async def read_batch(request: Request) -> Response:
     """GET /api/v3/batches/{id}: with its failures grouped by kind."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
-    return answer(await _shown(here, await flow.find(here.runtime, key.tenant_id, request.path_params["id"])))
+    batch = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
+    return answer(await _with_progress(here, batch))
 
 
 async def list_jobs(request: Request) -> Response:
@@ -125,7 +126,7 @@ async def order(request: Request) -> Response:
     batch = await flow.order(
         here.runtime, verb, key.tenant_id, before.id, actor=f"key {key.id}", fingerprint=fingerprint
     )
-    shown = await _shown(here, batch)
+    shown = await _with_progress(here, batch)
     return answer(shown | {"retrying": _count(known, fingerprint)} if verb == "retry" else shown)
 
 
@@ -182,8 +183,17 @@ def _rejected(rejected: list[Rejected]) -> list[dict[str, Any]]:
     return [msgspec.structs.asdict(one) | {"custom_id": one.custom_id or ""} for one in rejected]
 
 
-async def _shown(here: Context, batch: Batch) -> dict[str, Any]:
+async def _with_progress(here: Context, batch: Batch) -> dict[str, Any]:
+    """The batch with what takes questions of its own: speed, seconds to go, failures by kind."""
     progress = await flow.progress(here.runtime, batch)
+    return _shown(here, batch) | {
+        "per_second": round(progress.per_second, 3),
+        "eta_seconds": None if progress.eta_s is None else round(progress.eta_s, 1),
+        "failures": progress.failures,
+    }
+
+
+def _shown(here: Context, batch: Batch) -> dict[str, Any]:
     path = f"{here.base_url}/api/v3/batches/{batch.id}"
     return {
         "id": batch.id,
@@ -202,8 +212,5 @@ async def _shown(here: Context, batch: Batch) -> dict[str, Any]:
             "failed": batch.failed,
         },
         "progress": (batch.completed + batch.failed) / (batch.total or 1),
-        "per_second": round(progress.per_second, 3),
-        "eta_seconds": None if progress.eta_s is None else round(progress.eta_s, 1),
-        "failures": progress.failures,
         "urls": {"get": path, "jobs": f"{path}/jobs", "results": f"{path}/results"},
     }
