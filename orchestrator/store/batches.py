@@ -50,11 +50,16 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return self.created + self.processing + self.completed + self.failed
 
     @property
+    def is_finished(self) -> bool:
+        """Not from the order to retry on, though the first job is opened again a moment later."""
+        return self.finished_at is not None and self.step != "retry"
+
+    @property
     def public_state(self) -> str:
         """receiving, running, paused, cancelling, completed or cancelled."""
         if self.state in ("receiving", "discarded"):
             return "receiving" if self.state == "receiving" else "cancelled"
-        if self.finished_at is not None:
+        if self.is_finished:
             return "completed" if self.cancelled_at is None else "cancelled"
         if self.cancelled_at is not None:
             return "cancelling"
@@ -76,8 +81,11 @@ CANCEL = (
     "state IN ('open', 'paused') AND finished_at IS NULL AND cancelled_at IS NULL",
 )
 RETRY = (
-    "cancelled_at = NULL, step = 'retry', step_line = 0, step_fingerprint = :fingerprint",
-    "state = 'open' AND step IS NULL AND failed > 0",
+    "state = 'open', cancelled_at = NULL, step = 'retry', step_line = 0, step_fingerprint = :fingerprint",
+    # A batch may have ended while it was paused. What was cancelled on purpose must be asked for by name.
+    "(state = 'open' OR state = 'paused' AND finished_at IS NOT NULL) AND step IS NULL AND EXISTS"
+    " (SELECT 1 FROM batch_failures WHERE batch_id = batches.id AND count > 0"
+    " AND (reason <> 'cancelled' OR fingerprint = :fingerprint))",
 )
 DISCARD = (
     "state = 'discarded', idempotency_key = NULL, receiver = NULL, step = 'discard', step_line = 0",
