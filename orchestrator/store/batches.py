@@ -97,17 +97,12 @@ def start(connection: Connection, *, new: Batch) -> Batch:
     """The batch that this request sends lines to: its own new one, or that of an earlier request with its
     Idempotency-Key, taken over where nobody sends lines to it any more (`receiver` tells).
     """
-    dialect.insert_many(connection, "batches", [_row(new)], on_conflict="DO NOTHING")
-    if new.idempotency_key is None:
-        return new
-    found = connection.execute(
-        dialect.sql(
-            f"SELECT {COLUMNS} FROM batches WHERE tenant_id = :tenant AND idempotency_key = :key"
-            + dialect.lock(connection.dialect.name)
-        ),
-        {"tenant": new.tenant_id, "key": new.idempotency_key},
-    ).one()
-    batch = _to_batch(found)
+    batch = None
+    while batch is None:  # again where the other one is given up between the two statements
+        dialect.insert_many(connection, "batches", [_row(new)], on_conflict="DO NOTHING")
+        if new.idempotency_key is None:
+            return new
+        batch = _lock_by_key(connection, new.tenant_id, new.idempotency_key)
     is_free = batch.receiver is None or (batch.receiver_until or 0) <= new.created_at
     if batch.state != "receiving" or batch.request_hash != new.request_hash or not is_free:
         return batch
@@ -119,6 +114,17 @@ def start(connection: Connection, *, new: Batch) -> Batch:
         taken | {"id": batch.id},
     )
     return msgspec.structs.replace(batch, **taken)
+
+
+def _lock_by_key(connection: Connection, tenant_id: str, key: str) -> Batch | None:
+    locking = dialect.lock(connection.dialect.name)
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT {COLUMNS} FROM batches WHERE tenant_id = :tenant AND idempotency_key = :key{locking}"
+        ),
+        {"tenant": tenant_id, "key": key},
+    ).first()
+    return _to_batch(found) if found else None
 
 
 def open_received(
@@ -141,6 +147,23 @@ def open_received(
     has_open_jobs = batch.created + batch.processing > 0
     tallies.settle(connection, batch.id, has_open_jobs=has_open_jobs, finished_at=None, now=now)
     return batch if has_open_jobs else msgspec.structs.replace(batch, finished_at=now)
+
+
+def give_up(connection: Connection, *, batch_id: str, receiver: str) -> None:
+    """The upload cannot become a batch: delete what is stored, unless another request has taken over."""
+    connection.execute(
+        dialect.sql(
+            f"UPDATE batches SET {DISCARD[0]} WHERE {DISCARD[1]} AND id = :id AND receiver = :receiver"
+        ),
+        {"id": batch_id, "receiver": receiver},
+    )
+
+
+def leave_all(connection: Connection) -> None:
+    """For a process that knows itself alone: whoever sent lines was one of its past life."""
+    connection.execute(
+        dialect.sql("UPDATE batches SET receiver = NULL, receiver_until = NULL WHERE receiver IS NOT NULL")
+    )
 
 
 def leave(connection: Connection, *, batch_id: str, receiver: str) -> None:

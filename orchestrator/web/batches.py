@@ -57,7 +57,9 @@ async def create(request: Request) -> Response:
                 "rejected": _rejected(checked.rejected),
             }
         )
-    request_hash = hashlib.sha256(msgspec.json.encode([is_document, sorted(request.query_params.items())]))
+    # A document says more than its inputs, and is here as a whole.
+    said = [source.digest() if is_document else "", sorted(request.query_params.items())]
+    request_hash = hashlib.sha256(msgspec.json.encode(said))
     new = msgspec.structs.replace(
         new, idempotency_key=idempotency_key(request), request_hash=request_hash.hexdigest()
     )

@@ -41,7 +41,7 @@ async def send(
         BATCHES,
         content=lines if isinstance(lines, bytes) else jsonl(lines),
         headers=given | ({"idempotency-key": key} if key else {}),
-        params={"model": FLUX, **query},
+        params={"model": FLUX, "mode": "atomic", **query},
     )
 
 
@@ -150,15 +150,19 @@ async def finish_tasks(stack: Stack, batch_id: str) -> None:
             await stack.control("finish", id=task["id"])
 
 
-async def begin_upload(stack: Stack, part: bytes, *, key: str = "", length: int = 0) -> asyncio.StreamWriter:
+async def begin_upload(
+    stack: Stack, part: bytes, *, length: int, key: str = "", mode: str = "atomic"
+) -> asyncio.StreamWriter:
     """A request that has sent this part of its body and no more; the server has read all of it."""
     host, _, port = stack.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = (
-        f"POST {BATCHES}?model={FLUX} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {stack.key}\r\n"
-        f"Content-Type: application/x-ndjson\r\nContent-Length: {length or len(part) + 1000}\r\n"
-        f"Expect: 100-continue\r\n{f'Idempotency-Key: {key}' + chr(13) + chr(10) if key else ''}\r\n"
+        f"POST {BATCHES}?model={FLUX}&mode={mode} HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {stack.key}\r\n"
+        f"Content-Type: application/x-ndjson\r\nContent-Length: {length}\r\n"
+        "Expect: 100-continue\r\n"
     )
+    head += f"Idempotency-Key: {key}\r\n\r\n" if key else "\r\n"
     writer.write(head.encode())
     assert (await reader.readline()).startswith(b"HTTP/1.1 100")  # the server waits for the body now
     writer.write(part)
