@@ -6,7 +6,8 @@ breaks off is gone on with by sending the same again under the same Idempotency-
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -26,6 +27,7 @@ from orchestrator.store.creation import Creation
 
 MOST_LINES = 100_000
 _AT_A_TIME = 200
+_Meaning = tuple[Any, ...]
 # How long a request that says nothing more counts as one that still sends.
 _RECEIVER_MS = MINUTE
 _TAKEN_OVER = "This batch was taken over by another request, or given up, while its lines still came."
@@ -69,7 +71,8 @@ async def receive(runtime: Runtime, new: NewBatch, source: Source) -> Received:
         batch = await upload.finish(source.digest())
     except ReceiverGone:
         raise Conflict(_TAKEN_OVER) from None
-    except TooMany:
+    except (TooMany, Conflict):
+        # Too much for now, or not what came before: what is stored stays for whoever sends that.
         await upload.leave()
         raise
     except Refused:
@@ -87,9 +90,9 @@ async def check(runtime: Runtime, new: NewBatch, source: Source) -> Checked:
     """Check every line as `receive` would, and store nothing."""
     upload = _Upload(runtime, new, batch_id=new_id(runtime.clock.now()), receiver="", stored_until=0)
     async for piece in source.pieces():
-        for number, raw in piece:
-            upload.read(number, raw)
-        upload.accepted.clear()
+        for _ in upload.read(piece):
+            upload.accepted.clear()
+            await asyncio.sleep(0)
     return Checked(upload.total, upload.rejected)
 
 
@@ -148,19 +151,28 @@ class _Upload:
         self._stored_until = stored_until
         self._custom_ids: set[str] = set()
         self._told = 0
+        self._read_until = 0
+        self._compared_until = 0
         self.accepted: list[Creation] = []
         self.rejected: list[Rejected] = []
         self.total = 0
 
     async def take(self, piece: Sequence[tuple[int, bytes]]) -> None:
-        for start in range(0, len(piece), _AT_A_TIME):
-            for number, raw in piece[start : start + _AT_A_TIME]:
-                self.read(number, raw)
+        for _ in self.read(piece):
             if len(self.accepted) >= _AT_A_TIME // 2:
                 await self._store()
+            await asyncio.sleep(0)  # others want their turn even where nothing is stored
 
-    def read(self, number: int, raw: bytes) -> None:
+    def read(self, piece: Sequence[tuple[int, bytes]]) -> Iterator[None]:
+        """Read a piece, with a pause after so many lines."""
+        for start in range(0, len(piece), _AT_A_TIME):
+            for number, raw in piece[start : start + _AT_A_TIME]:
+                self._read_line(number, raw)
+            yield
+
+    def _read_line(self, number: int, raw: bytes) -> None:
         self.total += 1
+        self._read_until = number
         if self.total > MOST_LINES:
             raise InvalidInput("", f"a batch has at most {MOST_LINES:,} lines")
         line = read_line(self._runtime, self._new, self._batch_id, number=number, raw=raw)
@@ -173,12 +185,14 @@ class _Upload:
 
     def _once(self, line: Creation, custom_id: str) -> Creation | Rejected:
         if custom_id in self._custom_ids:
-            return Rejected(line.job.line or 0, custom_id, "custom_id", "is another line's already")
+            return Rejected(_line(line), custom_id, "custom_id", "is another line's already")
         self._custom_ids.add(custom_id)
         return line
 
     async def finish(self, digest: str) -> Batch:
         """Store what is left, and open the batch. Raises BadLines and InvalidInput: then discard it."""
+        self._read_until = max(self._read_until, self._stored_until)
+        await self._compare()
         if not self.total:
             raise InvalidInput("", "the batch has no lines")
         if self.rejected and (self._new.is_atomic or len(self.rejected) == self.total):
@@ -203,21 +217,15 @@ class _Upload:
             await self._runtime.store.write(batches.leave, batch_id=self._batch_id, receiver=self._receiver)
 
     async def discard(self) -> None:
-        await self._runtime.store.write(
-            batches.change,
-            order=batches.DISCARD,
-            batch_id=self._batch_id,
-            tenant_id=self._new.tenant_id,
-            now=self._runtime.clock.now(),
-        )
+        await self._runtime.store.write(batches.give_up, batch_id=self._batch_id, receiver=self._receiver)
         self._runtime.bell.ring(Kind.BATCH)
 
     async def _store(self) -> None:
         """Unless a bad line has come already that will refuse them all."""
-        accepted, self.accepted = self.accepted, []
+        await self._compare()
+        fresh, self.accepted = self.accepted, []
         if self._new.is_atomic and self.rejected:
             return
-        fresh = await self._without_stored(accepted)
         await self._check_room(len(fresh))
         rejected = self.rejected[self._told :]
         await self._runtime.store.write(
@@ -231,23 +239,23 @@ class _Upload:
         self._told += len(rejected)
         crashpoint("batch_lines_stored")
 
-    async def _without_stored(self, accepted: list[Creation]) -> list[Creation]:
-        if not accepted or (accepted[0].job.line or 0) > self._stored_until:
-            return accepted
+    async def _compare(self) -> None:
+        """Drop the lines that an earlier upload has stored; exactly those must have come again."""
+        first = self._compared_until + 1
+        if first > self._stored_until:
+            return
+        self._compared_until = self._read_until
         stored = await self._runtime.store.read(
-            batch_lines.stored,
-            batch_id=self._batch_id,
-            first=accepted[0].job.line,
-            last=accepted[-1].job.line,
+            batch_lines.stored, batch_id=self._batch_id, first=first, last=self._read_until
         )
-        fresh: list[Creation] = []
-        for one in accepted:
-            known = stored.get(one.job.line or 0)
-            if known is None:
-                fresh.append(one)
-            elif _meaning(known) != _meaning(one.job):
-                raise _differs(one.job)
-        return fresh
+        known: dict[int, _Meaning | None] = {line: _meaning(job) for line, job in stored.jobs.items()}
+        known |= dict.fromkeys(stored.rejected)
+        came: dict[int, _Meaning | None] = {_line(one): _meaning(one.job) for one in self.accepted}
+        came |= {one.line: None for one in self.rejected if one.line >= first}
+        again = {line: meaning for line, meaning in came.items() if line <= self._stored_until}
+        if again != known:
+            raise _differs(min(line for line, _ in again.items() ^ known.items()))
+        self.accepted = [one for one in self.accepted if _line(one) > self._stored_until]
 
     async def _check_room(self, wanted: int) -> None:
         tenant = self._new.tenant_id
@@ -256,11 +264,15 @@ class _Upload:
             raise TooMany()
 
 
-def _differs(job: Job) -> Conflict:
-    return Conflict(f"Idempotency-Key: line {job.line} is not the one that was sent with this key before.")
+def _differs(line: int) -> Conflict:
+    return Conflict(f"Idempotency-Key: line {line} is not the one that was sent with this key before.")
 
 
-def _meaning(job: Job) -> tuple[Any, ...]:
+def _line(one: Creation) -> int:
+    return one.job.line or 0
+
+
+def _meaning(job: Job) -> _Meaning:
     """What must be the same when a line is sent again."""
     return (
         job.custom_id,

@@ -32,7 +32,8 @@ async def sweep_jobs(runtime: Runtime) -> None:
 
 
 async def end_leases(runtime: Runtime) -> None:
-    """For a process that knows itself alone: every lease is one of its past life."""
+    """For a process that knows itself alone: every lease is one of its past life, and every upload."""
+    await runtime.store.write(batches.leave_all)
     ids = await runtime.store.read(views.leased_jobs, most=100_000)
     await change_all(
         runtime, ids, lambda job, attempt: _lease_ended(job, attempt, Rules(runtime.clock.now()))

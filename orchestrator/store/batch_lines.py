@@ -53,22 +53,42 @@ def insert(
         raise ReceiverGone
 
 
-def stored(connection: Connection, *, batch_id: str, first: int, last: int) -> dict[int, Job]:
-    """The jobs of these lines that an earlier upload has brought, by line."""
+class Stored(msgspec.Struct, frozen=True):
+    """What an earlier upload has brought of some lines."""
+
+    jobs: dict[int, Job]
+    rejected: list[int]
+
+
+def stored(connection: Connection, *, batch_id: str, first: int, last: int) -> Stored:
+    """The lines from `first` to `last` that are stored."""
+    values = {"batch": batch_id, "first": first, "last": last}
     found = connection.execute(
         dialect.sql(
             f"SELECT {rows.JOB_COLUMNS} FROM jobs WHERE batch_id = :batch AND line BETWEEN :first AND :last"
         ),
-        {"batch": batch_id, "first": first, "last": last},
+        values,
     )
     jobs = [rows.to_job(row) for row in found]
-    return {job.line: job for job in jobs if job.line is not None}
+    rejected = connection.execute(
+        dialect.sql(
+            "SELECT line FROM rejected_lines WHERE batch_id = :batch AND line BETWEEN :first AND :last"
+        ),
+        values,
+    )
+    by_line = {job.line: job for job in jobs if job.line is not None}
+    return Stored(by_line, [row[0] for row in rejected])
 
 
 def last_line(connection: Connection, *, batch_id: str) -> int:
-    """The last line that is stored; 0 when there is none."""
+    """The last line that is stored, good or bad; 0 when there is none."""
+    of_both = "SELECT max(line) AS line FROM {} WHERE batch_id = :batch"
     found = connection.execute(
-        dialect.sql("SELECT max(line) FROM jobs WHERE batch_id = :batch"), {"batch": batch_id}
+        dialect.sql(
+            f"SELECT max(line) FROM ({of_both.format('jobs')} UNION ALL"
+            f" {of_both.format('rejected_lines')}) AS both_kinds"
+        ),
+        {"batch": batch_id},
     )
     return int(found.scalar() or 0)
 

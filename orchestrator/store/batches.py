@@ -50,11 +50,16 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return self.created + self.processing + self.completed + self.failed
 
     @property
+    def is_finished(self) -> bool:
+        """Not from the order to retry on, though the first job is opened again a moment later."""
+        return self.finished_at is not None and self.step != "retry"
+
+    @property
     def public_state(self) -> str:
         """receiving, running, paused, cancelling, completed or cancelled."""
         if self.state in ("receiving", "discarded"):
             return "receiving" if self.state == "receiving" else "cancelled"
-        if self.finished_at is not None:
+        if self.is_finished:
             return "completed" if self.cancelled_at is None else "cancelled"
         if self.cancelled_at is not None:
             return "cancelling"
@@ -76,8 +81,11 @@ CANCEL = (
     "state IN ('open', 'paused') AND finished_at IS NULL AND cancelled_at IS NULL",
 )
 RETRY = (
-    "cancelled_at = NULL, step = 'retry', step_line = 0, step_fingerprint = :fingerprint",
-    "state = 'open' AND step IS NULL AND failed > 0",
+    "state = 'open', cancelled_at = NULL, step = 'retry', step_line = 0, step_fingerprint = :fingerprint",
+    # A batch may have ended while it was paused. What was cancelled on purpose must be asked for by name.
+    "(state = 'open' OR state = 'paused' AND finished_at IS NOT NULL) AND step IS NULL AND EXISTS"
+    " (SELECT 1 FROM batch_failures WHERE batch_id = batches.id AND count > 0"
+    " AND (reason <> 'cancelled' OR fingerprint = :fingerprint))",
 )
 DISCARD = (
     "state = 'discarded', idempotency_key = NULL, receiver = NULL, step = 'discard', step_line = 0",
@@ -89,17 +97,12 @@ def start(connection: Connection, *, new: Batch) -> Batch:
     """The batch that this request sends lines to: its own new one, or that of an earlier request with its
     Idempotency-Key, taken over where nobody sends lines to it any more (`receiver` tells).
     """
-    dialect.insert_many(connection, "batches", [_row(new)], on_conflict="DO NOTHING")
-    if new.idempotency_key is None:
-        return new
-    found = connection.execute(
-        dialect.sql(
-            f"SELECT {COLUMNS} FROM batches WHERE tenant_id = :tenant AND idempotency_key = :key"
-            + dialect.lock(connection.dialect.name)
-        ),
-        {"tenant": new.tenant_id, "key": new.idempotency_key},
-    ).one()
-    batch = _to_batch(found)
+    batch = None
+    while batch is None:  # again where the other one is given up between the two statements
+        dialect.insert_many(connection, "batches", [_row(new)], on_conflict="DO NOTHING")
+        if new.idempotency_key is None:
+            return new
+        batch = _lock_by_key(connection, new.tenant_id, new.idempotency_key)
     is_free = batch.receiver is None or (batch.receiver_until or 0) <= new.created_at
     if batch.state != "receiving" or batch.request_hash != new.request_hash or not is_free:
         return batch
@@ -111,6 +114,17 @@ def start(connection: Connection, *, new: Batch) -> Batch:
         taken | {"id": batch.id},
     )
     return msgspec.structs.replace(batch, **taken)
+
+
+def _lock_by_key(connection: Connection, tenant_id: str, key: str) -> Batch | None:
+    locking = dialect.lock(connection.dialect.name)
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT {COLUMNS} FROM batches WHERE tenant_id = :tenant AND idempotency_key = :key{locking}"
+        ),
+        {"tenant": tenant_id, "key": key},
+    ).first()
+    return _to_batch(found) if found else None
 
 
 def open_received(
@@ -133,6 +147,23 @@ def open_received(
     has_open_jobs = batch.created + batch.processing > 0
     tallies.settle(connection, batch.id, has_open_jobs=has_open_jobs, finished_at=None, now=now)
     return batch if has_open_jobs else msgspec.structs.replace(batch, finished_at=now)
+
+
+def give_up(connection: Connection, *, batch_id: str, receiver: str) -> None:
+    """The upload cannot become a batch: delete what is stored, unless another request has taken over."""
+    connection.execute(
+        dialect.sql(
+            f"UPDATE batches SET {DISCARD[0]} WHERE {DISCARD[1]} AND id = :id AND receiver = :receiver"
+        ),
+        {"id": batch_id, "receiver": receiver},
+    )
+
+
+def leave_all(connection: Connection) -> None:
+    """For a process that knows itself alone: whoever sent lines was one of its past life."""
+    connection.execute(
+        dialect.sql("UPDATE batches SET receiver = NULL, receiver_until = NULL WHERE receiver IS NOT NULL")
+    )
 
 
 def leave(connection: Connection, *, batch_id: str, receiver: str) -> None:

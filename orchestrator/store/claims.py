@@ -110,7 +110,7 @@ def _claim_lane(
     shares = _lock_shares(connection, lane.id, room) if most > 0 else []
     if not shares:
         return []
-    seen = _choose(connection, lane, shares, most, room)
+    seen = _choose(connection, lane, shares, most, room, now)
     jobs = list(rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values())
     stopped = _stop(connection, jobs, now)
     jobs = [job for job in jobs if job.id not in stopped]
@@ -189,29 +189,37 @@ def _weights_of_shares_with_ready_jobs(
 
 
 def _choose(
-    connection: Connection, lane: Lane, shares: Sequence[_Share], most: int, room: Mapping[str, int]
+    connection: Connection,
+    lane: Lane,
+    shares: Sequence[_Share],
+    most: int,
+    room: Mapping[str, int],
+    now: int,
 ) -> dict[_Share, list[str]]:
     """Up to `most` ready jobs, fairly among the tenants and in priority order within each."""
     quota = policy.share_out(list(_lifted_by_tenant(lane, shares).values()), most, room)
     seen: dict[_Share, list[str]] = {}
     for share in sorted(shares, key=lambda share: share.priority):
-        seen[share] = _ready_ids(connection, lane.id, share, quota[share.tenant_id])
+        seen[share] = _ready_ids(connection, lane.id, share, quota[share.tenant_id], now)
         quota[share.tenant_id] -= len(seen[share])
     spare = most - sum(map(len, seen.values()))
     unlimited = [share for share in shares if share.tenant_id not in room]
     for share in unlimited if spare and len(shares) > 1 else ():
-        more = _ready_ids(connection, lane.id, share, len(seen[share]) + spare)
+        more = _ready_ids(connection, lane.id, share, len(seen[share]) + spare, now)
         spare -= len(more) - len(seen[share])
         seen[share] = more
     return seen
 
 
-def _ready_ids(connection: Connection, lane: str, share: _Share, most: int) -> list[str]:
+def _ready_ids(connection: Connection, lane: str, share: _Share, most: int, now: int) -> list[str]:
+    """Without those whose deadline has passed: the sweep is about to end them."""
     found = dialect.fetch(
         connection,
         "SELECT id FROM jobs WHERE lane_id = :lane AND tenant_id = :tenant AND priority = :priority"
-        " AND phase = 'ready' AND id >= :ready_from ORDER BY id LIMIT :most",
+        " AND phase = 'ready' AND id >= :ready_from AND (due_at IS NULL OR due_at > :now)"
+        " ORDER BY id LIMIT :most",
         {
+            "now": now,
             "lane": lane,
             "tenant": share.tenant_id,
             "priority": share.priority,

@@ -57,7 +57,9 @@ async def create(request: Request) -> Response:
                 "rejected": _rejected(checked.rejected),
             }
         )
-    request_hash = hashlib.sha256(msgspec.json.encode([is_document, sorted(request.query_params.items())]))
+    # A document says more than its inputs, and is here as a whole.
+    said = [source.digest() if is_document else "", sorted(request.query_params.items())]
+    request_hash = hashlib.sha256(msgspec.json.encode(said))
     new = msgspec.structs.replace(
         new, idempotency_key=idempotency_key(request), request_hash=request_hash.hexdigest()
     )
@@ -202,7 +204,7 @@ def _shown(here: Context, batch: Batch) -> dict[str, Any]:
         "mode": batch.mode,
         "model": batch.model,
         "created_at": to_rfc3339(batch.created_at),
-        "finished_at": "" if batch.finished_at is None else to_rfc3339(batch.finished_at),
+        "finished_at": to_rfc3339(batch.finished_at or 0) if batch.is_finished else "",
         "total": batch.total,
         "rejected_lines": batch.rejected,
         "counts": {

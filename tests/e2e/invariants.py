@@ -7,12 +7,14 @@ of what job.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 from urllib.parse import urlsplit
 
 import msgspec
 
+from orchestrator.lifecycle import public_state
+from orchestrator.store.tallies import STATES
 from tests.e2e.stack import PROVIDER_KEY, SECRET, Json, Stack
 
 MOST_OVERDUE_MS = 60_000
@@ -36,6 +38,7 @@ async def check_invariants(stack: Stack) -> None:
         _never_goes_back(job, events[name])
         _tells_the_truth(job, attempts[name], {task["id"]: task for task in bill})
         _is_told_once(job, events[name], deliveries[name])
+    await _counts_its_batches(stack)
     await _keeps_the_limits(stack)
     _says_no_secret(stack)
 
@@ -126,6 +129,22 @@ def _is_told_once(job: Json, events: list[Json], deliveries: list[Json]) -> None
     """I5 and I6: a delivery for each end, written with it."""
     expected = [f"{job['id']}-{ending}" for ending in range(1, job["ending"] + 1)] if job["webhook"] else []
     assert [row["id"] for row in deliveries] == expected, f"I5: the deliveries of {job['id']}: {deliveries}"
+
+
+async def _counts_its_batches(stack: Stack) -> None:
+    """I9: the counters of a batch and of its failures say what a count of its jobs says."""
+    jobs = await stack.ledger.rows("SELECT batch_id, phase, attempt, fingerprint FROM jobs WHERE line > 0")
+    states = Counter((job["batch_id"], public_state(job["phase"], job["attempt"])) for job in jobs)
+    for batch in await stack.ledger.rows("SELECT * FROM batches WHERE state <> 'discarded'"):
+        counted = {state: states[batch["id"], state] for state in STATES}
+        assert {state: batch[state] for state in STATES} == counted, f"I9: {batch} has {counted}"
+        has_ended = batch["state"] != "receiving" and not counted["created"] + counted["processing"]
+        assert (batch["finished_at"] is not None) == has_ended, f"I9: {batch} has {counted}"
+    failures = Counter((job["batch_id"], job["fingerprint"]) for job in jobs if job["fingerprint"])
+    rows = await stack.ledger.rows("SELECT * FROM batch_failures WHERE count <> 0")
+    told = {(row["batch_id"], row["fingerprint"]): row["count"] for row in rows}
+    assert told == dict(failures), "I9: the failures of batches"
+    assert all(row["reason"] and row["message"] for row in rows), f"I9: a failure without words: {rows}"
 
 
 async def _keeps_the_limits(stack: Stack) -> None:

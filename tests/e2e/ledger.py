@@ -73,8 +73,8 @@ class Ledger:
 
     async def add_tenant(
         self, key: str, *, scopes: str = "read submit", expires_at: int | None = None
-    ) -> None:
-        """Another tenant with this key."""
+    ) -> str:
+        """Another tenant with this key; answers its id."""
         tenant = new_id(1)
         await self.change("INSERT INTO tenants (id, name, created_at) VALUES (:id, :id, 1)", id=tenant)
         await self.change(
@@ -87,6 +87,7 @@ class Ledger:
             scopes=scopes,
             expires=expires_at,
         )
+        return tenant
 
     async def close(self) -> None:
         await self._database.close()
