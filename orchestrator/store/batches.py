@@ -50,11 +50,16 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return self.created + self.processing + self.completed + self.failed
 
     @property
+    def has_ended(self) -> bool:
+        """All of its jobs have, and none is about to be retried."""
+        return self.finished_at is not None and self.step != "retry"
+
+    @property
     def public_state(self) -> str:
         """receiving, running, paused, cancelling, completed or cancelled."""
         if self.state in ("receiving", "discarded"):
             return "receiving" if self.state == "receiving" else "cancelled"
-        if self.finished_at is not None:
+        if self.has_ended:
             return "completed" if self.cancelled_at is None else "cancelled"
         if self.cancelled_at is not None:
             return "cancelling"

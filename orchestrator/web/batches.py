@@ -192,7 +192,7 @@ async def _shown(here: Context, batch: Batch) -> dict[str, Any]:
         "mode": batch.mode,
         "model": batch.model,
         "created_at": to_rfc3339(batch.created_at),
-        "finished_at": "" if batch.finished_at is None else to_rfc3339(batch.finished_at),
+        "finished_at": to_rfc3339(batch.finished_at) if batch.finished_at and batch.has_ended else "",
         "total": batch.total,
         "rejected_lines": batch.rejected,
         "counts": {
