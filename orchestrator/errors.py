@@ -7,6 +7,7 @@
     │   ├── Forbidden           403
     │   ├── NotFound            404
     │   ├── Conflict            409
+    │   │   └── BeingSent       409, and the same request may be answered a moment later
     │   ├── BadLines            400, names every bad line of a batch
     │   ├── TooLarge            413
     │   ├── TooMany             429, the tenant has as much stored as it may
@@ -70,6 +71,10 @@ class Conflict(Refused):
     """The object's state does not allow that."""
 
     status = 409
+
+
+class BeingSent(Conflict):
+    """Another request is sending this batch right now."""
 
 
 class BadLines(Refused):

@@ -75,7 +75,7 @@ async def progress(runtime: Runtime, batch: Batch) -> Progress:
 
 async def _eta_s(runtime: Runtime, batch: Batch, per_second: float) -> float | None:
     """The longer of what the lanes' limits allow and what was seen so far."""
-    if batch.is_finished:
+    if batch.has_ended:
         return 0.0
     if batch.state != "open":
         return None

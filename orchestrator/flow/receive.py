@@ -15,7 +15,7 @@ import msgspec
 from orchestrator.bell import Kind
 from orchestrator.clock import MINUTE
 from orchestrator.crash import crashpoint
-from orchestrator.errors import BadLines, Conflict, InvalidInput, Refused, TooMany
+from orchestrator.errors import BadLines, BeingSent, Conflict, InvalidInput, Refused, TooMany
 from orchestrator.flow.lines import NewBatch, read_line
 from orchestrator.ids import new_id
 from orchestrator.lifecycle import Job
@@ -119,7 +119,7 @@ async def _begin(runtime: Runtime, new: NewBatch) -> _Upload | None:
     if started.state != "receiving":
         return None
     if started.receiver != batch.receiver:
-        raise Conflict("Idempotency-Key: another request is sending this batch right now.")
+        raise BeingSent()
     stored_until = 0
     if started.id != batch.id:
         stored_until = await runtime.store.read(batch_lines.last_line, batch_id=started.id)

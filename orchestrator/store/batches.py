@@ -50,8 +50,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return self.created + self.processing + self.completed + self.failed
 
     @property
-    def is_finished(self) -> bool:
-        """Not from the order to retry on, though the first job is opened again a moment later."""
+    def has_ended(self) -> bool:
+        """All of its jobs have, and none is about to be retried."""
         return self.finished_at is not None and self.step != "retry"
 
     @property
@@ -59,7 +59,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         """receiving, running, paused, cancelling, completed or cancelled."""
         if self.state in ("receiving", "discarded"):
             return "receiving" if self.state == "receiving" else "cancelled"
-        if self.is_finished:
+        if self.has_ended:
             return "completed" if self.cancelled_at is None else "cancelled"
         if self.cancelled_at is not None:
             return "cancelling"

@@ -7,10 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.errors import BadLines, Busy, InvalidInput, OrchestratorError, TooMany
+from orchestrator.errors import BadLines, BeingSent, Busy, InvalidInput, OrchestratorError, TooMany
 from orchestrator.web.wire import problem
 
-_RETRY_AFTER = {Busy: {"retry-after": "1"}, TooMany: {"retry-after": "30"}}
+_RETRY_AFTER = {
+    Busy: {"retry-after": "1"},
+    BeingSent: {"retry-after": "2"},
+    TooMany: {"retry-after": "30"},
+}
 
 
 async def on_error(_request: Request, error: Exception) -> Response:

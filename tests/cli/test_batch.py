@@ -317,8 +317,10 @@ def test_batches_are_listed(orchestrator: Command, batch: Batch, lines: Lines, s
         (Declined("full", status=429, retry_after_s=30), 1, 30.0),
         (Declined("full", status=429, retry_after_s=7_200), 1, 60.0),
         (Declined("no", status=400), 1, None),
-        (Declined("being received", status=409), 6, 32.0),
-        (Declined("being received", status=409), 7, None),
+        (Declined("being received", status=409, retry_after_s=2), 1, 2.0),
+        (Declined("being received", status=409, retry_after_s=2), 6, 32.0),
+        (Declined("being received", status=409, retry_after_s=2), 7, None),
+        (Declined("another request's key", status=409), 1, None),
     ],
 )
 def test_what_may_pass_is_waited_for_with_patience(

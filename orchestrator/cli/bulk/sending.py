@@ -67,13 +67,15 @@ def send(
 def pause_after(failure: CommandFailed, tries: int) -> float | None:
     """Seconds to wait before the same is sent again; None where that would not help.
 
-    A server that was never there is told at once. 409 passes: it is the end of our own request that broke
-    off and is still being received, for a key made from the content cannot be another batch's.
+    A server that was never there is told at once. 409 passes where the server says so: then our own request
+    that broke off is still being received.
     """
     if tries >= _TRIES:
         return None
     backoff_s: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (tries - 1))
     match failure:
+        case Declined(status=409, retry_after_s=0):
+            return None
         case Declined(status=409 | 429 | 502 | 503 | 504):
             return max(backoff_s, min(_LONGEST_PAUSE_S, failure.retry_after_s))
         case NoAnswer():
