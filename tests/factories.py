@@ -110,9 +110,20 @@ def make_error(kind: ErrorKind = ErrorKind.TASK_FAILED, message: str = "it broke
     return Error(kind, message)
 
 
-def add_tenant(connection: Connection, *, tenant_id: str | None = None, weight: float = 1.0) -> str:
+def add_tenant(
+    connection: Connection,
+    *,
+    tenant_id: str | None = None,
+    weight: float = 1.0,
+    max_in_flight: int | None = None,
+) -> str:
     """A tenant of its own; answers its id."""
-    row = {"id": tenant_id or make_id(), "weight": weight, "created_at": T0}
+    row = {
+        "id": tenant_id or make_id(),
+        "weight": weight,
+        "max_in_flight": max_in_flight,
+        "created_at": T0,
+    }
     connection.execute(insert(tables.tenants), [row | {"name": row["id"]}])
     return str(row["id"])
 

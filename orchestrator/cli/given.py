@@ -11,6 +11,9 @@ from orchestrator.clock import DAY, HOUR
 _LONGEST_NAME = 100
 # Outside of these a job would count for so much or so little that turns are lost in the rounding.
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.001, 1_000.0
+NO_LIMIT = -1
+"""What `none` stands for, as nothing at all leaves the limit as it is."""
+_LIMIT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _LIFETIME = re.compile(r"([0-9]{1,5})([hd])")
 _UNITS = {"h": HOUR, "d": DAY}
 _LONGEST_LIFETIME = 3_650 * DAY
@@ -25,11 +28,20 @@ def checked_name(name: str) -> str:
     return name
 
 
-def checked_weight(weight: float) -> float:
-    """Raises BadParameter; NaN is no weight either."""
-    if not _LEAST_WEIGHT <= weight <= _MOST_WEIGHT:
+def checked_weight(weight: float | None) -> float | None:
+    """Raises BadParameter; NaN is no weight either. None was not given."""
+    if weight is not None and not _LEAST_WEIGHT <= weight <= _MOST_WEIGHT:
         raise typer.BadParameter(f"must be from {_LEAST_WEIGHT:g} to {_MOST_WEIGHT:g}")
     return weight
+
+
+def parse_limit(text: str) -> int:
+    """`20` → 20, `none` → NO_LIMIT. Raises BadParameter."""
+    if text == "none":
+        return NO_LIMIT
+    if not _LIMIT.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is neither a whole number of at most nine digits nor none")
+    return int(text)
 
 
 def parse_lifetime(text: str) -> int:

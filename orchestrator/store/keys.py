@@ -1,4 +1,4 @@
-"""Tenants and their API keys; a key is stored as its SHA-256 and shown once, when it is made."""
+"""API keys of tenants; a key is stored as its SHA-256 and shown once, when it is made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import MINUTE
 from orchestrator.ids import key_digest, key_prefix, new_id
-from orchestrator.store import dialect
+from orchestrator.store import dialect, tenants
+from orchestrator.store.tenants import Terms
 
 FIRST_TENANT = "default"
 ALL_SCOPES = "admin read submit"
@@ -47,15 +48,6 @@ class NamedKey(msgspec.Struct, frozen=True):
     created_at: int
 
 
-class Tenant(msgspec.Struct, frozen=True):
-    """`keys` counts those that are not revoked, `waiting` the jobs that are ready or back off."""
-
-    name: str
-    weight: float
-    keys: int
-    waiting: int
-
-
 class Refusal(Enum):
     """Why a key was not made."""
 
@@ -72,7 +64,7 @@ _NAMED = (
 
 def ensure_first_key(connection: Connection, *, key: str, now: int) -> None:
     """Make the first tenant, and give it this key with all rights unless it has it already."""
-    add_tenant(connection, name=FIRST_TENANT, weight=1.0, now=now)
+    tenants.add_tenant(connection, name=FIRST_TENANT, terms=Terms(), now=now)
     tenant = connection.execute(
         dialect.sql("SELECT id FROM tenants WHERE name = :name"), {"name": FIRST_TENANT}
     ).scalar_one()
@@ -160,41 +152,6 @@ def record_use(connection: Connection, *, ids: Sequence[str], now: int) -> None:
         ),
         {"ids": dialect.to_json(ids), "now": now, "old": now - USED_EVERY_MS},
     )
-
-
-def list_tenants(connection: Connection) -> list[Tenant]:
-    """By name."""
-    found = connection.execute(
-        dialect.sql(
-            "SELECT t.name, t.weight,"
-            " (SELECT count(*) FROM api_keys k WHERE k.tenant_id = t.id AND k.revoked_at IS NULL),"
-            " (SELECT count(*) FROM jobs j WHERE j.tenant_id = t.id AND j.finished_at IS NULL"
-            " AND j.phase IN ('ready', 'waiting'))"
-            " FROM tenants t ORDER BY t.name"
-        )
-    )
-    return [Tenant(*row) for row in found]
-
-
-def add_tenant(connection: Connection, *, name: str, weight: float, now: int) -> bool:
-    """False when there is one of this name already."""
-    added = connection.execute(
-        dialect.sql(
-            "INSERT INTO tenants (id, name, weight, created_at) VALUES (:id, :name, :weight, :now)"
-            " ON CONFLICT (name) DO NOTHING"
-        ),
-        {"id": new_id(now), "name": name, "weight": weight, "now": now},
-    )
-    return added.rowcount == 1
-
-
-def set_weight(connection: Connection, *, name: str, weight: float) -> bool:
-    """Counts from the next claim on. False when there is no such tenant."""
-    changed = connection.execute(
-        dialect.sql("UPDATE tenants SET weight = :weight WHERE name = :name"),
-        {"name": name, "weight": weight},
-    )
-    return changed.rowcount == 1
 
 
 def record_audit(

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from orchestrator.cli.client import Running
-from orchestrator.cli.given import checked_name, checked_weight, parse_lifetime
+from orchestrator.cli.given import NO_LIMIT, checked_name, checked_weight, parse_lifetime, parse_limit
 from orchestrator.cli.keys import Scope, keys_table, state_of
 from orchestrator.clock import DAY, HOUR, MINUTE
 from orchestrator.ids import is_api_key, key_prefix
@@ -136,16 +136,39 @@ def test_what_is_not_there_is_told(shop: Command) -> None:
         assert told.stderr.startswith(sentence)
 
 
-def test_tenants_are_listed_with_weight_keys_and_waiting_jobs(shop: Command) -> None:
-    shop("tenants", "set", "shop", "--weight", "2.5")
+def test_tenants_are_listed_with_weight_limits_keys_and_waiting_jobs(shop: Command) -> None:
+    shop("tenants", "set", "shop", "--weight", "2.5", "--max-in-flight", "20")
     shop("keys", "create", "web", "--tenant", "shop")
 
-    assert shop("tenants").stdout.splitlines()[1].split() == ["shop", "2.5", "1", "0"]
+    assert shop("tenants").stdout.splitlines()[1].split() == ["shop", "2.5", "20", "none", "1", "0"]
+
+
+def test_a_tenants_limits_are_set_lifted_and_given_from_the_start(shop: Command) -> None:
+    shop("tenants", "add", "studio", "--max-in-flight", "2", "--max-queued", "500")
+    for words in (
+        ("studio", "--max-in-flight", "none"),
+        ("shop", "--max-queued", "0"),
+        ("shop", "--weight", "3"),
+    ):
+        assert shop("tenants", "set", *words).returncode == 0
+
+    rows = [line.split() for line in shop("tenants").stdout.splitlines()[1:]]
+
+    assert rows == [["shop", "3", "none", "0", "0", "0"], ["studio", "1", "none", "500", "0", "0"]]
+
+
+def test_a_change_of_nothing_is_refused(shop: Command) -> None:
+    told = shop("tenants", "set", "shop")
+
+    assert told.returncode == 2
+    assert "--weight, --max-in-flight" in told.stderr
 
 
 def test_a_wrong_value_is_told_with_its_option(orchestrator: Command) -> None:
     for words, hint in (
         (("tenants", "set", "shop", "--weight", "0"), "'--weight'"),
+        (("tenants", "set", "shop", "--max-in-flight", "-1"), "'--max-in-flight'"),
+        (("tenants", "add", "shop", "--max-queued", "many"), "'--max-queued'"),
         (("keys", "create", "web", "--scope", "root"), "'--scope'"),
         (("keys", "create", "web", "--expires", "soon"), "'--expires'"),
         (("keys", "create", " "), "'NAME'"),
@@ -210,6 +233,17 @@ def test_names_and_weights_at_their_limits_are_taken() -> None:
     assert checked_name("Bühne 7") == "Bühne 7"
     assert checked_name("n" * 100)
     assert [checked_weight(weight) for weight in (0.001, 1_000.0)] == [0.001, 1_000.0]
+
+
+def test_a_limit_is_a_number_or_none() -> None:
+    told = {"0": 0, "20": 20, "none": NO_LIMIT}
+    assert {text: parse_limit(text) for text in told} == told
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "1e3", "None", "9999999999", "٩", "20\n"])
+def test_what_is_no_limit_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_limit(text)
 
 
 def test_lifetimes_are_hours_and_days() -> None:

@@ -72,11 +72,20 @@ class Ledger:
         )
 
     async def add_tenant(
-        self, key: str, *, scopes: str = "read submit", expires_at: int | None = None
+        self,
+        key: str,
+        *,
+        scopes: str = "read submit",
+        expires_at: int | None = None,
+        max_queued: int | None = None,
     ) -> str:
         """Another tenant with this key; answers its id."""
         tenant = new_id(1)
-        await self.change("INSERT INTO tenants (id, name, created_at) VALUES (:id, :id, 1)", id=tenant)
+        await self.change(
+            "INSERT INTO tenants (id, name, max_queued, created_at) VALUES (:id, :id, :most, 1)",
+            id=tenant,
+            most=max_queued,
+        )
         await self.change(
             "INSERT INTO api_keys (id, tenant_id, name, prefix, digest, scopes, created_at, expires_at)"
             " VALUES (:id, :tenant, 'another', :prefix, :digest, :scopes, 1, :expires)",

@@ -24,16 +24,6 @@ async def test_a_lower_number_is_a_higher_priority(store: Store) -> None:
     assert await claimed_ids(store, slots=3) == sorted(job.id for job in [batch[0], *urgent])
 
 
-async def test_a_single_job_waits_for_at_most_two_claims_behind_a_large_batch(store: Store) -> None:
-    await add_ready(store, 600, priority=5)
-    for _ in range(5):
-        await end_attempts(store, await claim(store, slots=8))
-    other = await store.write(add_tenant)
-    single = (await add_ready(store, 1, tenant_id=other, at=T0 + 5_000))[0]
-    rounds = [one for _ in range(2) for one in await claimed_ids(store, slots=1)]
-    assert single.id in rounds
-
-
 async def test_an_idle_tenant_has_saved_up_no_turns(store: Store) -> None:
     """Half each from the moment that both have jobs, though one was served alone for long."""
     idle = await store.write(add_tenant)

@@ -11,13 +11,12 @@ from starlette.requests import Request
 from orchestrator.clock import MINUTE
 from orchestrator.errors import Unauthorized
 from orchestrator.ids import key_digest, new_api_key
-from orchestrator.lifecycle import Phase
 from orchestrator.store import keys
 from orchestrator.store.database import Database
-from orchestrator.store.keys import Key, NamedKey, Refusal, Tenant
+from orchestrator.store.keys import Key, NamedKey, Refusal
 from orchestrator.store.store import Store
 from orchestrator.web.auth import Authenticator
-from tests.factories import T0, TENANT, SetClock, add_tenant, stored_job
+from tests.factories import T0, TENANT, SetClock, add_tenant
 from tests.store.faulty import FaultyDatabase
 from tests.store.rows import count, select
 
@@ -143,24 +142,6 @@ async def test_where_several_keys_match_none_is_revoked(store: Store) -> None:
     matching = await store.write(keys.revoke_key, given="ci", now=T0)
     assert {one.key.id for one in matching} == {one.key.id for one in both}
     assert all(one.key.revoked_at is None for one in await store.read(keys.list_keys))
-
-
-async def test_a_tenant_is_added_once_and_weighed_anew(store: Store) -> None:
-    assert await store.write(keys.add_tenant, name="shop", weight=2.0, now=T0)
-    assert not await store.write(keys.add_tenant, name="shop", weight=5.0, now=T0)
-    assert Tenant("shop", 2.0, keys=0, waiting=0) in await store.read(keys.list_tenants)
-    assert await store.write(keys.set_weight, name="shop", weight=3.0)
-    assert Tenant("shop", 3.0, keys=0, waiting=0) in await store.read(keys.list_tenants)
-    assert not await store.write(keys.set_weight, name="nobody", weight=3.0)
-
-
-async def test_tenants_are_listed_with_good_keys_and_waiting_jobs(store: Store) -> None:
-    await made(store, name="good")
-    await made(store, name="bad")
-    await store.write(keys.revoke_key, given="bad", now=T0)
-    for phase in Phase:
-        await stored_job(store, phase)
-    assert await store.read(keys.list_tenants) == [Tenant(TENANT, 1.0, keys=1, waiting=2)]
 
 
 async def test_a_use_is_written_at_most_once_a_minute(store: Store) -> None:
