@@ -70,3 +70,14 @@ def resident_mb(pid: int) -> float:
     """Resident memory of one process in MB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def peak_mb(pid: int) -> float:
+    """The most resident memory of one process since `reset_peak`, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1_024 / 1e6
+
+
+def reset_peak(pid: int) -> None:
+    """Let `peak_mb` begin anew (proc(5), clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
