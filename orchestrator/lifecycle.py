@@ -55,6 +55,15 @@ class Reason(StrEnum):
     """The provider says completed but gave no output."""
 
 
+class HeldFor(StrEnum):
+    """What a held job waits for."""
+
+    BATCH = "batch"
+    """Its batch is still being received, or is paused."""
+    DOUBT = "doubt"
+    """A person must say whether it is sent again."""
+
+
 class Verb(StrEnum):
     """The moves."""
 
@@ -135,6 +144,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     tries: int = 0
     ending: int = 0
     lost_leases: int = 0
+    held_for: HeldFor | None = None
     batch_id: str | None = None
     line: int | None = None
     """Its place in the batch, from 1."""
@@ -213,11 +223,9 @@ def public_state(phase: str, attempt: int) -> str:
     return "processing" if attempt else "created"
 
 
-def is_in_doubt(job: Job, attempt: Attempt | None) -> bool:
-    """Whether the provider may have a task of this job without our knowing; `attempt` is its newest."""
-    if job.phase == Phase.HELD:
-        return attempt is not None and attempt.ended_at is None
-    return job.phase == Phase.IN_DOUBT
+def is_in_doubt(job: Job) -> bool:
+    """Whether the provider may have a task of this job without our knowing."""
+    return job.phase == Phase.IN_DOUBT or job.held_for == HeldFor.DOUBT
 
 
 def release(job: Job, *, now: int) -> Move:
@@ -268,7 +276,9 @@ def retry(job: Job, because: str, *, at: int, tries: int) -> Move:
 
 
 def hold(job: Job, because: str) -> Move:
-    return _move(Verb.HOLD, job, because, due_at=deadline(job))
+    """For a person where it is in doubt, else for its batch."""
+    held_for = HeldFor.DOUBT if job.phase == Phase.IN_DOUBT else HeldFor.BATCH
+    return _move(Verb.HOLD, job, because, due_at=deadline(job), held_for=held_for)
 
 
 def unadopt(job: Job, because: str) -> Move:
@@ -340,4 +350,5 @@ def _move(verb: Verb, job: Job, because: str, **changes: Any) -> Move:
     sources, target, _ = MOVES[verb]
     if job.phase not in sources:
         raise IllegalMove(f"{verb} of job {job.id} from {job.phase}")
-    return Move(verb, job, msgspec.structs.replace(job, phase=target, **changes), because[:500])
+    after = msgspec.structs.replace(job, **({"phase": target, "held_for": None} | changes))
+    return Move(verb, job, after, because[:500])

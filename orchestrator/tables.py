@@ -140,6 +140,8 @@ jobs = Table(
     Column("lost_leases", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("input_hash", String(32), nullable=False),
+    # What a held job waits for: its batch, or a person because it is in doubt.
+    Column("held_for", String(8)),
     # The batch that it belongs to, its place in it, and the client's own name for it there.
     Column("batch_id", Id),
     Column("line", Integer),
@@ -168,6 +170,7 @@ jobs = Table(
     CheckConstraint("(phase = 'failed') = (reason IS NOT NULL)", name="reason"),
     CheckConstraint("(phase = 'submitting') = (lease_owner IS NOT NULL)", name="leased"),
     CheckConstraint("(batch_id IS NULL) = (line IS NULL)", name="line"),
+    CheckConstraint("(phase = 'held') = (held_for IS NOT NULL)", name="held_for"),
     Index("ix_jobs_ready", "lane_id", "tenant_id", "priority", "id", **_where("phase = 'ready'")),
     Index("ix_jobs_due", "due_at", **_where("due_at IS NOT NULL")),
     Index("ix_jobs_open", "tenant_id", **_where("finished_at IS NULL")),

@@ -168,9 +168,7 @@ class Worker:
         self.drains[Kind.DELIVER].start()  # others may wait for a place at this host
 
     async def _step_batches(self) -> bool:
-        has_more = await steps.take_steps(self._runtime)
-        await asyncio.sleep(0)  # on SQLite nothing of a step waits: let the others have their turn
-        return has_more
+        return await steps.take_steps(self._runtime)
 
     async def _upkeep(self) -> bool:
         """What may take long: it runs beside the tick, not in it."""

@@ -15,7 +15,7 @@ from orchestrator import tables
 from orchestrator.clock import Clock
 from orchestrator.evidence import Error, ErrorKind, Evidence, Result, Source, Status
 from orchestrator.ids import IdSource
-from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.lifecycle import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.policy import Limits
 from orchestrator.store import lanes
 from orchestrator.store.creation import Creation, Idempotency
@@ -74,6 +74,8 @@ def _of_phase(phase: Phase) -> dict[str, Any]:
         return {"attempt": 1, "ending": 1, "finished_at": T0}
     if phase == Phase.FAILED:
         return {"attempt": 1, "ending": 1, "finished_at": T0, "reason": Reason.REJECTED}
+    if phase == Phase.HELD:
+        return {"held_for": HeldFor.DOUBT}
     return {"due_at": T0 + 5_000} if phase == Phase.WAITING else {}
 
 

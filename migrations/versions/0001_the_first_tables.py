@@ -279,6 +279,7 @@ def upgrade() -> None:
         sa.Column("lost_leases", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("input_hash", sa.String(length=32), nullable=False),
+        sa.Column("held_for", sa.String(length=8), nullable=True),
         sa.Column("batch_id", ID, nullable=True),
         sa.Column("line", sa.Integer(), nullable=True),
         sa.Column("custom_id", sa.Text(), nullable=True),
@@ -297,6 +298,7 @@ def upgrade() -> None:
         sa.Column("answer_lost_at", sa.BigInteger(), nullable=True),
         sa.Column("request_hash", sa.String(length=64), nullable=True),
         sa.CheckConstraint("(phase = 'failed') = (reason IS NOT NULL)", name=op.f("ck_jobs_reason")),
+        sa.CheckConstraint("(phase = 'held') = (held_for IS NOT NULL)", name=op.f("ck_jobs_held_for")),
         sa.CheckConstraint("(phase = 'submitting') = (lease_owner IS NOT NULL)", name=op.f("ck_jobs_leased")),
         sa.CheckConstraint(
             "(phase IN ('completed','failed')) = (finished_at IS NOT NULL)", name=op.f("ck_jobs_ended")

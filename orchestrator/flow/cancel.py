@@ -37,11 +37,11 @@ async def cancel(runtime: Runtime, tenant_id: str, job_id: str) -> Cancelled:
     return Cancelled(applied.job, may_be_billed=applied.note != "cancelled")
 
 
-def decide(job: Job, attempt: Attempt | None, now: int) -> Decision:
+def decide(job: Job, _attempt: Attempt | None, now: int) -> Decision:
     if job.is_ended:
         return Decision(note="ended")
     if job.phase in _UNSENT:
         move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=now)
-        maybe_sent = lifecycle.is_in_doubt(job, attempt)
+        maybe_sent = lifecycle.is_in_doubt(job)
         return Decision(note="cancelled, maybe sent" if maybe_sent else "cancelled", move=move)
     return Decision(note="marked", job=replace(job, cancel_requested_at=job.cancel_requested_at or now))

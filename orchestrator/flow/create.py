@@ -14,7 +14,7 @@ from orchestrator.crash import crashpoint
 from orchestrator.errors import Conflict, InvalidInput, TooMany
 from orchestrator.flow.schedule import Schedule
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import Job, Phase
+from orchestrator.lifecycle import HeldFor, Job, Phase
 from orchestrator.net.guard import BlockedUrl, check_url
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store.creation import Created, Creation, Idempotency
@@ -80,6 +80,7 @@ def prepare(runtime: Runtime, new: NewJob) -> Creation:
         media=media,
         priority=new.schedule.priority,
         phase=Phase.HELD,
+        held_for=HeldFor.BATCH,
         created_at=now,
         input_hash=input_hash(runtime, new.model, new.api_version, inputs),
         batch_id=new.place.batch_id if new.place else None,

@@ -14,7 +14,8 @@ from orchestrator.runtime import Runtime
 from orchestrator.store.batch_lines import Rejected
 from orchestrator.store.creation import Creation
 
-LONGEST_LINE = 1024 * 1024
+LONGEST_INPUT = 1024 * 1024
+LONGEST_WITH_MEDIA = 10 * 1024 * 1024
 LONGEST_CUSTOM_ID = 255
 
 _KEYS = frozenset({"custom_id", "model", "input", "webhook", *FIELDS})
@@ -53,7 +54,7 @@ def read_line(
             given = {"input": given}
         custom_id = _custom_id(given)
         creation = prepare(runtime, _job(runtime, new, given, Place(batch_id, number, custom_id)))
-        _check_length(runtime, creation, raw)
+        _check_length(runtime, creation)
     except InvalidInput as problem:
         message = str(problem).removeprefix(f"{problem.field}: ")
         return Rejected(number, custom_id, problem.field, message)
@@ -94,8 +95,11 @@ def _custom_id(given: dict[str, Any]) -> str | None:
     return custom_id
 
 
-def _check_length(runtime: Runtime, creation: Creation, raw: bytes) -> None:
-    """Only embedded media makes a line long."""
+def _check_length(runtime: Runtime, creation: Creation) -> None:
+    """Only embedded media makes an input long; what all lines share counts in each of them."""
     job = creation.job
-    if len(raw) > LONGEST_LINE and not runtime.catalogue.takes_media(job.model, job.api_version):
-        raise InvalidInput("", f"the line is longer than {LONGEST_LINE} bytes")
+    longest = LONGEST_INPUT
+    if runtime.catalogue.takes_media(job.model, job.api_version):
+        longest = LONGEST_WITH_MEDIA
+    if len(creation.input) > longest:
+        raise InvalidInput("input", f"must not be longer than {longest} characters")

@@ -7,15 +7,15 @@ breaks off is gone on with by sending the same again under the same Idempotency-
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from orchestrator.bell import Kind
 from orchestrator.clock import MINUTE
 from orchestrator.crash import crashpoint
-from orchestrator.errors import BadLines, BeingSent, Conflict, InvalidInput, Refused, TooMany
+from orchestrator.errors import BadLines, BeingSent, Conflict, InvalidInput, Refused, TooLarge, TooMany
 from orchestrator.flow.lines import NewBatch, read_line
 from orchestrator.ids import new_id
 from orchestrator.lifecycle import Job
@@ -24,10 +24,17 @@ from orchestrator.store import batch_lines, batches, quotas
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batches import Batch
 from orchestrator.store.creation import Creation
+from orchestrator.store.database import CommitLost, RowRefused
+
+T = TypeVar("T")
 
 MOST_LINES = 100_000
+MOST_CHARACTERS = 200 * 1024 * 1024
+"""Of all inputs together: what they share is stored with each of them."""
+_SIZE_AT_A_TIME = 1024 * 1024
 _AT_A_TIME = 200
 _Meaning = tuple[Any, ...]
+_AGAIN_S = 0.5
 # How long a request that says nothing more counts as one that still sends.
 _RECEIVER_MS = MINUTE
 _TAKEN_OVER = "This batch was taken over by another request, or given up, while its lines still came."
@@ -69,10 +76,11 @@ async def receive(runtime: Runtime, new: NewBatch, source: Source) -> Received:
         async for piece in source.pieces():
             await upload.take(piece)
         batch = await upload.finish(source.digest())
-    except ReceiverGone:
+    except (ReceiverGone, RowRefused):
+        # A row is refused when another request has stored the same line in the meantime.
         raise Conflict(_TAKEN_OVER) from None
-    except (TooMany, Conflict):
-        # Too much for now, or not what came before: what is stored stays for whoever sends that.
+    except Conflict:
+        # Not what came before: what is stored stays for whoever sends that.
         await upload.leave()
         raise
     except Refused:
@@ -113,7 +121,7 @@ async def _begin(runtime: Runtime, new: NewBatch) -> _Upload | None:
         receiver_until=now + _RECEIVER_MS,
         webhook=new.webhook,
     )
-    started = await runtime.store.write(batches.start, new=batch)
+    started = await _surely(runtime, batches.start, new=batch)
     if started.request_hash != new.request_hash:
         raise Conflict("Idempotency-Key: this key was used before, for another request.")
     if started.state != "receiving":
@@ -137,6 +145,15 @@ async def _replay(runtime: Runtime, new: NewBatch, source: Source) -> Received:
     return Received(batch, rejected, is_replay=True)
 
 
+async def _surely(runtime: Runtime, work: Callable[..., T], **arguments: Any) -> T:
+    """A write that may be done twice, when nobody knows whether its COMMIT was carried out."""
+    try:
+        return await runtime.store.write(work, **arguments)
+    except CommitLost:
+        await asyncio.sleep(_AGAIN_S)
+        return await runtime.store.write(work, **arguments)
+
+
 class _Upload:
     """One request's lines on their way into a batch."""
 
@@ -153,22 +170,26 @@ class _Upload:
         self._told = 0
         self._read_until = 0
         self._compared_until = 0
+        self._size = 0
+        self._waiting_size = 0
+        self._room: int | None = None
         self.accepted: list[Creation] = []
         self.rejected: list[Rejected] = []
         self.total = 0
 
     async def take(self, piece: Sequence[tuple[int, bytes]]) -> None:
         for _ in self.read(piece):
-            if len(self.accepted) >= _AT_A_TIME // 2:
+            if len(self.accepted) >= _AT_A_TIME // 2 or self._waiting_size > _SIZE_AT_A_TIME:
                 await self._store()
             await asyncio.sleep(0)  # others want their turn even where nothing is stored
 
     def read(self, piece: Sequence[tuple[int, bytes]]) -> Iterator[None]:
-        """Read a piece, with a pause after so many lines."""
-        for start in range(0, len(piece), _AT_A_TIME):
-            for number, raw in piece[start : start + _AT_A_TIME]:
-                self._read_line(number, raw)
-            yield
+        """Read a piece, with a pause after so many lines or so many characters of input."""
+        for count, (number, raw) in enumerate(piece, start=1):
+            self._read_line(number, raw)
+            if count % _AT_A_TIME == 0 or self._waiting_size > _SIZE_AT_A_TIME:
+                yield
+        yield
 
     def _read_line(self, number: int, raw: bytes) -> None:
         self.total += 1
@@ -182,6 +203,10 @@ class _Upload:
             self.rejected.append(line)
         else:
             self.accepted.append(line)
+            self._waiting_size += len(line.input)
+            self._size += len(line.input)
+        if self._size > MOST_CHARACTERS:
+            raise TooLarge(f"The inputs of all lines are longer than {MOST_CHARACTERS} characters.")
 
     def _once(self, line: Creation, custom_id: str) -> Creation | Rejected:
         if custom_id in self._custom_ids:
@@ -198,7 +223,8 @@ class _Upload:
         if self.rejected and (self._new.is_atomic or len(self.rejected) == self.total):
             raise bad_lines(self.rejected, self.total)
         await self._store()
-        opened = await self._runtime.store.write(
+        opened = await _surely(
+            self._runtime,
             batches.open_received,
             batch_id=self._batch_id,
             receiver=self._receiver,
@@ -224,6 +250,7 @@ class _Upload:
         """Unless a bad line has come already that will refuse them all."""
         await self._compare()
         fresh, self.accepted = self.accepted, []
+        self._waiting_size = 0
         if self._new.is_atomic and self.rejected:
             return
         await self._check_room(len(fresh))
@@ -258,9 +285,13 @@ class _Upload:
         self.accepted = [one for one in self.accepted if _line(one) > self._stored_until]
 
     async def _check_room(self, wanted: int) -> None:
+        """The tenant's limit, as it was when the first lines were stored."""
         tenant = self._new.tenant_id
-        room = await self._runtime.store.read(quotas.room_in_queue, tenants=[tenant])
-        if room.get(tenant, wanted) < wanted:
+        if self._room is None:
+            room = await self._runtime.store.read(quotas.room_in_queue, tenants=[tenant])
+            self._room = room.get(tenant, MOST_LINES)
+        self._room -= wanted
+        if self._room < 0:
             raise TooMany()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator import lifecycle
 from orchestrator.decision import Decision
 from orchestrator.errors import Conflict, NotFound
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.lifecycle import Attempt, HeldFor, Job, Phase
 from orchestrator.runtime import Runtime
 from orchestrator.store import keys
 
@@ -39,10 +39,10 @@ async def redrive(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) 
     return applied.job
 
 
-def decide(job: Job, attempt: Attempt | None, *, actor: str, now: int) -> Decision:
+def decide(job: Job, _attempt: Attempt | None, *, actor: str, now: int) -> Decision:
     if job.phase == Phase.FAILED:
         return Decision(note="redriven", move=lifecycle.redrive(job, f"redriven by {actor}"))
     # What only waits for its batch is released with the batch.
-    if lifecycle.is_in_doubt(job, attempt) and job.phase == Phase.HELD:
+    if job.held_for == HeldFor.DOUBT:
         return Decision(note="released", move=lifecycle.release(job, now=now))
     return Decision(note=_REFUSED)

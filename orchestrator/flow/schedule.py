@@ -14,6 +14,8 @@ INTERACTIVE, BULK = 3, 6
 """Where a job of its own and a job of a batch stand unless somebody says otherwise."""
 LAST = 9
 
+_LAST_TIME = from_rfc3339("9999-01-01T00:00:00Z")
+
 FIELDS = ("priority", "not_before", "start_by", "finish_by")
 
 
@@ -61,6 +63,10 @@ def _time(given: Mapping[str, Any], name: str, otherwise: int | None) -> int | N
         return otherwise
     try:
         # A `+` that came unquoted in a URL stands for a space there.
-        return from_rfc3339(text.replace(" ", "+") if "T" in text else text)
-    except (AttributeError, ValueError, OverflowError):
-        raise InvalidInput(name, "must be a time such as 2026-01-02T03:04:05Z") from None
+        at = from_rfc3339(str(text).replace(" ", "+") if "T" in str(text) else str(text))
+    except (ValueError, OverflowError):
+        at = -1
+    # What cannot be shown again in UTC is no time either.
+    if not isinstance(text, str) or not 0 <= at < _LAST_TIME:
+        raise InvalidInput(name, "must be a time such as 2026-01-02T03:04:05Z")
+    return at

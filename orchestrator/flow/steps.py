@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from orchestrator import lifecycle
 from orchestrator.bell import Kind
 from orchestrator.crash import crashpoint
 from orchestrator.decision import Applied, Decide, Decision
 from orchestrator.flow import cancel
-from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.lifecycle import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.runtime import Runtime
 from orchestrator.store import batch_steps
 from orchestrator.store.batch_steps import Step, StepTaken
@@ -26,6 +28,7 @@ async def take_steps(runtime: Runtime) -> bool:
         except StepTaken:
             continue
         crashpoint("batch_step_taken")
+        await asyncio.sleep(0)  # on SQLite nothing of a step waits: let the others have their turn
         _announce(runtime, applied)
     return bool(steps)
 
@@ -35,7 +38,7 @@ def decide_for(step: Step, now: int) -> Decide:
 
     def decide(job: Job, attempt: Attempt | None) -> Decision:
         if step.kind == "release":
-            return _release(job, attempt, now)
+            return _release(job, now)
         if step.kind == "hold":
             return _hold(job)
         if step.kind == "cancel":
@@ -45,9 +48,9 @@ def decide_for(step: Step, now: int) -> Decide:
     return decide
 
 
-def _release(job: Job, attempt: Attempt | None, now: int) -> Decision:
+def _release(job: Job, now: int) -> Decision:
     # A job in doubt is held for a person, whatever its batch does.
-    if job.phase != Phase.HELD or lifecycle.is_in_doubt(job, attempt):
+    if job.held_for != HeldFor.BATCH:
         return Decision(note="not held for its batch")
     return Decision(note="released", move=lifecycle.release(job, now=now))
 

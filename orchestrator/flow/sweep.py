@@ -42,12 +42,17 @@ async def end_leases(runtime: Runtime) -> None:
 
 async def change_all(runtime: Runtime, ids: list[str], decided: Decide) -> None:
     """Apply one decision to many jobs, in groups."""
-    applied: list[Applied | None] = await asyncio.gather(
-        *(runtime.store.change(job_id, decided, source=Source.WORKER) for job_id in ids)
+    applied: list[Applied | BaseException | None] = await asyncio.gather(
+        *(runtime.store.change(job_id, decided, source=Source.WORKER) for job_id in ids),
+        return_exceptions=True,
     )
     for one in applied:
-        if one is not None:
+        if isinstance(one, Applied):
             runtime.announce(one)
+    # One job that cannot be changed must not keep the others from their time.
+    failed = [one for one in applied if isinstance(one, BaseException)]
+    if failed:
+        raise failed[0]
 
 
 def decide(job: Job, attempt: Attempt | None, rules: Rules) -> Decision:
@@ -65,7 +70,7 @@ def _waiting(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:
 
 
 def _held(job: Job, attempt: Attempt | None, rules: Rules) -> Decision:
-    return (_unresolved if lifecycle.is_in_doubt(job, attempt) else _expired)(job, attempt, rules)
+    return (_unresolved if lifecycle.is_in_doubt(job) else _expired)(job, attempt, rules)
 
 
 def _expired(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:

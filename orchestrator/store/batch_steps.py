@@ -79,8 +79,15 @@ def _advance(connection: Connection, step: Step, reached: int, *, is_over: bool)
         dialect.sql(
             f"UPDATE batches SET step_line = :reached{ending if is_over else ''}"
             " WHERE id = :id AND step = :kind AND step_line = :line"
+            " AND coalesce(step_fingerprint, '') = :fingerprint"
         ),
-        {"reached": reached, "id": step.batch_id, "kind": step.kind, "line": step.line},
+        {
+            "reached": reached,
+            "id": step.batch_id,
+            "kind": step.kind,
+            "line": step.line,
+            "fingerprint": step.fingerprint or "",
+        },
     )
     if moved.rowcount != 1:
         raise StepTaken

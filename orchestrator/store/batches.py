@@ -66,6 +66,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return "paused" if self.state == "paused" else "running"
 
 
+# As long as a write whose COMMIT was lost may take to be tried again.
+_LATELY_MS = 60_000
+
 COLUMNS = ", ".join(Batch.__struct_fields__)
 
 PAUSE = (
@@ -141,7 +144,7 @@ def open_received(
         {"id": batch_id, "receiver": receiver, "body_hash": body_hash, "now": now},
     ).first()
     if found is None:
-        return None
+        return _opened_before(connection, batch_id, body_hash, now)
     batch = _to_batch(found)
     # Deadlines may have passed while it was received.
     has_open_jobs = batch.created + batch.processing > 0
@@ -164,6 +167,17 @@ def leave_all(connection: Connection) -> None:
     connection.execute(
         dialect.sql("UPDATE batches SET receiver = NULL, receiver_until = NULL WHERE receiver IS NOT NULL")
     )
+
+
+def _opened_before(connection: Connection, batch_id: str, body_hash: str, now: int) -> Batch | None:
+    """The batch, if this very body has opened it a moment ago and only the answer was lost."""
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT {COLUMNS} FROM batches WHERE id = :id AND body_hash = :body_hash AND opened_at > :lately"
+        ),
+        {"id": batch_id, "body_hash": body_hash, "lately": now - _LATELY_MS},
+    ).first()
+    return _to_batch(found) if found else None
 
 
 def leave(connection: Connection, *, batch_id: str, receiver: str) -> None:

@@ -7,7 +7,7 @@ then, and job, attempt, event, ending, delivery and lane change together or not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from orchestrator.decision import Applied, Decide, LaneSignal
 from orchestrator.lifecycle import Attempt, Job, Move, Phase
 from orchestrator.store import deliveries, dialect, lanes, rows, tallies
+from orchestrator.store.tallies import Pair
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -38,6 +39,14 @@ class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     tenant_id: str | None = None
     """Whose job it must be; None for the system's own changes."""
     callback: Seen | None = None
+
+
+class Uncounted(NamedTuple):
+    """What was applied, and what of it the counters of batches do not know yet."""
+
+    results: list[Applied | None]
+    pairs: list[Pair]
+    endings: list[Move]
 
 
 class _Group:
@@ -78,6 +87,15 @@ def apply_changes(
     connection: Connection, changes: Sequence[Change], *, now: int, is_retry: bool
 ) -> list[Applied | None]:
     """One result per change, in order; None where the job is unknown (or another tenant's)."""
+    done = apply_uncounted(connection, changes, now=now, is_retry=is_retry)
+    tallies.count(connection, done.pairs, endings=done.endings, now=now)
+    return done.results
+
+
+def apply_uncounted(
+    connection: Connection, changes: Sequence[Change], *, now: int, is_retry: bool
+) -> Uncounted:
+    """The same but for the counters of batches, for a caller that has more to count before it ends."""
     jobs = rows.lock_jobs(connection, (change.job_id for change in changes))
     done = _applied_before(connection, changes) if is_retry else frozenset()
     keys = [
@@ -92,10 +110,10 @@ def apply_changes(
         else group.decide(change, now)
         for change in changes
     ]
-    _write(connection, group, now)
+    pairs = _write(connection, group, now)
     fresh = [change for change in changes if change.job_id in jobs and change.event_id not in done]
     _record_callbacks(connection, fresh, now)
-    return results
+    return Uncounted(results, pairs, group.endings)
 
 
 def _applied_before(connection: Connection, changes: Sequence[Change]) -> frozenset[str]:
@@ -105,8 +123,8 @@ def _applied_before(connection: Connection, changes: Sequence[Change]) -> frozen
     return frozenset(row[0] for row in found)
 
 
-def _write(connection: Connection, group: _Group, now: int) -> None:
-    changed = [
+def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
+    changed: list[tuple[Job, Job]] = [
         (before, group.jobs[job_id])
         for job_id, before in group.before.items()
         if group.jobs[job_id] is not before
@@ -116,10 +134,10 @@ def _write(connection: Connection, group: _Group, now: int) -> None:
     rows.insert_events(connection, group.events)
     _write_endings(connection, group.endings)
     _write_deliveries(connection, group.endings, now)
-    # Lanes before shares before batches, as a claim locks them.
+    # Lanes before shares, as a claim locks them; and batches after both, when they are counted.
     lanes.apply_signals(connection, group.signals, now)
     lanes.reopen(connection, [after for _, after in changed if after.phase == Phase.READY])
-    tallies.count(connection, changed, endings=group.endings, now=now)
+    return list(changed)
 
 
 def _write_endings(connection: Connection, endings: Sequence[Move]) -> None:

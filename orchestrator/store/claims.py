@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -17,10 +18,11 @@ from sqlalchemy import Connection
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
 from orchestrator.ids import first_id_at, new_id
-from orchestrator.lifecycle import Attempt, Job, Reason
+from orchestrator.lifecycle import Attempt, Job, Move, Reason
 from orchestrator.store import batches, dialect, quotas, rows, tallies
-from orchestrator.store.changes import Change, apply_changes
+from orchestrator.store.changes import Change, apply_uncounted
 from orchestrator.store.lanes import Lane, read_lanes
+from orchestrator.store.tallies import Pair
 
 MOST_SHARES = 16
 # No share looks past ids younger than this: a transaction that inserts older ids has ended by then.
@@ -45,6 +47,13 @@ class _Share(msgspec.Struct, frozen=True):
     weight: float
 
 
+class _Moved(NamedTuple):
+    """What the counters of batches must hear of once the claim is through."""
+
+    pairs: list[Pair]
+    endings: list[Move]
+
+
 def claim(
     connection: Connection, *, account_id: str, owner: str, slots: int, is_idle: bool, now: int
 ) -> list[Claim]:
@@ -55,15 +64,18 @@ def claim(
     """
     free = min(slots, _free_slots(connection, account_id))
     claims: list[Claim] = []
+    moved = _Moved([], [])
     lanes = read_lanes(connection, account_id, lock=True) if free > 0 else []
     # Who was served longest ago goes first: else images would take every slot that ever gets free.
     for lane in sorted(lanes, key=lambda lane: lane.tokens_at):
         if len(claims) == free:
             break
-        got = _claim_lane(connection, lane, owner, free - len(claims), is_idle and not claims, now)
+        got = _claim_lane(connection, lane, owner, free - len(claims), is_idle and not claims, now, moved)
         claims += got or ()
         if got is None or any(one.attempt.is_solo for one in claims):
             break
+    # Rows of batches are locked last, when every lane has been gone through: as changes do.
+    tallies.count(connection, moved.pairs, endings=moved.endings, now=now)
     return claims
 
 
@@ -99,7 +111,7 @@ def is_account_full(connection: Connection, *, account_id: str) -> bool:
 
 
 def _claim_lane(
-    connection: Connection, lane: Lane, owner: str, slots: int, is_idle: bool, now: int
+    connection: Connection, lane: Lane, owner: str, slots: int, is_idle: bool, now: int, moved: _Moved
 ) -> list[Claim] | None:
     """None when a job must be sent alone and this worker is not idle: then it claims nothing more."""
     if lane.paused_until > now:
@@ -112,7 +124,7 @@ def _claim_lane(
         return []
     seen = _choose(connection, lane, shares, most, room, now)
     jobs = list(rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values())
-    stopped = _stop(connection, jobs, now)
+    stopped = _stop(connection, jobs, now, moved)
     jobs = [job for job in jobs if job.id not in stopped]
     suspects = [job for job in jobs if job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES]
     if suspects and not is_idle:
@@ -122,10 +134,10 @@ def _claim_lane(
         return []
     _charge(connection, lane, shares, jobs, bucket, now)
     _advance(connection, lane, seen, stopped | {job.id for job in jobs}, now)
-    return _lease(connection, lane, jobs, owner, now)
+    return _lease(connection, lane, jobs, owner, now, moved)
 
 
-def _stop(connection: Connection, jobs: Sequence[Job], now: int) -> set[str]:
+def _stop(connection: Connection, jobs: Sequence[Job], now: int, moved: _Moved) -> set[str]:
     """Hold or end the jobs whose batch is paused or cancelled, before its steps have reached them."""
     states = batches.states(connection, {job.batch_id for job in jobs if job.batch_id})
     orders = {job.id: states.get(job.batch_id or "") for job in jobs}
@@ -141,7 +153,9 @@ def _stop(connection: Connection, jobs: Sequence[Job], now: int) -> set[str]:
         Change(job_id=job_id, decide=decide, source="batch", event_id=new_id(now)) for job_id in stopped
     ]
     if changes:
-        apply_changes(connection, changes, now=now, is_retry=False)
+        done = apply_uncounted(connection, changes, now=now, is_retry=False)
+        moved.pairs.extend(done.pairs)
+        moved.endings.extend(done.endings)
     return set(stopped)
 
 
@@ -297,7 +311,9 @@ def _advance(
             )
 
 
-def _lease(connection: Connection, lane: Lane, jobs: Sequence[Job], owner: str, now: int) -> list[Claim]:
+def _lease(
+    connection: Connection, lane: Lane, jobs: Sequence[Job], owner: str, now: int, moved: _Moved
+) -> list[Claim]:
     moves = [lifecycle.claim(job, owner=owner, now=now, lease_ms=policy.LEASE_MS) for job in jobs]
     attempts = [_attempt(move.after, lane, now) for move in moves]
     inputs = _read_inputs(connection, [job.id for job in jobs])
@@ -307,7 +323,7 @@ def _lease(connection: Connection, lane: Lane, jobs: Sequence[Job], owner: str, 
         connection,
         [rows.event_row(move, event_id=new_id(now), now=now, source="worker") for move in moves],
     )
-    tallies.count(connection, [(move.before, move.after) for move in moves], now=now)
+    moved.pairs.extend((move.before, move.after) for move in moves)
     return [
         Claim(move.after, attempt, inputs[attempt.job_id])
         for move, attempt in zip(moves, attempts, strict=True)

@@ -46,7 +46,10 @@ def delete_old(connection: Connection, *, ended_before: int, most: int) -> int:
 def delete_of_batch(connection: Connection, *, batch_id: str, most: int) -> int:
     """Delete jobs of a batch that was given up before any of them was released; answers how many."""
     found = connection.execute(
-        dialect.sql("SELECT id FROM jobs WHERE batch_id = :batch ORDER BY line LIMIT :most"),
+        dialect.sql(
+            "SELECT id FROM jobs WHERE batch_id = :batch ORDER BY line LIMIT :most"
+            + dialect.lock(connection.dialect.name)
+        ),
         {"batch": batch_id, "most": most},
     )
     return _delete(connection, [row[0] for row in found])

@@ -42,6 +42,7 @@ _JOB_CHANGES = {
     "cancel_requested_at": "int",
     "dismissed_at": "int",
     "fingerprint": "text",
+    "held_for": "text",
     "answer_lost_at": "int",
     "request_hash": "text",
 }

@@ -92,7 +92,7 @@ def _count_failures(
             changes[before.fingerprint] -= 1
         if after is not None and after.fingerprint:
             changes[after.fingerprint] += 1
-    told = {move.after.fingerprint: move for move in endings}
+    told = {move.after.fingerprint: move for move in endings if move.after.batch_id == batch}
     rows = [
         {
             "batch_id": batch,

@@ -70,6 +70,8 @@ async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
         inputs = msgspec.json.decode(document.pop("inputs", msgspec.Raw(b"null")), type=list[msgspec.Raw])
     except msgspec.ValidationError:
         raise InvalidInput("inputs", "must be an array of inputs") from None
+    except RecursionError:
+        raise InvalidInput("", f"the body is nested more than {strict_json.MAX_DEPTH} levels deep") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise InvalidInput("", f"the body is not valid JSON: {problem}") from None
     rest = {name: strict_json.decode(bytes(raw), what=name) for name, raw in document.items()}

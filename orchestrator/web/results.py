@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,6 +23,8 @@ from orchestrator.web.context import Context
 from orchestrator.web.predictions import flag
 
 _AT_A_TIME = 200
+# An input may have 10 MB.
+_FEW_AT_A_TIME = 10
 _COLUMNS = ("line", "custom_id", "id", "model", "status", "outputs", "error", "reason", "seconds")
 _encoder = msgspec.json.Encoder()
 
@@ -32,15 +35,16 @@ async def results(request: Request) -> Response:
     key = await here.authenticate(request, "read")
     batch = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
     asked = request.query_params
+    with_input = flag(request, "include_inputs")
     form = asked.get("format", "jsonl")
     if form not in _FORMS:
         raise InvalidInput("format", "must be jsonl or csv")
     wanted = Wanted(
         batch_id=batch.id,
         after=jobs.number(request, "after", default=0, least=0, most=10**9 - 1),
-        most=_AT_A_TIME,
+        most=_FEW_AT_A_TIME if with_input else _AT_A_TIME,
         state=asked.get("status") or None,
-        with_input=flag(request, "include_inputs"),
+        with_input=with_input,
     )
     media_type, head, write = _FORMS[form]
     return StreamingResponse(_stream(here.runtime, wanted, head, write), media_type=media_type)
@@ -58,6 +62,7 @@ async def _stream(
             yield write([_line(one, with_input=wanted.with_input) for one in found])
         if len(found) < wanted.most:
             return
+        await asyncio.sleep(0)  # on SQLite nothing here waits: let the others have their turn
         wanted = msgspec.structs.replace(wanted, after=found[-1].job.line or 0)
 
 
@@ -88,7 +93,7 @@ def _csv(lines: Sequence[dict[str, Any]]) -> bytes:
     writer = csv.writer(text)
     for line in lines:
         outputs = " ".join(_plain(output) for output in line["outputs"])
-        writer.writerow([outputs if name == "outputs" else _cell(line[name]) for name in _COLUMNS])
+        writer.writerow([_cell(outputs if name == "outputs" else line[name]) for name in _COLUMNS])
     return text.getvalue().encode()
 
 

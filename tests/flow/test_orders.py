@@ -9,7 +9,7 @@ from orchestrator.evidence import Source
 from orchestrator.flow import cancel, redrive
 from orchestrator.flow.settlement import Rules, give_up_task
 from orchestrator.flow.submit import _given_back
-from orchestrator.lifecycle import Phase, Reason
+from orchestrator.lifecycle import HeldFor, Phase, Reason
 from tests.factories import T0, make_attempt, make_job
 from tests.jobs import assert_possible, assert_possible_attempt
 
@@ -59,7 +59,7 @@ def test_a_job_that_is_held_in_doubt_is_released() -> None:
 
 
 def test_a_job_that_is_held_with_its_batch_is_not_redriven_by_itself() -> None:
-    decision = redrive.decide(make_job(Phase.HELD), None, actor="key-1", now=T0)
+    decision = redrive.decide(make_job(Phase.HELD, held_for=HeldFor.BATCH), None, actor="key-1", now=T0)
     assert (decision.note, decision.move) == ("neither failed nor in doubt", None)
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from orchestrator import policy
 from orchestrator.flow.settlement import Rules
 from orchestrator.flow.sweep import decide
-from orchestrator.lifecycle import Phase, Reason
+from orchestrator.lifecycle import HeldFor, Phase, Reason
 from tests.factories import T0, make_attempt, make_job
 from tests.jobs import assert_possible, assert_possible_attempt
 
@@ -41,7 +41,7 @@ def test_a_job_that_is_not_due_stays(phase: Phase, due_at: int | None) -> None:
 
 
 def test_a_held_job_expires_by_its_start_by() -> None:
-    decision = decide(make_job(Phase.HELD, due_at=T0, start_by=T0), None, RULES)
+    decision = decide(make_job(Phase.HELD, held_for=HeldFor.BATCH, due_at=T0, start_by=T0), None, RULES)
     assert decision.move is not None
     assert (decision.move.after.phase, decision.move.after.reason) == (Phase.FAILED, Reason.EXPIRED)
     assert "start_by" in decision.move.because
