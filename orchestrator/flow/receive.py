@@ -287,6 +287,6 @@ def _meaning(job: Job) -> _Meaning:
 
 def bad_lines(rejected: Sequence[Rejected], total: int) -> BadLines:
     """Refuses the whole batch and names every line that is to blame."""
-    some = "1 of the lines is" if len(rejected) == 1 else f"{len(rejected)} of {total} lines are"
+    verb = "is" if len(rejected) == 1 else "are"
     errors = [msgspec.structs.asdict(one) | {"custom_id": one.custom_id or ""} for one in rejected]
-    return BadLines(f"{some} wrong; nothing was stored.", errors)
+    return BadLines(f"{len(rejected)} of {total} lines {verb} wrong; nothing was stored.", errors)

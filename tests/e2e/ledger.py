@@ -76,7 +76,9 @@ class Ledger:
     ) -> str:
         """Another tenant with this key; answers its id."""
         tenant = new_id(1)
-        await self.change("INSERT INTO tenants (id, name, created_at) VALUES (:id, :id, 1)", id=tenant)
+        await self.change(
+            "INSERT INTO tenants (id, name, created_at) VALUES (:id, :name, 1)", id=tenant, name=tenant
+        )
         await self.change(
             "INSERT INTO api_keys (id, tenant_id, name, prefix, digest, scopes, created_at, expires_at)"
             " VALUES (:id, :tenant, 'another', :prefix, :digest, :scopes, 1, :expires)",

@@ -129,14 +129,14 @@ async def test_each_last_job_ends_its_batch_once_and_a_retry_opens_it_again(stor
     now = await batch_of(store, batch)
     assert (now.failed, now.processing, now.finished_at) == (0, 2, None)
     await assert_counted(store, batch)
-    for one in await jobs_of(store, batch):
-        await store.change(one.id, decisions.complete, source=Source.CALLBACK)
+    for job in await jobs_of(store, batch):
+        await store.change(job.id, decisions.complete, source=Source.CALLBACK)
     assert (await batch_of(store, batch)).public_state == "completed"
     rows = await select(store, "SELECT id FROM deliveries ORDER BY id")
     assert rows == [(f"{batch.id}-1",), (f"{batch.id}-2",)]
 
 
-async def test_nothing_is_retried_where_all_was_cancelled_unless_it_is_asked_for_by_name(
+async def test_what_was_cancelled_is_retried_only_when_it_is_asked_for_by_name(
     store: Store,
 ) -> None:
     batch = await running(store, 2)
