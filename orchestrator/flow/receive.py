@@ -66,9 +66,10 @@ async def receive(runtime: Runtime, new: NewBatch, source: Source) -> Received:
     if upload is None:
         return await _replay(runtime, new, source)
     try:
-        async for piece in source.pieces():
-            await upload.take(piece)
-        batch = await upload.finish(source.digest())
+        async with runtime.uploads.one():
+            async for piece in source.pieces():
+                await upload.take(piece)
+            batch = await upload.finish(source.digest())
     except ReceiverGone:
         raise Conflict(_TAKEN_OVER) from None
     except (TooMany, Conflict):

@@ -16,7 +16,7 @@ MB = 1024 * 1024
 BAD_LINES: dict[str, tuple[Any, str, str]] = {
     "no JSON": ("{", "", "not valid JSON"),
     "no object": ("[1]", "", "object"),
-    "a key twice": ('{"input": {}, "input": {}}', "", "twice"),
+    "a key twice": ('{"input": {}, "input": {}}', "input", ""),
     "no input": ({"custom_id": "x"}, "input", "must be an object"),
     "a wrong input": ({"input": {"prompt": 5}}, "prompt", ""),
     "an unknown key": (line(inptu={}), "inptu", "is unknown; a line has"),
