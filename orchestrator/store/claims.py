@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
 from orchestrator.ids import first_id_at, new_id
-from orchestrator.lifecycle import Attempt, Job, Reason
+from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.store import batches, dialect, quotas, rows, tallies
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.lanes import Lane, read_lanes
@@ -64,7 +64,14 @@ def claim(
         claims += got or ()
         if got is None or any(one.attempt.is_solo for one in claims):
             break
+    # Once for all lanes: whoever holds a batch must not wait for the share of another lane.
+    tallies.count(connection, [(_before(one.job), one.job) for one in claims], now=now)
     return claims
+
+
+def _before(claimed: Job) -> Job:
+    """As far as counters see it."""
+    return msgspec.structs.replace(claimed, phase=Phase.READY, attempt=claimed.attempt - 1, lease_owner=None)
 
 
 def _free_slots(connection: Connection, account_id: str) -> int:
@@ -307,7 +314,6 @@ def _lease(connection: Connection, lane: Lane, jobs: Sequence[Job], owner: str, 
         connection,
         [rows.event_row(move, event_id=new_id(now), now=now, source="worker") for move in moves],
     )
-    tallies.count(connection, [(move.before, move.after) for move in moves], now=now)
     return [
         Claim(move.after, attempt, inputs[attempt.job_id])
         for move, attempt in zip(moves, attempts, strict=True)
