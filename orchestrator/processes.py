@@ -199,7 +199,8 @@ class _Server:
         await self._uvicorn.serve(sockets=[self._listener])
 
     def stop(self) -> None:
-        """Let held requests answer, take no new ones."""
+        """Let held requests answer, break off uploads, take no new ones."""
+        self._runtime.uploads.stop()
         self._runtime.waits.stop()
         self._uvicorn.should_exit = True
 

@@ -28,6 +28,7 @@ from orchestrator.store import claims, lanes, schema, views
 from orchestrator.store.database import open_database
 from orchestrator.store.lanes import Lane
 from orchestrator.store.store import Store
+from orchestrator.uploads import Uploads
 from orchestrator.waits import Waits
 
 PROVIDER = "wavespeed"
@@ -54,6 +55,7 @@ class Runtime:
     address_policy: AddressPolicy
     waits: Waits
     callback_keys: tuple[bytes, ...]
+    uploads: Uploads = field(default_factory=Uploads)
     log: Any = field(default_factory=lambda: structlog.get_logger().bind())
     lanes: dict[str, Lane] = field(default_factory=dict)
     failed_at: dict[str, int] = field(default_factory=dict)

@@ -32,7 +32,19 @@ FLOORS = [
     # 1  the shape of what is stored and of what is configured
     ["tables", "settings"],
     # 2  one thing each that the house deals with: database, providers, models, arq, HTTP, Valkey, who waits
-    ["store", "providers", "catalogue", "bell", "net", "broker", "waits", "drain", "logs", "stopping"],
+    [
+        "store",
+        "providers",
+        "catalogue",
+        "bell",
+        "net",
+        "broker",
+        "waits",
+        "uploads",
+        "drain",
+        "logs",
+        "stopping",
+    ],
     # 3  everything that is opened once
     ["runtime"],
     # 4  what can happen to a job, a verb a file

@@ -73,9 +73,10 @@ async def receive(runtime: Runtime, new: NewBatch, source: Source) -> Received:
     if upload is None:
         return await _replay(runtime, new, source)
     try:
-        async for piece in source.pieces():
-            await upload.take(piece)
-        batch = await upload.finish(source.digest())
+        async with runtime.uploads.one():
+            async for piece in source.pieces():
+                await upload.take(piece)
+            batch = await upload.finish(source.digest())
     except (ReceiverGone, RowRefused):
         # A row is refused when another request has stored the same line in the meantime.
         raise Conflict(_TAKEN_OVER) from None
@@ -318,6 +319,6 @@ def _meaning(job: Job) -> _Meaning:
 
 def bad_lines(rejected: Sequence[Rejected], total: int) -> BadLines:
     """Refuses the whole batch and names every line that is to blame."""
-    some = "1 of the lines is" if len(rejected) == 1 else f"{len(rejected)} of {total} lines are"
+    verb = "is" if len(rejected) == 1 else "are"
     errors = [msgspec.structs.asdict(one) | {"custom_id": one.custom_id or ""} for one in rejected]
-    return BadLines(f"{some} wrong; nothing was stored.", errors)
+    return BadLines(f"{len(rejected)} of {total} lines {verb} wrong; nothing was stored.", errors)

@@ -125,14 +125,17 @@ def _claim_lane(
     seen = _choose(connection, lane, shares, most, room, now)
     jobs = list(rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values())
     stopped = _stop(connection, jobs, now, moved)
+    taken = jobs
     jobs = [job for job in jobs if job.id not in stopped]
     suspects = [job for job in jobs if job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES]
     if suspects and not is_idle:
         return None
     jobs = suspects[:1] or jobs
-    if not jobs:
+    # A stopped job costs its tenant the turn but the lane no token, so that others come next.
+    turns = jobs or [job for job in taken if job.id in stopped]
+    if not turns:
         return []
-    _charge(connection, lane, shares, jobs, bucket, now)
+    _charge(connection, lane, shares, turns, bucket, now, tokens=len(jobs))
     _advance(connection, lane, seen, stopped | {job.id for job in jobs}, now)
     return _lease(connection, lane, jobs, owner, now, moved)
 
@@ -262,6 +265,8 @@ def _charge(
     jobs: Sequence[Job],
     bucket: policy.Bucket,
     now: int,
+    *,
+    tokens: int,
 ) -> None:
     """Take the tokens, and move each tenant's virtual time on by what it got."""
     got = Counter(job.tenant_id for job in jobs)
@@ -281,11 +286,11 @@ def _charge(
         " paused_until = :paused_until WHERE id = :lane",
         {
             "lane": lane.id,
-            "tokens": bucket.tokens - len(jobs),
+            "tokens": bucket.tokens - tokens,
             "tokens_at": bucket.tokens_at,
             "time": min(times.values()),
             # Half open: nobody else is sent until this one has answered, or some time has passed.
-            "paused_until": now + policy.BREAKER_MS if lane.is_half_open else lane.paused_until,
+            "paused_until": now + policy.BREAKER_MS if lane.is_half_open and tokens else lane.paused_until,
         },
     )
 

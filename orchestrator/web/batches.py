@@ -143,7 +143,8 @@ def _new_batch(here: Context, given: dict[str, Any], *, tenant_id: str, is_bare:
     if stranger is not None:
         raise InvalidInput(stranger[:80], "is not known here")
     texts = {name: _text(given, name) for name in _TEXTS}
-    defaults = given.get("defaults") or {}
+    defaults = given.get("defaults")
+    defaults = {} if defaults is None else defaults
     if not isinstance(defaults, dict):
         raise InvalidInput("defaults", "must be an object, in a JSON document")
     if texts["mode"] not in ("", "atomic", "partial"):

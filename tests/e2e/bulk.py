@@ -194,3 +194,12 @@ async def until_left(stack: Stack) -> None:
         return not await stack.ledger.rows("SELECT id FROM batches WHERE receiver IS NOT NULL")
 
     await until(look, what="the broken request to be noticed")
+
+
+async def until_discarded(stack: Stack) -> None:
+    """What was given up is deleted."""
+
+    async def look() -> bool:
+        return not await stack.ledger.rows("SELECT id FROM batches WHERE state = 'discarded'")
+
+    await until(look, what="what was given up to be deleted")

@@ -82,8 +82,9 @@ class Ledger:
         """Another tenant with this key; answers its id."""
         tenant = new_id(1)
         await self.change(
-            "INSERT INTO tenants (id, name, max_queued, created_at) VALUES (:id, :id, :most, 1)",
+            "INSERT INTO tenants (id, name, max_queued, created_at) VALUES (:id, :name, :most, 1)",
             id=tenant,
+            name=tenant,
             most=max_queued,
         )
         await self.change(

@@ -145,6 +145,31 @@ async def test_a_dry_run_checks_every_line_and_stores_nothing(stack: Stack) -> N
     assert (await bulk.stored_batches(stack), await stack.ledger.count_jobs()) == before
 
 
+async def test_the_good_lines_of_a_partial_batch_are_taken_and_the_bad_ones_reported(stack: Stack) -> None:
+    lines = [
+        line(custom_id="a"),
+        "{",
+        line(custom_id="b"),
+        line(custom_id="a"),
+        {"input": 5, "custom_id": "c"},
+    ]
+    batch = await sent(stack, lines, mode="partial")
+    assert (batch["total"], batch["rejected_lines"]) == (2, 3)
+    told = [(one["line"], one["custom_id"], one["field"]) for one in batch["rejected"]]
+    assert told == [(2, "", ""), (4, "a", "custom_id"), (5, "c", "input")]
+    ended = await finished(stack, batch["id"])
+    assert (ended["counts"]["completed"], ended["rejected_lines"]) == (2, 3)
+    assert [one["line"] for one in await results(stack, batch["id"])] == [1, 3]
+
+
+async def test_a_partial_batch_without_a_good_line_is_refused(stack: Stack) -> None:
+    before = await bulk.stored_batches(stack)
+    answer = await send(stack, ["{", "["], mode="partial")
+    assert (answer.status_code, len(answer.json()["errors"])) == (400, 2)
+    await bulk.until_discarded(stack)
+    assert await bulk.stored_batches(stack) == before
+
+
 async def test_a_foreign_tenant_finds_no_batch_on_any_route(stack: Stack) -> None:
     mine = (await sent(stack, lines_of(1)))["id"]
     await finished(stack, mine)
