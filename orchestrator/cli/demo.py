@@ -105,6 +105,8 @@ def stay(server: Running, console: Console) -> None:
     """Until Ctrl-C."""
     console.print(Text.assemble("\nIt stays up at ", (server.url, "bold"), ". Go on with"))
     console.print(f"  {curl_line(server.url, server.api_key)}", soft_wrap=True, markup=False)
+    batch = f"orchestrator batch examples/batch.jsonl --url {server.url} --key {server.api_key}"
+    console.print(f"  {batch}", soft_wrap=True, markup=False, highlight=False)
     with suppress(KeyboardInterrupt):
         console.print(Text("Ctrl-C ends it.", style="dim"))
         threading.Event().wait()

@@ -188,9 +188,9 @@ def test_a_trial_tells_at_most_20_wrong_lines_and_counts_the_rest(
 
     told = batch("b.jsonl", "--dry-run")
 
-    assert told.returncode == 1
+    assert told.returncode == 2
     assert told.stdout.count("must be an integer") == 20
-    assert "1 of 26 lines are right" in told.stdout
+    assert "1 of 26 lines is right" in told.stdout
     assert "and 5 more" in told.stdout
     assert server.batches == {}
 

@@ -6,12 +6,13 @@ import json
 import uuid
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
 from tests.e2e.program import Program, until
 from tests.e2e.shell import Shell, Told
-from tests.e2e.stack import FLUX, Json, Stack, marked
+from tests.e2e.stack import FLUX, Json, Stack, data_of, marked
 
 REDUX = "wavespeed-ai/flux-redux-dev"
 LATER = "2099-01-01T00:00:00Z"
@@ -74,8 +75,8 @@ async def test_a_folder_of_images_is_uploaded_and_each_is_one_job(shell: Shell) 
 async def test_blank_lines_count_as_numbers_and_not_as_lines(shell: Shell) -> None:
     source = shell.write("b.jsonl", "", '{"prompt": "a boat"}', "  ", '{"prompt": 5}')
     told = await shell.batch(source, "--model", FLUX, "--dry-run")
-    assert told.status == 1
-    assert "1 of 2 lines are right" in told.out
+    assert told.status == 2
+    assert "1 of 2 lines is right" in told.out
     assert told.out.splitlines()[-1].split()[:2] == ["4", "prompt"]
 
 
@@ -85,8 +86,8 @@ async def test_blank_lines_count_as_numbers_and_not_as_lines(shell: Shell) -> No
 async def test_a_trial_stores_nothing_and_tells_of_every_wrong_line(shell: Shell, name: str) -> None:
     source = shell.write("b.jsonl", *bad_lines())
     told = await shell.batch(source, "--model", FLUX, "--name", name, "--dry-run")
-    assert told.status == 1
-    assert "1 of 3 lines are right; nothing was stored." in told.out
+    assert told.status == 2
+    assert "1 of 3 lines is right; nothing was stored." in told.out
     assert "prompt" in told.out
     assert await shell.named(name) == []
 
@@ -115,7 +116,8 @@ async def test_a_partial_batch_goes_without_the_wrong_lines(shell: Shell) -> Non
         (("headless.csv",), 2, "must name the columns"),
         (("hollow",), 2, "holds no image"),
         (("nowhere.jsonl",), 2, "neither a file, nor a folder, nor the id"),
-        (("b.jsonl",), 2, "is required, in the line or for the whole batch"),
+        (("b.jsonl",), 2, "--model names the model for lines that name none."),
+        (("b.jsonl", "--dry-run"), 2, "--model names the model for lines that name none."),
         (("b.jsonl", "--not-before", "tomorrow"), 2, "not_before"),
         (("b.jsonl", "--cancel"), 2, "goes with the id of a batch"),
         (("01a1fc03445d74048c521a68ca2f9756",), 1, "There is no such batch."),
@@ -218,6 +220,39 @@ async def test_a_batch_that_somebody_else_is_sending_is_waited_for(shell: Shell,
     assert await waiting.ends() == 0, waiting.said()
     assert batch["id"] in waiting.said()
     await cancelled(shell, batch["id"])
+
+
+async def test_a_key_that_stands_for_another_batch_is_refused_for_good(shell: Shell, name: str) -> None:
+    params = {"name": name, "model": FLUX, "not_before": LATER}
+    headers = {"idempotency-key": name, "content-type": "application/x-ndjson"}
+
+    async def post(prompt: str) -> httpx.Response:
+        body = json.dumps({"input": {"prompt": prompt}})
+        return await shell.stack.http.post("/api/v3/batches", params=params, headers=headers, content=body)
+
+    first, other = await post("a boat"), await post("a barn")
+    assert (other.status_code, other.headers.get("retry-after")) == (409, None)
+    assert [batch["id"] for batch in await shell.named(name)] == [data_of(first)["id"]]
+    await cancelled(shell, data_of(first)["id"])
+
+
+async def test_another_line_does_not_undo_what_was_stored_under_the_key(shell: Shell, name: str) -> None:
+    source = shell.jsonl("a boat")
+    batch_id = await shell.sent(source, "--name", name, "--not-before", LATER)
+    changes = "state = 'receiving', receiver = NULL, step = NULL"
+    await shell.stack.ledger.change(f"UPDATE batches SET {changes} WHERE id = :id", id=batch_id)
+    (row,) = await shell.stack.ledger.rows("SELECT idempotency_key FROM batches WHERE id = :id", id=batch_id)
+    other = await shell.stack.http.post(
+        "/api/v3/batches",
+        params={"mode": "atomic", "name": name, "not_before": LATER},
+        headers={"idempotency-key": row["idempotency_key"], "content-type": "application/x-ndjson"},
+        content=json.dumps({"model": FLUX, "input": {"prompt": "a barn"}}),
+    )
+    assert (other.status_code, other.headers.get("retry-after")) == (409, None)
+    assert "line 1 is not the one" in other.text
+    again = await shell.sent(source, "--name", name, "--not-before", LATER)
+    assert again == batch_id
+    await cancelled(shell, batch_id)
 
 
 # A batch that is there

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
+from orchestrator.cli.answers import BadLine
 from orchestrator.cli.bulk.answers import Batch
 from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.lines import Urls
@@ -42,7 +43,7 @@ class Wishes:
 def make(client: Client, source: Source, wishes: Wishes) -> None:
     """Exits with 1 where jobs failed, and with 2 for input that the server refuses."""
     batches = Batches(client)
-    with _refusals_told():
+    with _refusals_told(wishes.params):
         order = prepare(source, wishes.params, is_new=wishes.is_new)
         if wishes.is_trial:
             _try_out(batches, order)
@@ -57,11 +58,12 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
 
 
 def _try_out(batches: Batches, order: Order) -> None:
-    """Exits with 1 where a line is wrong."""
+    """Exits with 2 where a line is wrong, as sending it would."""
     report = batches.try_out(order.source.lines(order.stand_ins), order.params)
     to_stdout().print(dry_run_view(report))
     if report.rejected:
-        raise typer.Exit(1)
+        _hint(report.rejected, order.params)
+        raise typer.Exit(_BAD_INPUT)
 
 
 def _uploaded(client: Client, batches: Batches, order: Order) -> Urls:
@@ -71,7 +73,7 @@ def _uploaded(client: Client, batches: Batches, order: Order) -> Urls:
     report = batches.try_out(order.source.lines(order.stand_ins), order.params)
     if report.rejected and (order.params.get("mode") != "partial" or not report.accepted):
         raise Declined(
-            f"{len(report.rejected)} of {report.total} lines are wrong; nothing was uploaded.",
+            f"{report.accepted:,} of {report.total:,} lines are right; nothing was uploaded.",
             status=400,
             errors=report.rejected,
         )
@@ -118,7 +120,7 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
+def _refusals_told(params: Mapping[str, str]) -> Iterator[None]:
     """Input that the server refuses ends the command with 2, like input that is refused here."""
     try:
         yield
@@ -127,5 +129,12 @@ def _refusals_told() -> Iterator[None]:
             raise
         if refusal.errors:
             to_stderr().print(Text(str(refusal)), bad_lines_view(refusal.errors), sep="\n")
+            _hint(refusal.errors, params)
             raise typer.Exit(_BAD_INPUT) from None
         raise BadSource(str(refusal)) from refusal
+
+
+def _hint(bad: Sequence[BadLine], params: Mapping[str, str]) -> None:
+    """What everybody forgets once."""
+    if "model" not in params and any(line.field == "model" for line in bad):
+        to_stderr().print(Text("--model names the model for lines that name none."))

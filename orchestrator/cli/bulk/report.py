@@ -38,6 +38,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86_400:.0f} d"
 
 
+def time_left(batch: Batch) -> str:
+    """Empty where nobody can say, which is also what a server means that has not seen any job end yet."""
+    eta_s = batch.eta_seconds or 0
+    return "" if batch.is_ended or eta_s < 1 else f"{duration(eta_s)} left"
+
+
 def batch_state_text(state: str) -> Text:
     return Text(state, style=_COLOURS.get(state, ""))
 
@@ -113,7 +119,8 @@ def bad_lines_view(bad: Sequence[BadLine]) -> RenderableType:
 
 
 def dry_run_view(report: DryRun) -> RenderableType:
-    right = Text(f"{report.accepted:,} of {report.total:,} lines are right; nothing was stored.")
+    verb = "is" if report.accepted == 1 else "are"
+    right = Text(f"{report.accepted:,} of {report.total:,} lines {verb} right; nothing was stored.")
     return Group(right, Text(), bad_lines_view(report.rejected)) if report.rejected else right
 
 
@@ -157,8 +164,8 @@ def _state(batch: Batch) -> Text:
     text = batch_state_text(batch.state)
     if batch.per_second and not batch.is_ended:
         text.append(f", {batch.per_second:.1f} a second", style="default")
-    if batch.eta_seconds is not None and not batch.is_ended:
-        text.append(f", {duration(batch.eta_seconds)} left", style="default")
+    if left := time_left(batch):
+        text.append(f", {left}", style="default")
     return text
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestrator.cli.bulk.answers import Batch
 from orchestrator.cli.bulk.client import Batches
-from orchestrator.cli.bulk.report import batch_state_text, duration
+from orchestrator.cli.bulk.report import batch_state_text, time_left
 from orchestrator.cli.bulk.threads import OnDone
 from orchestrator.cli.failures import NoAnswer, NoServer
 
@@ -101,8 +101,8 @@ def progress_text(batch: Batch) -> Text:
         parts.append(f"{batch.counts.failed:,} failed")
     if batch.per_second and not batch.is_ended:
         parts.append(f"{batch.per_second:.1f}/s")
-    if batch.eta_seconds is not None and not batch.is_ended:
-        parts.append(f"{duration(batch.eta_seconds)} left")
+    if left := time_left(batch):
+        parts.append(left)
     return Text(" · ".join(parts))
 
 

@@ -1,0 +1,36 @@
+"""What a batch's row says to clients."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.store.batches import Batch
+
+
+@pytest.mark.parametrize(
+    ("step", "cancelled_at", "state"),
+    [
+        (None, None, "completed"),
+        (None, 2, "cancelled"),
+        ("cancel", 2, "cancelled"),
+        ("retry", None, "running"),
+    ],
+)
+def test_a_batch_whose_jobs_have_ended_has_ended_unless_some_are_about_to_be_retried(
+    step: str | None, cancelled_at: int | None, state: str
+) -> None:
+    batch = Batch(
+        id="b",
+        tenant_id="t",
+        name="",
+        mode="atomic",
+        model="",
+        state="open",
+        created_at=1,
+        request_hash="",
+        finished_at=2,
+        cancelled_at=cancelled_at,
+        failed=1,
+        step=step,
+    )
+    assert batch.public_state == state
