@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.lifecycle import Job
+from orchestrator.policy import Limits
 from orchestrator.store import claims, lanes
 from orchestrator.store.claims import Claim
 from orchestrator.store.store import Store
@@ -64,6 +65,14 @@ async def end_attempts(store: Store, ended: Iterable[Claim]) -> None:
         await execute(
             store, "UPDATE attempts SET ended_at = 1, check_at = NULL WHERE job_id = :id", id=one.job.id
         )
+
+
+async def set_limits(
+    store: Store, *, per_minute: int = 60_000, max_in_flight: int = 2_000, now: int = T0
+) -> None:
+    """As a process does when it starts, the first of all or another one."""
+    limits = Limits(image_per_minute=per_minute, video_per_minute=per_minute, max_in_flight=max_in_flight)
+    await store.write(lanes.ensure_account, account_id=ACCOUNT, provider="wavespeed", limits=limits, now=now)
 
 
 async def set_lane(store: Store, **columns: float | str | None) -> None:
