@@ -321,8 +321,9 @@ def cancelled() -> Error:
 
 def deadline(job: Job) -> int | None:
     """When a job that is not at the provider expires: `start_by` counts until its first attempt."""
-    limits = [at for at in (job.start_by if not job.attempt else None, job.finish_by) if at is not None]
-    return min(limits, default=None)
+    if job.start_by is None or job.attempt:
+        return job.finish_by
+    return job.start_by if job.finish_by is None else min(job.start_by, job.finish_by)
 
 
 def _by_deadline(job: Job, at: int) -> int:

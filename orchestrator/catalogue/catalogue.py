@@ -21,6 +21,7 @@ from orchestrator.errors import InvalidInput
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*){1,3}")
 # How the answer travels, not what is made: these never tell two tasks apart.
 _TRAVEL = ("enable_sync_mode", "webhook", "webhook_url")
+_IMPLIED: dict[str, Any] = {"enable_base64_output": False}
 
 
 class Catalogue:
@@ -30,6 +31,7 @@ class Catalogue:
         self.pages = tuple(pages)
         self._pages = {(page.model, page.version): page for page in self.pages}
         self._types = {page.model: page.type for page in self.pages}
+        self._implied = {key: _IMPLIED | _plain(dict(page.implied)) for key, page in self._pages.items()}
         self._checkers = {key: Checker(page) for key, page in self._pages.items()}
 
     def with_provider_models(self, models_answer_body: Any) -> Catalogue:
@@ -65,14 +67,14 @@ class Catalogue:
         Defaults are filled in, null counts as left out, 5.0 is 5, keys are sorted at every depth, and
         what says only how the answer travels is left out.
         """
-        page = self.page(model, version)
-        filled = {"enable_base64_output": False, **(page.implied if page else {})}
-        filled.update((name, value) for name, value in inputs.items() if value is not None)
-        return {
-            name: value if type(value) is str else _plain(value)
-            for name, value in sorted(filled.items())
-            if name not in _TRAVEL
-        }
+        filled = dict(self._implied.get((model, version), _IMPLIED))
+        for name, value in inputs.items():
+            if value is not None:
+                # Texts are most of what there is: they are taken here without a call.
+                filled[name] = value if type(value) is str else _plain(value)
+        for name in _TRAVEL:
+            filled.pop(name, None)
+        return {name: filled[name] for name in sorted(filled)}
 
     def has_embedded_media(self, model: str, version: str, inputs: Mapping[str, Any]) -> bool:
         """Whether media is part of the inputs themselves, so that it cannot be compared as a URL."""

@@ -102,7 +102,8 @@ def prepare(runtime: Runtime, new: NewJob) -> Creation:
 def _placed(job: Job, now: int) -> Job:
     """In the phase that it is stored in: held in a batch, else waiting for its time, or ready."""
     if job.batch_id is not None:
-        return replace(job, due_at=lifecycle.deadline(job))
+        due_at = lifecycle.deadline(job)
+        return job if due_at is None else replace(job, due_at=due_at)
     return lifecycle.release(job, now=now).after
 
 

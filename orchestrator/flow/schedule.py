@@ -17,6 +17,7 @@ LAST = 9
 _LAST_TIME = from_rfc3339("9999-01-01T00:00:00Z")
 
 FIELDS = ("priority", "not_before", "start_by", "finish_by")
+_FIELDS = frozenset(FIELDS)
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +34,7 @@ def read_schedule(given: Mapping[str, Any], otherwise: Schedule) -> Schedule:
 
     A time that has passed is no error: a request that is sent again must mean what it meant before.
     """
-    if not any(given.get(name) is not None for name in FIELDS):
+    if _FIELDS.isdisjoint(given):
         return otherwise
     schedule = Schedule(
         priority=_priority(given.get("priority"), otherwise.priority),

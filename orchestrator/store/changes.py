@@ -7,7 +7,7 @@ then, and job, attempt, event, ending, delivery and lane change together or not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -57,7 +57,7 @@ class _Group:
         self.jobs = jobs
         self.attempts = attempts
         self.changed_attempts: dict[tuple[str, int], Attempt] = {}
-        self.events: list[dict[str, Any]] = []
+        self.events: list[rows.Event] = []
         self.endings: list[Move] = []
         self.signals: list[tuple[str, LaneSignal]] = []
 

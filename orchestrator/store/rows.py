@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 from sqlalchemy import Connection
 
 from orchestrator.evidence import Source
-from orchestrator.ids import new_id
+from orchestrator.ids import new_ids
 from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
 from orchestrator.store import dialect
 
@@ -60,6 +60,21 @@ _ATTEMPT_CHANGES = {
     "excerpt": "text",
     "result": "text",
 }
+
+_EVENT_COLUMNS = (
+    "id",
+    "job_id",
+    "tenant_id",
+    "at",
+    "verb",
+    "from_phase",
+    "to_phase",
+    "attempt",
+    "source",
+    "because",
+)
+Event = tuple[Any, ...]
+"""The values of a row of `events`, in the order of its columns."""
 
 _changed_job = attrgetter(*_JOB_CHANGES)
 _changed_attempt = attrgetter(*_ATTEMPT_CHANGES)
@@ -139,38 +154,33 @@ def insert_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None
     dialect.insert_tuples(connection, "attempts", columns, [astuple(one) for one in attempts])
 
 
-def event_row(move: Move, *, event_id: str, now: int, source: str) -> dict[str, Any]:
-    return {
-        "id": event_id,
-        "job_id": move.after.id,
-        "tenant_id": move.after.tenant_id,
-        "at": now,
-        "verb": str(move.verb),
-        "from_phase": str(move.before.phase),
-        "to_phase": str(move.after.phase),
-        "attempt": move.after.attempt,
-        "source": source,
-        "because": move.because,
-    }
+def event_row(move: Move, *, event_id: str, now: int, source: str) -> Event:
+    after = move.after
+    return (
+        event_id,
+        after.id,
+        after.tenant_id,
+        now,
+        move.verb,
+        move.before.phase,
+        after.phase,
+        after.attempt,
+        source,
+        move.because,
+    )
 
 
-def created_event(job: Job) -> dict[str, Any]:
-    return {
-        "id": new_id(job.created_at),
-        "job_id": job.id,
-        "tenant_id": job.tenant_id,
-        "at": job.created_at,
-        "verb": "create",
-        "from_phase": None,
-        "to_phase": str(job.phase),
-        "attempt": 0,
-        "source": "client",
-        "because": "created",
-    }
+def created_events(jobs: Sequence[Job]) -> list[Event]:
+    """The first event of each of these new jobs, in their order."""
+    ids = new_ids(max((job.created_at for job in jobs), default=0), len(jobs))
+    return [
+        (event_id, job.id, job.tenant_id, job.created_at, "create", None, job.phase, 0, "client", "created")
+        for event_id, job in zip(ids, jobs, strict=True)
+    ]
 
 
-def insert_events(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    dialect.insert_many(connection, "events", rows)
+def insert_events(connection: Connection, events: Sequence[Event]) -> None:
+    dialect.insert_tuples(connection, "events", _EVENT_COLUMNS, events)
 
 
 @cache
