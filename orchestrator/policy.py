@@ -20,7 +20,14 @@ POSTS_PER_WORKER = 128
 POLLS_PER_WORKER = 16
 DELIVERIES_PER_WORKER = 32
 DELIVERIES_PER_HOST = 4
-"""So that one dead receiver cannot take every slot."""
+"""So that one receiver cannot take every place."""
+DELIVERY_PROMPT_S = 0.5
+"""An attempt that waits longer gives its place to another and goes on beside it."""
+DELIVERIES_OPEN = 250
+"""Attempts at a time with those that have given their place up."""
+SILENT_DELIVERIES = 8
+"""Attempts at a time, besides those, to hosts that kept us waiting for nothing lately."""
+RECEIVER_BREAKER_AT = 5
 STOP_GRACE_S = 7.0
 SOLO_AFTER_LOST_LEASES = 2
 POISONED_AT_LOST_LEASES = 3
@@ -192,3 +199,10 @@ def delivery_in_s(failures: int, draw: float, retry_after_s: float | None = None
         return None
     scheduled = DELIVERY_SCHEDULE_S[failures] * (0.8 + 0.4 * draw)
     return max(scheduled, min(retry_after_s or 0.0, 3_600.0))
+
+
+def receiver_pause_s(failures: int) -> float:
+    """How long a host is left alone after so many failures in a row, whoever's deliveries they were."""
+    if failures < RECEIVER_BREAKER_AT:
+        return 0.0
+    return float(min(60.0, 2.0 ** min(failures - RECEIVER_BREAKER_AT, 6)))

@@ -12,7 +12,6 @@ import logging
 import os
 import socket
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -27,6 +26,7 @@ from orchestrator.clock import MINUTE
 from orchestrator.drain import Drain, Slots
 from orchestrator.errors import Busy
 from orchestrator.flow import deliver, poll, steps, submit, sweep
+from orchestrator.flow.receivers import Receivers
 from orchestrator.runtime import Runtime
 from orchestrator.store.claims import Claim
 
@@ -71,8 +71,8 @@ class Worker:
         }
         self._keeper = Drain("upkeep", self._upkeep, runtime.log)
         self._polls = Slots(policy.POLLS_PER_WORKER, runtime.log)
-        self._deliveries = Slots(policy.DELIVERIES_PER_WORKER, runtime.log)
-        self._hosts: Counter[str] = Counter()
+        self._deliveries = Slots(policy.DELIVERIES_OPEN + policy.SILENT_DELIVERIES, runtime.log)
+        self._receivers = Receivers()
 
     def start(self) -> None:
         for kind, drain in self.drains.items():
@@ -156,15 +156,18 @@ class Worker:
         return len(due) == slots
 
     async def _deliver_some(self) -> bool:
-        slots = await self._deliveries.free()
-        due = await deliver.take_due(self._runtime, slots=slots, hosts=self._hosts)
+        due, has_more = await deliver.take_due(self._runtime, self._receivers)
         for one in due:
-            self._hosts[one.host] += 1
-            self._deliveries.start(deliver.deliver(self._runtime, one), partial(self._delivered, one.host))
-        return len(due) == slots
+            self._deliveries.start(
+                deliver.deliver(self._runtime, one, self._receivers), partial(self._delivered, one.id)
+            )
+        if not self._receivers.free_places(time.monotonic()):
+            # Those that are not answered promptly give their places back without an end to tell of it.
+            asyncio.get_running_loop().call_later(policy.DELIVERY_PROMPT_S, self.drains[Kind.DELIVER].start)
+        return has_more
 
-    def _delivered(self, host: str) -> None:
-        self._hosts -= Counter([host])  # a host with nothing under way is forgotten
+    def _delivered(self, delivery_id: str) -> None:
+        self._receivers.end(delivery_id)
         self.drains[Kind.DELIVER].start()  # others may wait for a place at this host
 
     async def _step_batches(self) -> bool:

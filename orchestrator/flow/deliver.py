@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 
 import httpx
 import msgspec
@@ -12,15 +11,18 @@ import msgspec
 from orchestrator import policy, signing
 from orchestrator.clock import to_rfc3339
 from orchestrator.flow.prediction import prediction
+from orchestrator.flow.receivers import Outcome, Receivers
 from orchestrator.net.clients import deadline, read_capped
 from orchestrator.net.guard import BlockedUrl
 from orchestrator.runtime import Runtime
 from orchestrator.store import deliveries
 from orchestrator.store.deliveries import Attempted, BatchEnd, Due, JobEnd
 
+_LOOK_AT = 200
 _ANSWER_LIMIT = 16_000
 _KEPT_OF_ANSWER = 1_000
 _GONE = 410
+_TOO_MANY = 429
 _MAY_SAY_WHEN = frozenset({429, 502, 503, 504})
 
 
@@ -31,25 +33,39 @@ class _Heard(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
 
 
-async def take_due(runtime: Runtime, *, slots: int, hosts: Counter[str]) -> list[Due]:
-    """At most `slots` deliveries to attempt now; `hosts` counts those under way: none gets all slots."""
-    full = [host for host, count in hosts.items() if count >= policy.DELIVERIES_PER_HOST]
-    return await runtime.store.write(
-        deliveries.take_due_deliveries, now=runtime.clock.now(), most=slots, busy_hosts=full
+async def take_due(runtime: Runtime, receivers: Receivers) -> tuple[list[Due], bool]:
+    """The deliveries to attempt now, which have their places, and whether there may be more of them."""
+    if not receivers.free_places(time.monotonic()):
+        return [], False
+    now = runtime.clock.now()
+    waiting = await runtime.store.read(
+        deliveries.due_deliveries,
+        now=now,
+        most=_LOOK_AT,
+        closed_hosts=receivers.closed_hosts(time.monotonic()),
     )
+    chosen = receivers.choose([(one.id, one.host) for one in waiting], time.monotonic())
+    if not chosen:
+        return [], False
+    due = await runtime.store.write(deliveries.take_deliveries, ids=chosen, now=now)
+    for one in due:
+        receivers.begin(one.id, one.host, time.monotonic())
+    # Where another worker was first, there may be others still.
+    return due, len(waiting) == _LOOK_AT or len(due) < len(chosen)
 
 
-async def deliver(runtime: Runtime, due: Due) -> None:
+async def deliver(runtime: Runtime, due: Due, receivers: Receivers) -> None:
     """One attempt, and its place in the record."""
     at, started = runtime.clock.now(), time.monotonic()
     heard = await _post(runtime, due, at)
-    latency_ms = int(1_000 * (time.monotonic() - started))
+    took_s = time.monotonic() - started
+    receivers.learn(due.host, _outcome(heard, took_s), time.monotonic())
     is_delivered = heard.status is not None and 200 <= heard.status < 300
     attempted = Attempted(
         delivery_id=due.id,
-        number=due.failures + 1,
+        number=due.number,
         at=at,
-        latency_ms=latency_ms,
+        latency_ms=int(1_000 * took_s),
         status=heard.status,
         error=heard.error,
         answer=heard.answer,
@@ -57,6 +73,13 @@ async def deliver(runtime: Runtime, due: Due) -> None:
         due_at=None if is_delivered else _next_at(due, heard, at),
     )
     await runtime.store.write(deliveries.record_attempt, attempted=attempted)
+
+
+def _outcome(heard: _Heard, took_s: float) -> Outcome:
+    """Of the host: one URL that it does not know, or forbids, says nothing against its others."""
+    if heard.status is None:
+        return Outcome.SILENT if took_s > policy.DELIVERY_PROMPT_S else Outcome.FAILED
+    return Outcome.FAILED if heard.status >= 500 or heard.status == _TOO_MANY else Outcome.ANSWERED
 
 
 def _next_at(due: Due, heard: _Heard, at: int) -> int | None:

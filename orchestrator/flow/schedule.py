@@ -38,9 +38,9 @@ def read_schedule(given: Mapping[str, Any], otherwise: Schedule) -> Schedule:
         return otherwise
     schedule = Schedule(
         priority=_priority(given.get("priority"), otherwise.priority),
-        not_before=_time(given, "not_before", otherwise.not_before),
-        start_by=_time(given, "start_by", otherwise.start_by),
-        finish_by=_time(given, "finish_by", otherwise.finish_by),
+        not_before=read_time(given, "not_before", otherwise.not_before),
+        start_by=read_time(given, "start_by", otherwise.start_by),
+        finish_by=read_time(given, "finish_by", otherwise.finish_by),
     )
     for name, limit in (("start_by", schedule.start_by), ("finish_by", schedule.finish_by)):
         if limit is not None and schedule.not_before is not None and limit <= schedule.not_before:
@@ -58,7 +58,8 @@ def _priority(given: Any, otherwise: int) -> int:
     return given
 
 
-def _time(given: Mapping[str, Any], name: str, otherwise: int | None) -> int | None:
+def read_time(given: Mapping[str, Any], name: str, otherwise: int | None = None) -> int | None:
+    """A time in ms. Raises InvalidInput."""
     text = given.get(name)
     if text is None:
         return otherwise

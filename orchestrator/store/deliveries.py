@@ -36,13 +36,21 @@ class BatchEnd(msgspec.Struct, frozen=True):
     failures: list[dict[str, Any]]
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """A delivery that is due, and where it goes."""
+
+    id: str
+    host: str
+
+
 class Due(msgspec.Struct, frozen=True):
-    """A delivery to attempt now."""
+    """A delivery to attempt now; `number` is this attempt's, `failures` what the schedule counts."""
 
     id: str
     url: str
     host: str
     failures: int
+    number: int
     tenant_id: str
     told: JobEnd | BatchEnd
 
@@ -76,19 +84,32 @@ def pending(identifier: str, tenant_id: str, url: str, *, now: int) -> dict[str,
     }
 
 
-def take_due_deliveries(
-    connection: Connection, *, now: int, most: int, busy_hosts: Sequence[str] = ()
-) -> list[Due]:
-    """The deliveries due longest to other hosts, marked so that no other worker takes them for a while."""
-    name = connection.dialect.name
-    busy = dialect.one_of(name, "host")
+def due_deliveries(
+    connection: Connection, *, now: int, most: int, closed_hosts: Sequence[str] = ()
+) -> list[Waiting]:
+    """Those due longest to other hosts; nobody has taken them yet."""
+    closed = dialect.one_of(connection.dialect.name, "host")
     found = connection.execute(
         dialect.sql(
-            "SELECT id, url, host, failures, tenant_id, job_id, phase, ending FROM deliveries"
-            f" WHERE due_at <= :now AND NOT ({busy}) ORDER BY due_at LIMIT :most"
-            + dialect.lock(name, skip_locked=True)
+            f"SELECT id, host FROM deliveries WHERE due_at <= :now AND NOT ({closed})"
+            " ORDER BY due_at LIMIT :most"
         ),
-        {"now": now, "most": most, "ids": dialect.to_json(list(busy_hosts))},
+        {"now": now, "most": most, "ids": dialect.to_json(list(closed_hosts))},
+    )
+    return [Waiting(*row) for row in found]
+
+
+def take_deliveries(connection: Connection, *, ids: Sequence[str], now: int) -> list[Due]:
+    """Those of them that are still due, marked so that no other worker takes them for a while."""
+    name = connection.dialect.name
+    found = connection.execute(
+        dialect.sql(
+            "SELECT id, url, host, failures, tenant_id, job_id, phase, ending,"
+            " 1 + coalesce((SELECT max(number) FROM delivery_attempts WHERE delivery_id = deliveries.id), 0)"
+            f" AS number FROM deliveries WHERE due_at <= :now AND {dialect.one_of(name, 'id')}"
+            " ORDER BY due_at" + dialect.lock(name, skip_locked=True)
+        ),
+        {"now": now, "ids": dialect.to_json(list(ids))},
     ).all()
     if not found:
         return []
@@ -98,7 +119,7 @@ def take_due_deliveries(
     )
     jobs = rows.read_jobs(connection, [row.job_id for row in found if row.job_id])
     return [
-        Due(row.id, row.url, row.host, row.failures, row.tenant_id, _told(row, jobs))
+        Due(row.id, row.url, row.host, row.failures, row.number, row.tenant_id, _told(row, jobs))
         for row in found
         if row.job_id is None or row.job_id in jobs
     ]
@@ -112,16 +133,18 @@ def _told(row: Any, jobs: Mapping[str, Job]) -> JobEnd | BatchEnd:
 
 
 def record_attempt(connection: Connection, *, attempted: Attempted) -> None:
-    """Keep the attempt, and plan the next one or end the delivery."""
-    columns = ("delivery_id", "number", "at", "latency_ms", "status", "error", "answer")
-    row: dict[str, Any] = {name: getattr(attempted, name) for name in columns}
-    # Two workers may have told it at once, when one of them was frozen: the first to say so is kept.
-    dialect.insert_many(connection, "delivery_attempts", [row], on_conflict="DO NOTHING")
+    """Keep the attempt, and plan the next one or end the delivery.
+
+    Two workers may have made the same attempt, when one of them was frozen: the first to say so is
+    believed, and what the other says changes nothing.
+    """
+    if not _keep(connection, attempted):
+        return
     ended_state = "delivered" if attempted.is_delivered else "dead"
     connection.execute(
         dialect.sql(
             "UPDATE deliveries SET state = :state, due_at = :due_at, failures = failures + :failed,"
-            " finished_at = :finished_at WHERE id = :id"
+            " finished_at = :finished_at WHERE id = :id AND state = 'pending'"
         ),
         {
             "id": attempted.delivery_id,
@@ -131,3 +154,15 @@ def record_attempt(connection: Connection, *, attempted: Attempted) -> None:
             "finished_at": attempted.at if attempted.due_at is None else None,
         },
     )
+
+
+def _keep(connection: Connection, attempted: Attempted) -> bool:
+    columns = ("delivery_id", "number", "at", "latency_ms", "status", "error", "answer")
+    kept = connection.execute(
+        dialect.sql(
+            f"INSERT INTO delivery_attempts ({', '.join(columns)})"
+            f" VALUES ({', '.join(f':{name}' for name in columns)}) ON CONFLICT DO NOTHING"
+        ),
+        {name: getattr(attempted, name) for name in columns},
+    )
+    return kept.rowcount == 1

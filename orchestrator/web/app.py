@@ -12,7 +12,7 @@ from starlette.routing import Route
 from orchestrator.errors import Busy, OrchestratorError
 from orchestrator.runtime import Runtime
 from orchestrator.store import schema
-from orchestrator.web import batches, callbacks, jobs, passed_on, predictions, results, versions
+from orchestrator.web import batches, callbacks, deliveries, jobs, passed_on, predictions, results, versions
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.context import Context
 from orchestrator.web.problems import on_defect, on_error, on_gone, on_http
@@ -67,6 +67,10 @@ ROUTES = [
     Route("/api/v3/jobs/{id}/check", jobs.check_job, methods=["POST"]),
     Route("/api/v3/dead-letters", jobs.list_dead_letters),
     Route("/api/v3/lanes", jobs.read_lanes),
+    Route("/api/v3/deliveries", deliveries.list_deliveries),
+    Route("/api/v3/deliveries/redeliver", deliveries.redeliver_dead, methods=["POST"]),
+    Route("/api/v3/deliveries/{id}", deliveries.read_delivery),
+    Route("/api/v3/deliveries/{id}/redeliver", deliveries.redeliver, methods=["POST"]),
     Route("/api/v3/batches", batches.create, methods=["POST"]),
     Route("/api/v3/batches", batches.list_batches),
     Route("/api/v3/batches/{id}", batches.read_batch),

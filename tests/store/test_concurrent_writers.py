@@ -111,7 +111,7 @@ async def test_writers_claims_polls_and_deliveries_go_on_beside_one_another(post
                     if one not in back
                 ),
                 store.write(checks.take_due_checks, account_id=ACCOUNT, now=T0, most=20),
-                store.write(deliveries.take_due_deliveries, now=T0, most=20),
+                take_deliveries(store),
             )
             ended.update(one.job.id for one in claimed if one not in back)
 
@@ -122,6 +122,11 @@ async def test_writers_claims_polls_and_deliveries_go_on_beside_one_another(post
     assert verbs["complete"] == 300
     assert verbs["claim"] == 300 + verbs.get("give_back", 0)
     assert await count(stores[0], "deliveries") == 300
+
+
+async def take_deliveries(store: Store) -> None:
+    waiting = await store.read(deliveries.due_deliveries, now=T0, most=20)
+    await store.write(deliveries.take_deliveries, ids=[one.id for one in waiting], now=T0)
 
 
 def clear_and_give_back(job: Job, attempt: Attempt | None) -> Decision:

@@ -28,13 +28,14 @@ async def ended_job(store: Store) -> Job:
 
 
 async def take(store: Store, *, now: int = T0, most: int = 50) -> list[Due]:
-    return await store.write(deliveries.take_due_deliveries, now=now, most=most)
+    waiting = await store.read(deliveries.due_deliveries, now=now, most=most)
+    return await store.write(deliveries.take_deliveries, ids=[one.id for one in waiting], now=now)
 
 
 def attempted(due: Due, **changes: Any) -> Attempted:
     needed: dict[str, Any] = {
         "delivery_id": due.id,
-        "number": due.failures + 1,
+        "number": due.number,
         "at": T0 + 7,
         "latency_ms": 12,
         "status": 500,
@@ -97,8 +98,16 @@ async def test_a_delivery_without_another_attempt_is_dead(store: Store) -> None:
 async def test_two_workers_never_take_the_same_delivery(postgres: Database) -> None:
     stores = [Store(postgres, SetClock()) for _ in range(4)]
     jobs = [await ended_job(stores[0]) for _ in range(30)]
-    taken = await asyncio.gather(*(take(store, most=5) for store in stores for _ in range(4)))
-    assert sorted(due.id for each in taken for due in each) == sorted(f"{job.id}-1" for job in jobs)
+    taken: list[str] = []
+
+    async def work(store: Store) -> None:
+        while len(taken) < 30:
+            taken.extend(due.id for due in await take(store, most=5))
+
+    async with asyncio.TaskGroup() as group:
+        for store in stores:
+            group.create_task(work(store))
+    assert sorted(taken) == sorted(f"{job.id}-1" for job in jobs)
 
 
 async def test_a_delivery_tells_the_end_it_is_named_for_though_the_job_lives_again(store: Store) -> None:
@@ -114,9 +123,27 @@ async def test_a_delivery_tells_the_end_it_is_named_for_though_the_job_lives_aga
     assert (told["status"], told["error"]) == ("failed", make_error().message)
 
 
-async def test_a_host_whose_places_are_taken_is_passed_over(store: Store) -> None:
+async def test_a_closed_host_is_passed_over(store: Store) -> None:
     await ended_job(store)
-    assert (
-        await store.write(deliveries.take_due_deliveries, now=T0, most=5, busy_hosts=["user.example"]) == []
-    )
+    closed = await store.read(deliveries.due_deliveries, now=T0, most=5, closed_hosts=["user.example"])
+    assert closed == []
     assert len(await take(store)) == 1
+
+
+async def test_what_a_thawed_worker_says_of_an_attempt_that_is_known_changes_nothing(store: Store) -> None:
+    await ended_job(store)
+    (frozen,) = await take(store)
+    (due,) = await take(store, now=T0 + 30_000)
+    heard = attempted(due, status=200, is_delivered=True, due_at=None)
+    await store.write(deliveries.record_attempt, attempted=heard)
+    await store.write(deliveries.record_attempt, attempted=attempted(frozen))
+    assert tuple(await state_of(store)) == ("delivered", None, 0, T0 + 7)
+
+
+async def test_one_attempt_that_two_workers_made_fails_once(store: Store) -> None:
+    await ended_job(store)
+    (frozen,) = await take(store)
+    (due,) = await take(store, now=T0 + 30_000)
+    for one in (due, frozen):
+        await store.write(deliveries.record_attempt, attempted=attempted(one))
+    assert tuple(await state_of(store)) == ("pending", T0 + 5_000, 1, None)

@@ -1,0 +1,127 @@
+"""The hosts of users' webhooks as one worker knows them: which may get a delivery now, and how many.
+
+So that a dead one delays no other: a host has four places at most, and one until it has answered; one that
+keeps failing is paused; those that kept us waiting for nothing share a few places; and an attempt that is not
+answered promptly counts for none any more. In memory alone: the schedule of a delivery is in its row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from orchestrator import policy
+
+_MOST_REMEMBERED = 10_000
+
+
+class Outcome(StrEnum):
+    """What an attempt says of the host."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    SILENT = "silent"
+    """It kept us waiting, and there was no answer."""
+
+
+class _Host(msgspec.Struct, frozen=True):
+    """`failures` are those in a row; times are `time.monotonic`'s."""
+
+    has_answered: bool = False
+    is_silent: bool = False
+    failures: int = 0
+    paused_until: float = 0.0
+
+
+class _Attempt(msgspec.Struct, frozen=True):
+    host: str
+    started: float
+    is_to_silent: bool
+
+
+_NEW = _Host()
+
+
+class Receivers:
+    """Takes no time of its own: `now` is `time.monotonic()`."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, _Host] = {}
+        self._under_way: dict[str, _Attempt] = {}
+
+    def free_places(self, now: float) -> int:
+        """How many attempts to hosts that are not silent may begin; those that wait do not count."""
+        others = [one for one in self._under_way.values() if not one.is_to_silent]
+        prompt = sum(now - one.started < policy.DELIVERY_PROMPT_S for one in others)
+        return min(policy.DELIVERIES_PER_WORKER - prompt, policy.DELIVERIES_OPEN - len(others))
+
+    def closed_hosts(self, now: float) -> list[str]:
+        """The hosts that get nothing more at the moment."""
+        running = self._running()
+        has_silent_places = self._silent_places() > 0
+        return [
+            name
+            for name in {*self._hosts, *running}
+            if self._room(name, running, now) <= 0 or (self._of(name).is_silent and not has_silent_places)
+        ]
+
+    def choose(self, waiting: Sequence[tuple[str, str]], now: float) -> list[str]:
+        """The ids of those (id, host) that may begin now, in their order."""
+        running, chosen = self._running(), list[str]()
+        places, silent_places = self.free_places(now), self._silent_places()
+        for identifier, name in waiting:
+            is_silent = self._of(name).is_silent
+            left = silent_places if is_silent else places
+            if left <= 0 or identifier in self._under_way or self._room(name, running, now) <= 0:
+                continue
+            chosen.append(identifier)
+            running[name] += 1
+            silent_places -= is_silent
+            places -= not is_silent
+        return chosen
+
+    def begin(self, identifier: str, name: str, now: float) -> None:
+        self._under_way[identifier] = _Attempt(name, now, self._of(name).is_silent)
+
+    def end(self, identifier: str) -> None:
+        self._under_way.pop(identifier, None)
+
+    def learn(self, name: str, outcome: Outcome, now: float) -> None:
+        """An answer forgets all failures."""
+        host = self._hosts.pop(name, _NEW)
+        self._hosts[name] = _after(host, outcome, now)
+        if len(self._hosts) > _MOST_REMEMBERED:
+            del self._hosts[next(iter(self._hosts))]  # the one heard of longest ago
+
+    def _of(self, name: str) -> _Host:
+        return self._hosts.get(name, _NEW)
+
+    def _running(self) -> Counter[str]:
+        return Counter(one.host for one in self._under_way.values())
+
+    def _silent_places(self) -> int:
+        return policy.SILENT_DELIVERIES - sum(one.is_to_silent for one in self._under_way.values())
+
+    def _room(self, name: str, running: Counter[str], now: float) -> int:
+        host = self._of(name)
+        if now < host.paused_until:
+            return 0
+        is_trusted = host.has_answered and not host.is_silent and host.failures < policy.RECEIVER_BREAKER_AT
+        return (policy.DELIVERIES_PER_HOST if is_trusted else 1) - running[name]
+
+
+def _after(host: _Host, outcome: Outcome, now: float) -> _Host:
+    if outcome == Outcome.ANSWERED:
+        return _Host(has_answered=True)
+    failures = host.failures + 1
+    return replace(
+        host,
+        # A 500 is an answer of a kind, but says nothing new of a host that is silent at other times.
+        is_silent=host.is_silent or outcome == Outcome.SILENT,
+        failures=failures,
+        paused_until=now + policy.receiver_pause_s(failures),
+    )

@@ -1,0 +1,158 @@
+"""Deliveries as people see and mend them. Every question is a tenant's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from orchestrator.store import dialect, keys
+
+AT_A_TIME = 200
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery, how often it was attempted, and what came of the last attempt."""
+
+    id: str
+    job_id: str | None
+    batch_id: str | None
+    url: str
+    state: str
+    failures: int
+    created_at: int
+    due_at: int | None
+    finished_at: int | None
+    attempts: int
+    last_status: int | None
+    last_error: str | None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One POST: `status` is None where there was no answer, of which `answer` is the beginning."""
+
+    number: int
+    at: int
+    latency_ms: int
+    status: int | None
+    error: str | None
+    answer: str
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """`batch_id` asks for the end of the batch and those of its jobs; `before_id` continues a listing."""
+
+    most: int
+    before_id: str | None = None
+    state: str | None = None
+    job_id: str | None = None
+    batch_id: str | None = None
+
+
+_CONDITIONS = {
+    "before_id": "d.id < :before_id",
+    "state": "d.state = :state",
+    "job_id": "d.job_id = :job_id",
+    "batch_id": "(d.batch_id = :batch_id OR d.job_id IN (SELECT id FROM jobs WHERE batch_id = :batch_id))",
+}
+_TOLD = (
+    "SELECT d.id, d.job_id, d.batch_id, d.url, d.state, d.failures, d.created_at, d.due_at, d.finished_at,"
+    " coalesce(a.number, 0) AS attempts, a.status AS last_status, a.error AS last_error"
+    " FROM deliveries d LEFT JOIN delivery_attempts a ON a.delivery_id = d.id"
+    " AND a.number = (SELECT max(number) FROM delivery_attempts WHERE delivery_id = d.id)"
+    " WHERE d.tenant_id = :tenant"
+)
+_DEAD = "tenant_id = :tenant AND state = 'dead' AND finished_at BETWEEN :since AND :until"
+
+
+def newest(connection: Connection, *, tenant_id: str, wanted: Wanted) -> list[Told]:
+    """Those of the newest job or batch first."""
+    asked = {name: value for name in _CONDITIONS if (value := getattr(wanted, name)) is not None}
+    conditions = "".join(f" AND {_CONDITIONS[name]}" for name in asked)
+    found = connection.execute(
+        dialect.sql(f"{_TOLD}{conditions} ORDER BY d.id DESC LIMIT :most"),
+        {"tenant": tenant_id, "most": wanted.most} | asked,
+    )
+    return [_to_told(row) for row in found]
+
+
+def find(connection: Connection, *, tenant_id: str, delivery_id: str) -> Told | None:
+    """None for an unknown id and for another tenant's."""
+    found = connection.execute(
+        dialect.sql(f"{_TOLD} AND d.id = :id"), {"tenant": tenant_id, "id": delivery_id}
+    ).first()
+    return _to_told(found) if found else None
+
+
+def attempts_of(connection: Connection, *, delivery_id: str) -> list[Attempt]:
+    """Oldest first; the caller has made sure that the delivery is the tenant's."""
+    found = connection.execute(
+        dialect.sql(
+            "SELECT number, at, latency_ms, status, error, answer FROM delivery_attempts"
+            " WHERE delivery_id = :id ORDER BY number"
+        ),
+        {"id": delivery_id},
+    )
+    return [Attempt(*row) for row in found]
+
+
+def redeliver(connection: Connection, *, tenant_id: str, delivery_id: str, actor: str, now: int) -> bool:
+    """Make it due now with its whole schedule before it; False unless it is the tenant's and has ended."""
+    if not _restart(connection, [delivery_id], tenant_id=tenant_id, now=now):
+        return False
+    keys.record_audit(
+        connection, tenant_id=tenant_id, actor=actor, action="redeliver", subject=delivery_id, now=now
+    )
+    return True
+
+
+def count_dead(connection: Connection, *, tenant_id: str, since: int, until: int) -> int:
+    """How many died in that time, both ends included."""
+    found = connection.execute(
+        dialect.sql(f"SELECT count(*) FROM deliveries WHERE {_DEAD}"),
+        {"tenant": tenant_id, "since": since, "until": until},
+    )
+    return int(found.scalar_one())
+
+
+def redeliver_dead(
+    connection: Connection, *, tenant_id: str, since: int, until: int, after_id: str, actor: str, now: int
+) -> list[str]:
+    """The same for the next of those that died in that time; answers their ids, `AT_A_TIME` at most.
+
+    `until` is before the first call: what dies again meanwhile is not sent without end.
+    """
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT id FROM deliveries WHERE {_DEAD} AND id > :after ORDER BY id LIMIT :most"
+            + dialect.lock(connection.dialect.name)
+        ),
+        {"tenant": tenant_id, "since": since, "until": until, "after": after_id, "most": AT_A_TIME},
+    )
+    ids = [row[0] for row in found]
+    if ids:
+        _restart(connection, ids, tenant_id=tenant_id, now=now)
+        subject = f"{len(ids)} dead, {ids[0]} to {ids[-1]}"
+        keys.record_audit(
+            connection, tenant_id=tenant_id, actor=actor, action="redeliver", subject=subject, now=now
+        )
+    return ids
+
+
+def _restart(connection: Connection, ids: Sequence[str], *, tenant_id: str, now: int) -> int:
+    """The attempts so far stay, and the next is numbered after them."""
+    changed = connection.execute(
+        dialect.sql(
+            "UPDATE deliveries SET state = 'pending', due_at = :now, failures = 0, finished_at = NULL"
+            f" WHERE {dialect.one_of(connection.dialect.name, 'id')}"
+            " AND tenant_id = :tenant AND state IN ('dead', 'delivered')"
+        ),
+        {"ids": dialect.to_json(list(ids)), "tenant": tenant_id, "now": now},
+    )
+    return changed.rowcount
+
+
+def _to_told(row: Any) -> Told:
+    return Told(**row._mapping)
