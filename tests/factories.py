@@ -62,7 +62,8 @@ def make_job(phase: Phase = Phase.READY, **changes: Any) -> Job:
         "created_at": created_at,
         "input_hash": "0" * 32,
     }
-    return Job(**(needed | _of_phase(phase) | changes))
+    in_batch = {"held_for": HeldFor.BATCH} if phase == Phase.HELD and "batch_id" in changes else {}
+    return Job(**(needed | _of_phase(phase) | in_batch | changes))
 
 
 def _of_phase(phase: Phase) -> dict[str, Any]:

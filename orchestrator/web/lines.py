@@ -35,8 +35,7 @@ class StreamedLines:
                 raise TooLarge(f"The body is larger than {BODY_LIMIT} bytes.")
             self._hash.update(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > JOB_BODY_LIMIT:
-                raise TooLarge(f"Line {number + len(lines) + 1} is longer than {JOB_BODY_LIMIT} bytes.")
+            _refuse_long([*lines, rest], number)
             if lines:
                 yield _numbered(lines, number)
                 number += len(lines)
@@ -76,6 +75,12 @@ async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
         raise InvalidInput("", f"the body is not valid JSON: {problem}") from None
     rest = {name: strict_json.decode(bytes(raw), what=name) for name, raw in document.items()}
     return ListedLines(body, [bytes(item) for item in inputs]), rest
+
+
+def _refuse_long(lines: Sequence[bytes], before: int) -> None:
+    for place, line in enumerate(lines, start=1):
+        if len(line) > JOB_BODY_LIMIT:
+            raise TooLarge(f"Line {before + place} is longer than {JOB_BODY_LIMIT} bytes.")
 
 
 def _numbered(lines: Sequence[bytes], before: int) -> Piece:

@@ -176,12 +176,14 @@ async def test_lower_priorities_go_first(stack: Stack) -> None:
     assert [row["priority"] for row in in_order] == [0, 3, 5, 6, 9]
 
 
-async def test_a_tenant_with_a_full_queue_gets_429_and_goes_on_later(stack: Stack) -> None:
+async def test_a_batch_for_which_a_tenant_has_no_room_leaves_nothing_and_may_be_sent_again(
+    stack: Stack,
+) -> None:
     tenant = await bulk.new_tenant(stack, max_queued=5)
     lines = bulk.lines_of(6)
     answer = await bulk.send(stack, lines, key="full", headers=tenant)
     assert (answer.status_code, "retry-after" in answer.headers) == (429, True), answer.text
-    assert data_of(await stack.http.get(BATCHES, headers=tenant))["items"][0]["state"] == "receiving"
+    assert data_of(await stack.http.get(BATCHES, headers=tenant))["items"] == []
     await bulk.lift_limits(stack)
     batch = await sent(stack, lines, key="full", headers=tenant)
     assert (await finished(stack, batch["id"], headers=tenant))["total"] == 6
