@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from aiohttp.connector import AddrInfoType
 
 # A POST on a kept connection that the server is just closing ends in doubt: none is reused that idled longer.
-KEEPALIVE_S = 5
+# Below the five seconds after which many servers close: a POST that meets the closing is in doubt.
+KEEPALIVE_S = 4
 MAX_HEADER_BYTES = 65_536
 
 # httpx has set the headers it wants. aiohttp adds none of its own.

@@ -176,7 +176,7 @@ async def test_lower_priorities_go_first(stack: Stack) -> None:
     assert [row["priority"] for row in in_order] == [0, 3, 5, 6, 9]
 
 
-async def test_a_batch_for_which_a_tenant_has_no_room_leaves_nothing_and_may_be_sent_again(
+async def test_a_batch_for_which_there_is_no_room_leaves_nothing_and_may_be_sent_again(
     stack: Stack,
 ) -> None:
     tenant = await bulk.new_tenant(stack, max_queued=5)

@@ -134,7 +134,7 @@ async def test_a_connection_is_used_again() -> None:
 
 
 async def test_a_connection_that_idled_too_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert transport.KEEPALIVE_S == 5
+    assert transport.KEEPALIVE_S == 4
     monkeypatch.setattr(transport, "KEEPALIVE_S", 0)
     async with serving(answer_ok) as server, provider_client(base_url=server.url) as client:
         await client.post("/")
