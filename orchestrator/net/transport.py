@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import AddrInfoType
 
 # A POST on a kept connection that the server is just closing ends in doubt: none is reused that idled longer.
-# Below the five seconds after which many servers close: a POST that meets the closing is in doubt.
+# It is less than the five seconds after which many servers close.
 KEEPALIVE_S = 4
 MAX_HEADER_BYTES = 65_536
 
