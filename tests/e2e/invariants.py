@@ -15,6 +15,7 @@ import msgspec
 
 from orchestrator.lifecycle import public_state
 from orchestrator.store.tallies import STATES
+from tests.e2e.program import until
 from tests.e2e.stack import PROVIDER_KEY, SECRET, Json, Stack
 
 MOST_OVERDUE_MS = 60_000
@@ -22,13 +23,10 @@ MOST_OVERDUE_MS = 60_000
 
 async def check_invariants(stack: Stack) -> None:
     """All of them at once; the stack may be running or stopped, but its sandbox must be up."""
-    jobs = await stack.ledger.rows(
-        "SELECT jobs.*, documents.ending AS told FROM jobs JOIN documents ON documents.job_id = jobs.id"
-    )
-    attempts = _by_job(await stack.ledger.rows("SELECT * FROM attempts ORDER BY number"))
-    events = _by_job(await stack.ledger.rows("SELECT * FROM events ORDER BY id"))
-    events = {name: _in_order(rows) for name, rows in events.items()}
-    deliveries = _by_job(await stack.ledger.rows("SELECT * FROM deliveries ORDER BY id"))
+    ledger = await _read_between_moves(stack)
+    jobs, attempts = ledger["jobs"], _by_job(ledger["attempts"])
+    events = {name: _in_order(rows) for name, rows in _by_job(ledger["events"]).items()}
+    deliveries = _by_job(ledger["deliveries"])
     bill = await stack.tasks()
     tasks = _tasks_by_job(bill)
     for job in jobs:
@@ -38,9 +36,30 @@ async def check_invariants(stack: Stack) -> None:
         _never_goes_back(job, events[name])
         _tells_the_truth(job, attempts[name], {task["id"]: task for task in bill})
         _is_told_once(job, events[name], deliveries[name])
-    await _counts_its_batches(stack)
+    _counts_its_batches(ledger)
     await _keeps_the_limits(stack)
     _says_no_secret(stack)
+
+
+_TABLES = {
+    "jobs": "SELECT jobs.*, documents.ending AS told FROM jobs JOIN documents ON documents.job_id = jobs.id",
+    "attempts": "SELECT * FROM attempts ORDER BY number",
+    "events": "SELECT * FROM events ORDER BY id",
+    "deliveries": "SELECT * FROM deliveries ORDER BY id",
+    "batches": "SELECT * FROM batches WHERE state <> 'discarded'",
+    "failures": "SELECT * FROM batch_failures WHERE count <> 0",
+}
+
+
+async def _read_between_moves(stack: Stack) -> dict[str, list[Json]]:
+    """All tables as they were at one moment: jobs that a test has left running go on meanwhile."""
+
+    async def look() -> dict[str, list[Json]] | None:
+        before = await stack.ledger.one("SELECT count(*) FROM events")
+        tables = {name: await stack.ledger.rows(statement) for name, statement in _TABLES.items()}
+        return tables if await stack.ledger.one("SELECT count(*) FROM events") == before else None
+
+    return await until(look, what="a moment in which nothing moves") or {}
 
 
 def _by_job(rows: list[Json]) -> dict[str, list[Json]]:
@@ -131,17 +150,17 @@ def _is_told_once(job: Json, events: list[Json], deliveries: list[Json]) -> None
     assert [row["id"] for row in deliveries] == expected, f"I5: the deliveries of {job['id']}: {deliveries}"
 
 
-async def _counts_its_batches(stack: Stack) -> None:
+def _counts_its_batches(ledger: dict[str, list[Json]]) -> None:
     """I9: the counters of a batch and of its failures say what a count of its jobs says."""
-    jobs = await stack.ledger.rows("SELECT batch_id, phase, attempt, fingerprint FROM jobs WHERE line > 0")
+    jobs = [job for job in ledger["jobs"] if job["batch_id"] is not None]
     states = Counter((job["batch_id"], public_state(job["phase"], job["attempt"])) for job in jobs)
-    for batch in await stack.ledger.rows("SELECT * FROM batches WHERE state <> 'discarded'"):
+    for batch in ledger["batches"]:
         counted = {state: states[batch["id"], state] for state in STATES}
         assert {state: batch[state] for state in STATES} == counted, f"I9: {batch} has {counted}"
         has_ended = batch["state"] != "receiving" and not counted["created"] + counted["processing"]
         assert (batch["finished_at"] is not None) == has_ended, f"I9: {batch} has {counted}"
     failures = Counter((job["batch_id"], job["fingerprint"]) for job in jobs if job["fingerprint"])
-    rows = await stack.ledger.rows("SELECT * FROM batch_failures WHERE count <> 0")
+    rows = ledger["failures"]
     told = {(row["batch_id"], row["fingerprint"]): row["count"] for row in rows}
     assert told == dict(failures), "I9: the failures of batches"
     assert all(row["reason"] and row["message"] for row in rows), f"I9: a failure without words: {rows}"
