@@ -25,8 +25,9 @@ async def test_a_batch_completes_and_gives_its_results_in_line_order(stack: Stac
     assert [one["line"] for one in told] == list(range(1, 61))
     assert [one["custom_id"] for one in told] == [one["custom_id"] for one in lines]
     assert [one["input"] for one in told] == [one["input"] for one in lines]
-    bill = {output for task in await stack.tasks() for output in task["outputs"]}
-    assert {one["outputs"][0] for one in told} <= bill
+    # Other tests have tasks there as well, with no outputs or with strange ones.
+    bill = [task["outputs"] for task in await stack.tasks()]
+    assert all(one["outputs"] in bill for one in told)
     assert len({one["outputs"][0] for one in told}) == 60
 
 
