@@ -106,6 +106,11 @@ class Settings(BaseSettings):
         description="What to do with a job when nobody can find out whether the provider has it:"
         " send it again, or hold it for a person.",
     )
+    plain_login: bool = Field(
+        default=False,
+        validation_alias="ORCHESTRATOR_PLAIN_LOGIN",
+        description="Whether the dashboard may be used over plain `http://` from other machines.",
+    )
     retention_days: int = Field(
         30,
         ge=1,

@@ -77,6 +77,16 @@ api_keys = Table(
     Column("last_used_at", BigInteger),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("key_id", Id, ForeignKey("api_keys.id"), nullable=False),
+    # A link logs in once.
+    Column("is_link", Boolean, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
 accounts = Table(
     "accounts",
     metadata,

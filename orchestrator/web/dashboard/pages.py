@@ -1,0 +1,255 @@
+"""Turns a view into a page: who may see it, what it reads, its template, and the headers that guard it.
+
+A view is a function that reads what its template shows. An action is a function that changes something and
+answers with a sentence; the browser is then sent back to where it came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+import jinja2
+import msgspec
+import structlog
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from orchestrator.errors import Busy, OrchestratorError, Unauthorized
+from orchestrator.runtime import Runtime
+from orchestrator.web.context import Context
+from orchestrator.web.dashboard import charts, words
+from orchestrator.web.dashboard.navigation import NAVIGATION
+from orchestrator.web.dashboard.viewer import Door, Role, Viewer, find_viewer, require, require_own_form
+
+_FOLDER = Path(__file__).resolve().parent.parent
+STATIC = _FOLDER / "static"
+_NOTICE = "orchestrator_notice"
+_FORM_FIELDS = 2_000
+_FORM_FILES = 20
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One look at a view: everything that reading it needs."""
+
+    request: Request
+    here: Context
+    viewer: Viewer
+    now: int
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.here.runtime
+
+    def asked(self, name: str, default: str = "") -> str:
+        """A parameter of the query."""
+        return str(self.request.query_params.get(name, default)).strip()
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What an action says, and where it leads; `go` empty means back."""
+
+    notice: str
+    go: str = ""
+    is_trouble: bool = False
+
+
+Load = Callable[[Look], Awaitable[Mapping[str, Any]]]
+Act = Callable[[Look, FormData], Awaitable[Done]]
+
+
+def view(path: str, name: str, load: Load, *, role: Role = Role.READ) -> Route:
+    """A page at `path`, made by `templates/NAME.html` of what `load` reads."""
+
+    async def endpoint(request: Request) -> Response:
+        viewer = await find_viewer(request)
+        if viewer is None:
+            return _to_login(request)
+        require(viewer, role)
+        here = Context.of(request)
+        look = Look(request, here, viewer, here.runtime.clock.now())
+        return page(request, f"{name}.html", await load(look), viewer=viewer)
+
+    return Route(path, _told(endpoint), methods=["GET"], name=f"dashboard:{name}")
+
+
+def action(path: str, act: Act, *, role: Role = Role.OPERATE) -> Route:
+    """A form's target at `path`; it goes back to the page it came from, with a notice."""
+
+    async def endpoint(request: Request) -> Response:
+        viewer = await find_viewer(request)
+        if viewer is None:
+            return _to_login(request)
+        async with request.form(max_fields=_FORM_FIELDS, max_files=_FORM_FILES) as form:
+            require_own_form(request, viewer, form)
+            here = Context.of(request)
+            look = Look(request, here, viewer, here.runtime.clock.now())
+            try:
+                require(viewer, role)
+                done = await act(look, form)
+            except OrchestratorError as refused:
+                if refused.cause:
+                    structlog.get_logger().info("action.refused", because=refused.cause)
+                done = Done(str(refused), is_trouble=True)
+            return _back(request, done, str(form.get("back", "")))
+
+    return Route(path, _told(endpoint), methods=["POST"])
+
+
+def page(
+    request: Request,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    viewer: Viewer | None = None,
+    status: int = 200,
+) -> Response:
+    """A whole page. Its policy lets it run our script, show images, and nothing else."""
+    door = Door.of(request)
+    told = _read_notice(request)
+    html = (
+        _templates()
+        .get_template(template)
+        .render(
+            {
+                "viewer": viewer,
+                "door": door,
+                "path": request.url.path,
+                "here": _relative(request),
+                "query": dict(request.query_params),
+                "notice": told,
+                "now": Context.of(request).runtime.clock.now(),
+                "bell_is_up": Context.of(request).runtime.bell.is_up,
+            }
+            | dict(context)
+        )
+    )
+    response = Response(html, status_code=status, media_type="text/html", headers=_headers(request))
+    if told is not None:
+        response.delete_cookie(_NOTICE, path="/")
+    return response
+
+
+def linked(path: str, asked: Mapping[str, Any], **changed: Any) -> str:
+    """The URL of a view with these parameters, those that are empty left out."""
+    wanted = {name: value for name, value in (dict(asked) | changed).items() if value not in ("", None)}
+    return f"{path}?{urlencode(wanted)}" if wanted else path
+
+
+def static_url(name: str) -> str:
+    """A file under /static with its content's hash, so that browsers keep it until it changes."""
+    return f"/static/{name}?{_hash(name)}"
+
+
+def _told(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Errors as a page: what went wrong, and the way back."""
+
+    async def told(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Unauthorized:
+            return _to_login(request)
+        except OrchestratorError as error:
+            viewer = None if isinstance(error, Busy) else await find_viewer(request)
+            context = {"status": error.status, "message": str(error), "is_busy": isinstance(error, Busy)}
+            return page(request, "trouble.html", context, viewer=viewer, status=error.status)
+
+    return told
+
+
+def _to_login(request: Request) -> Response:
+    wanted = _relative(request) if request.method == "GET" else "/"
+    return RedirectResponse(f"/login?{urlencode({'next': wanted})}", status_code=303)
+
+
+def _back(request: Request, done: Done, asked: str) -> Response:
+    response = RedirectResponse(done.go or own_path(asked), status_code=303)
+    told = quote(json.dumps({"text": done.notice[:500], "is_trouble": done.is_trouble}))
+    response.set_cookie(
+        _NOTICE,
+        told,
+        max_age=30,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=Door.of(request).is_encrypted,
+    )
+    return response
+
+
+def own_path(given: str) -> str:
+    """`given` if it is a path on this server, else the first page: no way out to elsewhere."""
+    parts = urlsplit(given)
+    is_own = given.startswith("/") and not given.startswith(("//", "/\\")) and not parts.netloc
+    return given if is_own and given.isprintable() and "\\" not in given else "/"
+
+
+def _read_notice(request: Request) -> Mapping[str, Any] | None:
+    given = request.cookies.get(_NOTICE)
+    if not given:
+        return None
+    try:
+        told = json.loads(unquote(given))
+        return {"text": str(told["text"]), "is_trouble": bool(told["is_trouble"])}
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _relative(request: Request) -> str:
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def _headers(request: Request) -> dict[str, str]:
+    settings = Context.of(request).runtime.settings
+    provider = urlsplit(settings.wavespeed_base_url)
+    media = f"'self' data: https: {provider.scheme}://{provider.netloc}"
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self';"
+        f" img-src {media}; media-src {media}; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return {
+        "content-security-policy": policy,
+        "cache-control": "no-store",
+        "referrer-policy": "same-origin",
+        "x-content-type-options": "nosniff",
+        "cross-origin-opener-policy": "same-origin",
+    }
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "duration": words.duration,
+        "count": words.count,
+        "percent": words.percent,
+        "clock_time": words.clock_time,
+        "short_id": words.short_id,
+        "words": words.words,
+    }
+    environment.globals |= {
+        "static": static_url,
+        "linked": linked,
+        "charts": charts,
+        "navigation": NAVIGATION,
+    }
+    return environment
+
+
+@cache
+def _hash(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]

@@ -1,0 +1,60 @@
+"""Numbers and times in words for people; the templates' filters."""
+
+from __future__ import annotations
+
+from orchestrator.clock import to_rfc3339
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_THOUSANDS = ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k"))
+_ID_SHOWN = 8
+
+
+def duration(ms: float | None) -> str:
+    """`85 ms`, `3.2 s`, `4 min`, `2 h 10 min`, `3 d 4 h`; a dash for None."""
+    if ms is None:
+        return "–"
+    if ms < 1_000:
+        return f"{ms:.0f} ms"
+    seconds = ms / 1_000
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    for number, (size, unit) in enumerate(_UNITS):
+        if seconds >= size:
+            whole, rest = divmod(seconds, size)
+            below = _UNITS[number + 1] if number + 1 < len(_UNITS) else None
+            shown_rest = f" {rest // below[0]:.0f} {below[1]}" if below and rest >= below[0] else ""
+            return f"{whole:.0f} {unit}{shown_rest}"
+    return f"{seconds:.0f} s"
+
+
+def count(number: float | None) -> str:
+    """`1,234`, `56.1 k`, `7.0 M`; a dash for None."""
+    if number is None:
+        return "–"
+    for size, unit in _THOUSANDS:
+        if abs(number) >= size:
+            return f"{number / (1_000 if unit == 'k' else size):.1f} {unit}"
+    return f"{number:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    """Of a share between 0 and 1: `97 %`, `99.4 %`; a dash for None."""
+    if share is None:
+        return "–"
+    shown = f"{100 * share:.1f}" if 0.9 < share < 1 or 0 < share < 0.1 else f"{100 * share:.0f}"
+    return f"{shown} %"
+
+
+def clock_time(at: int | None) -> str:
+    """`2026-01-02 03:04:05` in UTC; a dash for None."""
+    return "–" if at is None else to_rfc3339(at)[:19].replace("T", " ")
+
+
+def short_id(identifier: str) -> str:
+    """The last eight characters: the first are the time, and alike for neighbours."""
+    return identifier[-_ID_SHOWN:]
+
+
+def words(name: str | None) -> str:
+    """`in_doubt` as `in doubt`."""
+    return (name or "").replace("_", " ")
