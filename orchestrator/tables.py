@@ -300,8 +300,14 @@ attempts = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", Id, primary_key=True),
-    Column("job_id", Id, nullable=False),
+    # The order of insertion. On SQLite that of the commits too, and never given out twice.
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # The transaction that wrote it, on PostgreSQL alone: `store/event_log.py` says what for.
+    Column("xid", BigInteger),
+    Column("id", Id, nullable=False),
+    # What it happened to: a job, or a batch as a whole.
+    Column("job_id", Id),
+    Column("batch_id", Id),
     Column("tenant_id", Id, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("verb", String(12), nullable=False),
@@ -310,7 +316,11 @@ events = Table(
     Column("attempt", Integer, nullable=False),
     Column("source", String(12), nullable=False),
     Column("because", Text, nullable=False),
-    Index("ix_events_job", "job_id", "id"),
+    CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name="subject"),
+    Index("uq_events_job", "job_id", "id", unique=True, **_where("job_id IS NOT NULL")),
+    Index("ix_events_batch", "batch_id", **_where("batch_id IS NOT NULL")),
+    Index("ix_events_xid", "xid", **_where("xid IS NOT NULL")),
+    sqlite_autoincrement=True,
 )
 
 callbacks = Table(

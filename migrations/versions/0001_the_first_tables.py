@@ -239,8 +239,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
+        sa.Column(
+            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("xid", sa.BigInteger(), nullable=True),
         sa.Column("id", ID, nullable=False),
-        sa.Column("job_id", ID, nullable=False),
+        sa.Column("job_id", ID, nullable=True),
+        sa.Column("batch_id", ID, nullable=True),
         sa.Column("tenant_id", ID, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("verb", sa.String(length=12), nullable=False),
@@ -249,9 +254,34 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("source", sa.String(length=12), nullable=False),
         sa.Column("because", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sa.CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name=op.f("ck_events_subject")),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_events")),
+        sqlite_autoincrement=True,
     )
-    op.create_index("ix_events_job", "events", ["job_id", "id"], unique=False)
+    op.create_index(
+        "ix_events_batch",
+        "events",
+        ["batch_id"],
+        unique=False,
+        postgresql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_events_xid",
+        "events",
+        ["xid"],
+        unique=False,
+        postgresql_where=sa.text("xid IS NOT NULL"),
+        sqlite_where=sa.text("xid IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_events_job",
+        "events",
+        ["job_id", "id"],
+        unique=True,
+        postgresql_where=sa.text("job_id IS NOT NULL"),
+        sqlite_where=sa.text("job_id IS NOT NULL"),
+    )
     op.create_table(
         "idempotency_keys",
         sa.Column("tenant_id", ID, nullable=False),
@@ -505,7 +535,24 @@ def downgrade() -> None:
     op.drop_table("jobs")
     op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
-    op.drop_index("ix_events_job", table_name="events")
+    op.drop_index(
+        "uq_events_job",
+        table_name="events",
+        postgresql_where=sa.text("job_id IS NOT NULL"),
+        sqlite_where=sa.text("job_id IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_events_xid",
+        table_name="events",
+        postgresql_where=sa.text("xid IS NOT NULL"),
+        sqlite_where=sa.text("xid IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_events_batch",
+        table_name="events",
+        postgresql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    )
     op.drop_table("events")
     op.drop_table("documents")
     op.drop_table("delivery_attempts")

@@ -111,6 +111,6 @@ def _discard(connection: Connection, batch_id: str) -> None:
         ),
         values,
     )
-    for table in ("deliveries", "batch_failures"):
+    for table in ("deliveries", "batch_failures", "events"):
         connection.execute(dialect.sql(f"DELETE FROM {table} WHERE batch_id = :batch"), values)
     connection.execute(dialect.sql("DELETE FROM batches WHERE id = :batch"), values)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Job, Move
 from orchestrator.store import deliveries, dialect
+from orchestrator.store.rows import batch_event, insert_batch_events
 
 Pair = tuple[Job | None, Job | None]
 """A job before and after; None where there is no row."""
@@ -116,6 +117,14 @@ def _finish(connection: Connection, batch: str, now: int) -> None:
         ),
         {"id": batch, "now": now},
     ).one()
+    ending = batch_event(
+        batch,
+        row.tenant_id,
+        state="completed" if row.cancelled_at is None else "cancelled",
+        because=f"{row.completed} completed, {row.failed} failed",
+        now=now,
+    )
+    insert_batch_events(connection, [ending])
     if not row.webhook:
         return
     told = deliveries.BatchEnd(
