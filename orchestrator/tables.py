@@ -83,6 +83,8 @@ accounts = Table(
     Column("id", Text, primary_key=True),
     Column("provider", Text, nullable=False),
     Column("max_in_flight", Integer, nullable=False),
+    # An operator has set the limit: the settings of a process that starts do not change it.
+    Column("is_fixed", Boolean, nullable=False, server_default=false()),
     # Why no job is sent with this credential, in words for the operator; null when it works.
     Column("trouble", Text),
     Column("trouble_at", BigInteger),
@@ -96,6 +98,7 @@ lanes = Table(
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("media", Text, nullable=False),
     Column("per_minute", Integer, nullable=False),
+    Column("is_fixed", Boolean, nullable=False, server_default=false()),
     Column("tokens", Float, nullable=False),
     Column("tokens_at", BigInteger, nullable=False),
     Column("factor", Float, nullable=False, server_default="1"),
@@ -104,6 +107,9 @@ lanes = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("paused_until", BigInteger, nullable=False, server_default="0"),
     Column("pause_reason", Text),
+    # An operator's own pause, which no answer of the provider lifts.
+    Column("stopped_until", BigInteger, nullable=False, server_default="0"),
+    Column("stop_reason", Text),
     Column("callback_at", BigInteger, nullable=False, server_default="0"),
     Column("found_by_poll_at", BigInteger, nullable=False, server_default="0"),
 )

@@ -114,7 +114,7 @@ def _claim_lane(
     connection: Connection, lane: Lane, owner: str, slots: int, is_idle: bool, now: int, moved: _Moved
 ) -> list[Claim] | None:
     """None when a job must be sent alone and this worker is not idle: then it claims nothing more."""
-    if lane.paused_until > now:
+    if lane.closed_until > now:
         return []
     bucket = policy.refill(lane.bucket, now)
     most = min(slots, int(bucket.tokens), 1 if lane.is_half_open else slots)
