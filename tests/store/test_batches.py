@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.evidence import Source
 from orchestrator.lifecycle import Phase
-from orchestrator.store import batch_lines, batch_steps, batches, quotas, retention
+from orchestrator.store import batch_lines, batch_steps, batch_uploads, batches, quotas, retention
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batch_steps import StepTaken
 from orchestrator.store.store import Store
@@ -197,9 +197,9 @@ async def test_what_is_given_up_is_deleted_in_steps_and_leaves_no_row(store: Sto
         accepted=[],
         rejected=told,
     )
-    await store.write(batches.give_up, batch_id=batch.id, receiver="another")
+    await store.write(batch_uploads.give_up, batch_id=batch.id, receiver="another")
     assert (await batch_of(store, batch)).state == "receiving"
-    await store.write(batches.give_up, batch_id=batch.id, receiver=RECEIVER)
+    await store.write(batch_uploads.give_up, batch_id=batch.id, receiver=RECEIVER)
     await take(store, await next_step(store))
     assert await count(store, "jobs") == 450 - batch_steps.AT_A_TIME
     await finish_steps(store)
@@ -210,7 +210,7 @@ async def test_what_is_given_up_is_deleted_in_steps_and_leaves_no_row(store: Sto
 async def test_lines_of_a_request_that_was_taken_over_are_not_stored(store: Store) -> None:
     batch = await receiving(store, 1, idempotency_key="k")
     taker = make_batch(idempotency_key="k", created_at=T0 + 60_000, receiver=make_id())
-    assert (await store.write(batches.start, new=taker)).receiver == taker.receiver
+    assert (await store.write(batch_uploads.start, new=taker)).receiver == taker.receiver
     with pytest.raises(ReceiverGone):
         await store.write(
             batch_lines.insert,
@@ -226,7 +226,7 @@ async def test_lines_of_a_request_that_was_taken_over_are_not_stored(store: Stor
 
 async def test_two_requests_with_one_key_begin_one_batch(store: Store) -> None:
     new = [make_batch(idempotency_key="k", receiver=make_id()) for _ in range(5)]
-    started = await asyncio.gather(*(store.write(batches.start, new=one) for one in new))
+    started = await asyncio.gather(*(store.write(batch_uploads.start, new=one) for one in new))
     assert len({one.id for one in started}) == 1
     mine = [one for one, asked in zip(started, new, strict=True) if one.receiver == asked.receiver]
     assert len(mine) == 1
@@ -254,14 +254,14 @@ async def test_the_jobs_of_a_finished_batch_are_deleted_and_then_the_batch(store
 
 async def test_an_upload_that_nobody_goes_on_with_is_given_up_after_its_time(store: Store) -> None:
     batch = await receiving(store, 2, idempotency_key="k")
-    await store.write(batches.discard_abandoned, begun_before=T0 + 1, now=T0)
+    await store.write(batch_uploads.discard_abandoned, begun_before=T0 + 1, now=T0)
     assert (await batch_of(store, batch)).state == "receiving"
-    await store.write(batches.leave, batch_id=batch.id, receiver=RECEIVER)
-    await store.write(batches.discard_abandoned, begun_before=T0, now=T0)
+    await store.write(batch_uploads.leave, batch_id=batch.id, receiver=RECEIVER)
+    await store.write(batch_uploads.discard_abandoned, begun_before=T0, now=T0)
     assert (await batch_of(store, batch)).state == "receiving"
-    await store.write(batches.discard_abandoned, begun_before=T0 + 1, now=T0)
+    await store.write(batch_uploads.discard_abandoned, begun_before=T0 + 1, now=T0)
     assert await store.read(batches.find, tenant_id=TENANT, batch_id=batch.id) is None
-    again = await store.write(batches.start, new=make_batch(idempotency_key="k"))
+    again = await store.write(batch_uploads.start, new=make_batch(idempotency_key="k"))
     assert again.id != batch.id
     await finish_steps(store)
     assert await count(store, "jobs") == 0
@@ -273,7 +273,7 @@ async def test_lines_that_expired_before_the_batch_was_opened_may_have_ended_it(
         await store.change(job.id, decisions.fail, source=Source.WORKER)
     assert (await batch_of(store, batch)).finished_at is None
     found = await store.write(
-        batches.open_received, batch_id=batch.id, receiver=RECEIVER, body_hash="1", now=T0
+        batch_uploads.open_received, batch_id=batch.id, receiver=RECEIVER, body_hash="1", now=T0
     )
     assert found is not None
     assert (found.public_state, found.failed) == ("completed", 2)
