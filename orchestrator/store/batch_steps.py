@@ -13,10 +13,13 @@ from sqlalchemy import Connection
 
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import new_id
-from orchestrator.store import dialect, retention
+from orchestrator.store import dialect, retention, tallies
 from orchestrator.store.changes import Change, apply_changes
 
 AT_A_TIME = 200
+
+# A cancelled batch is an open one again: what somebody redrives in it later is theirs to decide.
+_OVER = ", step = NULL, state = CASE WHEN state = 'cancelling' THEN 'open' ELSE state END"
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -58,7 +61,7 @@ def take(
     ]
     applied = apply_changes(connection, changes, now=now, is_retry=False) if changes else []
     reached = lines[-1][1] if lines else step.line
-    _advance(connection, step, reached, is_over=len(lines) < AT_A_TIME)
+    _advance(connection, step, reached, is_over=len(lines) < AT_A_TIME, now=now)
     return [one for one in applied if one is not None]
 
 
@@ -72,14 +75,13 @@ def _next_lines(connection: Connection, step: Step) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in found]
 
 
-def _advance(connection: Connection, step: Step, reached: int, *, is_over: bool) -> None:
-    # A cancelled batch is an open one again: what somebody redrives in it later is theirs to decide.
-    ending = ", step = NULL, state = CASE WHEN state = 'cancelling' THEN 'open' ELSE state END"
+def _advance(connection: Connection, step: Step, reached: int, *, is_over: bool, now: int) -> None:
     moved = connection.execute(
         dialect.sql(
-            f"UPDATE batches SET step_line = :reached{ending if is_over else ''}"
+            f"UPDATE batches SET step_line = :reached{_OVER if is_over else ''}"
             " WHERE id = :id AND step = :kind AND step_line = :line"
             " AND coalesce(step_fingerprint, '') = :fingerprint"
+            " RETURNING created + processing AS open_jobs, finished_at"
         ),
         {
             "reached": reached,
@@ -88,9 +90,14 @@ def _advance(connection: Connection, step: Step, reached: int, *, is_over: bool)
             "line": step.line,
             "fingerprint": step.fingerprint or "",
         },
-    )
-    if moved.rowcount != 1:
+    ).first()
+    if moved is None:
         raise StepTaken
+    if is_over:
+        has_open_jobs = moved.open_jobs > 0
+        tallies.settle(
+            connection, step.batch_id, has_open_jobs=has_open_jobs, finished_at=moved.finished_at, now=now
+        )
 
 
 def _discard(connection: Connection, batch_id: str) -> None:

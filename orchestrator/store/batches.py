@@ -51,8 +51,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_ended(self) -> bool:
-        """All of its jobs have, and none is about to be retried."""
-        return self.finished_at is not None and self.step != "retry"
+        """All of its jobs have; a retry begins by saying that they have not."""
+        return self.finished_at is not None
 
     @property
     def public_state(self) -> str:
@@ -81,7 +81,8 @@ CANCEL = (
     "state IN ('open', 'paused') AND finished_at IS NULL AND cancelled_at IS NULL",
 )
 RETRY = (
-    "state = 'open', cancelled_at = NULL, step = 'retry', step_line = 0, step_fingerprint = :fingerprint",
+    "state = 'open', finished_at = NULL, cancelled_at = NULL,"
+    " step = 'retry', step_line = 0, step_fingerprint = :fingerprint",
     # A batch may have ended while it was paused. What was cancelled on purpose must be asked for by name.
     "(state = 'open' OR state = 'paused' AND finished_at IS NOT NULL) AND step IS NULL AND EXISTS"
     " (SELECT 1 FROM batch_failures WHERE batch_id = batches.id AND count > 0"

@@ -136,6 +136,56 @@ async def test_each_last_job_ends_its_batch_once_and_a_retry_opens_it_again(stor
     assert rows == [(f"{batch.id}-1",), (f"{batch.id}-2",)]
 
 
+async def test_a_retry_whose_first_jobs_end_before_the_others_are_reached_ends_the_batch_once(
+    store: Store,
+) -> None:
+    count = batch_steps.AT_A_TIME + 1
+    batch = await running(store, count, webhook="https://user.example/hook")
+    for job in await jobs_of(store, batch):
+        await store.change(job.id, decisions.fail, source=Source.WORKER)
+    await give(store, batch, batches.RETRY)
+    await take(store, await next_step(store))
+    for one in (await jobs_of(store, batch))[:-1]:
+        await store.change(one.id, decisions.complete, source=Source.CALLBACK)
+    assert (await batch_of(store, batch)).public_state == "running"
+    await finish_steps(store)
+    await store.change((await jobs_of(store, batch))[-1].id, decisions.complete, source=Source.CALLBACK)
+    now = await batch_of(store, batch)
+    assert (now.public_state, now.completed) == ("completed", count)
+    assert await count_ends(store) == 2
+
+
+async def test_a_retry_all_of_whose_jobs_end_before_its_last_step_ends_the_batch(store: Store) -> None:
+    count = batch_steps.AT_A_TIME
+    batch = await running(store, count, webhook="https://user.example/hook")
+    for job in await jobs_of(store, batch):
+        await store.change(job.id, decisions.fail, source=Source.WORKER)
+    await give(store, batch, batches.RETRY)
+    await take(store, await next_step(store))
+    for one in await jobs_of(store, batch):
+        await store.change(one.id, decisions.complete, source=Source.CALLBACK)
+    assert await count_ends(store) == 1
+    await finish_steps(store)
+    assert (await batch_of(store, batch)).public_state == "completed"
+    assert await count_ends(store) == 2
+
+
+async def test_a_retry_that_is_cancelled_before_its_last_step_ends_the_batch(store: Store) -> None:
+    count = batch_steps.AT_A_TIME + 1
+    batch = await running(store, count, webhook="https://user.example/hook")
+    for job in await jobs_of(store, batch):
+        await store.change(job.id, decisions.fail, source=Source.WORKER)
+    await give(store, batch, batches.RETRY)
+    await take(store, await next_step(store))
+    for one in (await jobs_of(store, batch))[:-1]:
+        await store.change(one.id, decisions.complete, source=Source.CALLBACK)
+    assert await give(store, batch, batches.CANCEL)
+    await finish_steps(store)
+    now = await batch_of(store, batch)
+    assert (now.public_state, now.completed, now.failed) == ("cancelled", count - 1, 1)
+    assert await count_ends(store) == 2
+
+
 async def test_what_was_cancelled_is_retried_only_when_it_is_asked_for_by_name(
     store: Store,
 ) -> None:
@@ -280,3 +330,8 @@ async def test_lines_that_expired_before_the_batch_was_opened_may_have_ended_it(
     assert await count(store, "deliveries") == 1
     await finish_steps(store)
     await assert_counted(store, batch)
+
+
+async def count_ends(store: Store) -> int:
+    """How often the batch's webhook is told."""
+    return await count(store, "deliveries")
