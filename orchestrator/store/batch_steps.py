@@ -18,8 +18,13 @@ from orchestrator.store.changes import Change, apply_changes
 
 AT_A_TIME = 200
 
-# A cancelled batch is an open one again: what somebody redrives in it later is theirs to decide.
-_OVER = ", step = NULL, state = CASE WHEN state = 'cancelling' THEN 'open' ELSE state END"
+# A cancelled batch is an open one again: what somebody redrives in it later is theirs to decide. A batch
+# that was paused or resumed while it was retried is held or released from its first line on.
+_OVER = (
+    ", state = CASE WHEN state = 'cancelling' THEN 'open' ELSE state END"
+    ", step = CASE WHEN step <> 'retry' THEN NULL WHEN state = 'paused' THEN 'hold'"
+    " WHEN EXISTS (SELECT 1 FROM jobs WHERE batch_id = :id AND held_for = 'batch') THEN 'release' END"
+)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -84,7 +89,7 @@ def _advance(connection: Connection, step: Step, reached: int, *, is_over: bool,
             " RETURNING created + processing AS open_jobs, finished_at"
         ),
         {
-            "reached": reached,
+            "reached": 0 if is_over else reached,
             "id": step.batch_id,
             "kind": step.kind,
             "line": step.line,

@@ -68,13 +68,19 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 COLUMNS = ", ".join(Batch.__struct_fields__)
 
+# A retry goes to its end before its jobs are held or released: claims send nothing of what is paused.
+_BUT_RETRY = (
+    "step = CASE WHEN step = 'retry' THEN step ELSE '{}' END,"
+    " step_line = CASE WHEN step = 'retry' THEN step_line ELSE 0 END"
+)
 PAUSE = (
-    "state = 'paused', step = 'hold', step_line = 0",
-    "state = 'open' AND finished_at IS NULL AND cancelled_at IS NULL AND (step IS NULL OR step = 'release')",
+    f"state = 'paused', {_BUT_RETRY.format('hold')}",
+    "state = 'open' AND finished_at IS NULL AND cancelled_at IS NULL"
+    " AND (step IS NULL OR step IN ('release', 'retry'))",
 )
 RESUME = (
-    "state = 'open', step = 'release', step_line = 0",
-    "state = 'paused' AND finished_at IS NULL AND (step IS NULL OR step = 'hold')",
+    f"state = 'open', {_BUT_RETRY.format('release')}",
+    "state = 'paused' AND finished_at IS NULL AND (step IS NULL OR step IN ('hold', 'retry'))",
 )
 CANCEL = (
     "state = 'cancelling', cancelled_at = :now, step = 'cancel', step_line = 0",

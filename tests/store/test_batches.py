@@ -11,6 +11,7 @@ from orchestrator.lifecycle import Phase
 from orchestrator.store import batch_lines, batch_steps, batch_uploads, batches, quotas, retention
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batch_steps import StepTaken
+from orchestrator.store.batches import Batch
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, T0, TENANT, VIDEO_LANE, make_creation, make_id, make_job
 from tests.store import decisions
@@ -184,6 +185,42 @@ async def test_a_retry_that_is_cancelled_before_its_last_step_ends_the_batch(sto
     now = await batch_of(store, batch)
     assert (now.public_state, now.completed, now.failed) == ("cancelled", count - 1, 1)
     assert await count_ends(store) == 2
+
+
+async def half_retried(store: Store) -> Batch:
+    """A batch of which a first step of a retry is done; one more is to come."""
+    batch = await running(store, batch_steps.AT_A_TIME + 1)
+    for job in await jobs_of(store, batch):
+        await store.change(job.id, decisions.fail, source=Source.WORKER)
+    await give(store, batch, batches.RETRY)
+    await take(store, await next_step(store))
+    return batch
+
+
+async def test_a_pause_during_a_retry_holds_all_that_is_retried_and_sends_nothing(store: Store) -> None:
+    batch = await half_retried(store)
+    paused = await give(store, batch, batches.PAUSE)
+    assert paused is not None
+    assert paused.public_state == "paused"
+    assert await claim(store) == []
+    await finish_steps(store)
+    assert await phases(store, batch) == {"held"}
+    await assert_counted(store, batch)
+    await give(store, batch, batches.RESUME)
+    await finish_steps(store)
+    assert await phases(store, batch) == {"ready"}
+    await assert_counted(store, batch)
+
+
+async def test_a_batch_paused_and_resumed_during_its_retry_leaves_no_job_held(store: Store) -> None:
+    batch = await half_retried(store)
+    await give(store, batch, batches.PAUSE)
+    assert await claim(store) == []
+    assert "held" in await phases(store, batch)
+    assert await give(store, batch, batches.RESUME)
+    await finish_steps(store)
+    assert await phases(store, batch) == {"ready"}
+    await assert_counted(store, batch)
 
 
 async def test_what_was_cancelled_is_retried_only_when_it_is_asked_for_by_name(
