@@ -14,6 +14,7 @@ from orchestrator.flow.settlement import Rules, look_up_later
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import batch_uploads, batches, lanes, retention, turns, views
+from orchestrator.store.retention import Deleted
 
 _AT_A_TIME = 200
 _DELETED_AT_A_TIME = 100
@@ -146,9 +147,12 @@ async def sweep_old(runtime: Runtime) -> None:
     await runtime.store.write(batches.discard_empty, ended_before=now - runtime.settings.retention_days * DAY)
     await runtime.store.write(retention.delete_old_memories, before=now - _KEYS_KEPT_MS)
     ended_before = now - runtime.settings.retention_days * DAY
-    deleted = _DELETED_AT_A_TIME
-    while deleted == _DELETED_AT_A_TIME:
+    deleted = Deleted(_DELETED_AT_A_TIME, 0)
+    while deleted.jobs == _DELETED_AT_A_TIME:
         deleted = await runtime.store.write(
-            retention.delete_old, ended_before=ended_before, most=_DELETED_AT_A_TIME
+            retention.delete_old,
+            ended_from=deleted.ended_until,
+            ended_before=ended_before,
+            most=_DELETED_AT_A_TIME,
         )
         await asyncio.sleep(0.05)

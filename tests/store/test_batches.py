@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.evidence import Source
 from orchestrator.lifecycle import Phase
-from orchestrator.store import batch_lines, batch_steps, batch_uploads, batches, quotas, retention
+from orchestrator.store import batch_lines, batch_steps, batch_uploads, batches, quotas
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batch_steps import StepTaken
 from orchestrator.store.batches import Batch
@@ -317,26 +317,6 @@ async def test_two_requests_with_one_key_begin_one_batch(store: Store) -> None:
     assert len({one.id for one in started}) == 1
     mine = [one for one, asked in zip(started, new, strict=True) if one.receiver == asked.receiver]
     assert len(mine) == 1
-
-
-async def test_the_jobs_of_a_finished_batch_are_deleted_and_then_the_batch(store: Store) -> None:
-    batch = await running(store, 3, webhook="https://user.example/hook", idempotency_key="k")
-    for place, one in enumerate(await claim(store)):
-        decide = decisions.complete if place else decisions.fail
-        await store.change(one.job.id, decide, source=Source.ANSWER)
-    await store.write(batches.discard_empty, ended_before=T0 + 1)
-    assert (await batch_of(store, batch)).total == 3
-    assert await store.write(retention.delete_old, ended_before=T0 + 1, most=2) == 2
-    await assert_counted(store, batch)
-    assert await store.write(retention.delete_old, ended_before=T0 + 1, most=2) == 1
-    await assert_counted(store, batch)
-    assert (await batch_of(store, batch)).finished_at == T0
-    await store.write(batches.discard_empty, ended_before=T0)
-    assert (await batch_of(store, batch)).total == 0
-    await store.write(batches.discard_empty, ended_before=T0 + 1)
-    await finish_steps(store)
-    names = ("batches", "batch_failures", "deliveries", "jobs", "events", "attempts", "documents")
-    assert [await count(store, name) for name in names] == [0] * len(names)
 
 
 async def test_an_upload_that_nobody_goes_on_with_is_given_up_after_its_time(store: Store) -> None:
