@@ -16,7 +16,7 @@ from orchestrator.bell import Kind
 from orchestrator.crash import crashpoint
 from orchestrator.errors import BeingSent, Conflict, Refused
 from orchestrator.flow.lines import NewBatch
-from orchestrator.flow.upload import RECEIVER_MS, Upload, surely
+from orchestrator.flow.upload import RECEIVER_MS, Upload
 from orchestrator.ids import new_id
 from orchestrator.runtime import Runtime
 from orchestrator.store import batch_lines, batch_uploads, batches
@@ -109,7 +109,7 @@ async def _begin(runtime: Runtime, new: NewBatch) -> Upload | None:
         receiver_until=now + RECEIVER_MS,
         webhook=new.webhook,
     )
-    started = await surely(runtime, batch_uploads.start, new=batch)
+    started = await runtime.store.write_surely(batch_uploads.start, new=batch)
     if started.request_hash != new.request_hash:
         raise Conflict("Idempotency-Key: this key was used before, for another request.")
     if started.state != "receiving":

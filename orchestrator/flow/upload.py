@@ -5,8 +5,8 @@ request has brought, and stored while the rest still arrives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -21,9 +21,6 @@ from orchestrator.store import batch_lines, batch_uploads, quotas
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batches import Batch
 from orchestrator.store.creation import Creation
-from orchestrator.store.database import CommitLost
-
-T = TypeVar("T")
 
 MOST_LINES = 100_000
 MOST_CHARACTERS = 200 * 1024 * 1024
@@ -31,7 +28,6 @@ MOST_CHARACTERS = 200 * 1024 * 1024
 _SIZE_AT_A_TIME = 1024 * 1024
 _AT_A_TIME = 200
 _Meaning = tuple[Any, ...]
-_AGAIN_S = 0.5
 # How long a request that says nothing more counts as one that still sends.
 RECEIVER_MS = MINUTE
 
@@ -105,8 +101,7 @@ class Upload:
         if self.rejected and (self._new.is_atomic or len(self.rejected) == self.total):
             raise _bad_lines(self.rejected, self.total)
         await self._store()
-        opened = await surely(
-            self._runtime,
+        opened = await self._runtime.store.write_surely(
             batch_uploads.open_received,
             batch_id=self._batch_id,
             receiver=self._receiver,
@@ -207,12 +202,3 @@ def _bad_lines(rejected: Sequence[Rejected], total: int) -> BadLines:
     verb = "is" if len(rejected) == 1 else "are"
     errors = [msgspec.structs.asdict(one) | {"custom_id": one.custom_id or ""} for one in rejected]
     return BadLines(f"{len(rejected)} of {total} lines {verb} wrong; nothing was stored.", errors)
-
-
-async def surely(runtime: Runtime, work: Callable[..., T], **arguments: Any) -> T:
-    """A write that may be done twice, when nobody knows whether its COMMIT was carried out."""
-    try:
-        return await runtime.store.write(work, **arguments)
-    except CommitLost:
-        await asyncio.sleep(_AGAIN_S)
-        return await runtime.store.write(work, **arguments)
