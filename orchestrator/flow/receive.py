@@ -60,7 +60,7 @@ async def receive(runtime: Runtime, new: NewBatch, source: Source) -> Received:
     if upload is None:
         return await _replay(runtime, new, source)
     try:
-        async with runtime.uploads.one():
+        async with runtime.uploads.one(), upload.kept():
             async for piece in source.pieces():
                 await upload.take(piece)
             batch = await upload.finish(source.digest())
@@ -87,7 +87,7 @@ async def check(runtime: Runtime, new: NewBatch, source: Source) -> Checked:
     upload = Upload(runtime, new, batch_id=new_id(runtime.clock.now()), receiver="", stored_until=0)
     async for piece in source.pieces():
         for _ in upload.read(piece):
-            upload.accepted.clear()
+            upload.drop()
             await asyncio.sleep(0)
     return Checked(upload.total, upload.rejected)
 

@@ -5,13 +5,14 @@ request has brought, and stored while the rest still arrives.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from orchestrator.bell import Kind
-from orchestrator.clock import MINUTE
+from orchestrator.clock import SECOND
 from orchestrator.crash import crashpoint
 from orchestrator.errors import BadLines, Conflict, InvalidInput, TooLarge, TooMany
 from orchestrator.flow.lines import NewBatch, read_line
@@ -21,6 +22,7 @@ from orchestrator.store import batch_lines, batch_uploads, quotas
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batches import Batch
 from orchestrator.store.creation import Creation
+from orchestrator.store.database import DatabaseTrouble
 
 MOST_LINES = 100_000
 MOST_CHARACTERS = 200 * 1024 * 1024
@@ -28,8 +30,9 @@ MOST_CHARACTERS = 200 * 1024 * 1024
 _SIZE_AT_A_TIME = 1024 * 1024
 _AT_A_TIME = 200
 _Meaning = tuple[Any, ...]
-# How long a request that says nothing more counts as one that still sends.
-RECEIVER_MS = MINUTE
+# How long a server that was killed keeps others from going on with the uploads that it received.
+RECEIVER_MS = 12 * SECOND
+_RENEW_S = 3.0
 
 
 class Upload:
@@ -54,6 +57,24 @@ class Upload:
         self.accepted: list[Creation] = []
         self.rejected: list[Rejected] = []
         self.total = 0
+
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """While this lasts no other request takes the batch over, however slowly its lines come."""
+        renewing = asyncio.create_task(self._renew(), name="renew-upload")
+        try:
+            yield
+        finally:
+            renewing.cancel()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_S)
+            until = self._runtime.clock.now() + RECEIVER_MS
+            with contextlib.suppress(DatabaseTrouble):  # there is time for another try
+                await self._runtime.store.write(
+                    batch_uploads.keep, batch_id=self._batch_id, receiver=self._receiver, until=until
+                )
 
     async def take(self, piece: Sequence[tuple[int, bytes]]) -> None:
         for _ in self.read(piece):
@@ -85,6 +106,11 @@ class Upload:
             self._size += len(line.input)
         if self._size > MOST_CHARACTERS:
             raise TooLarge(f"The inputs of all lines are longer than {MOST_CHARACTERS} characters.")
+
+    def drop(self) -> None:
+        """Forget the lines that were read, for a dry run."""
+        self.accepted = []
+        self._waiting_size = 0
 
     def _once(self, line: Creation, custom_id: str) -> Creation | Rejected:
         if custom_id in self._custom_ids:
@@ -130,8 +156,8 @@ class Upload:
     async def _store(self) -> None:
         """Unless a bad line has come already that will refuse them all."""
         await self._compare()
-        fresh, self.accepted = self.accepted, []
-        self._waiting_size = 0
+        fresh = self.accepted
+        self.drop()
         if self._new.is_atomic and self.rejected:
             return
         await self._check_room(len(fresh))

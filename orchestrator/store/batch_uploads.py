@@ -81,6 +81,17 @@ def _opened_before(connection: Connection, batch_id: str, body_hash: str, now: i
     return to_batch(found) if found else None
 
 
+def keep(connection: Connection, *, batch_id: str, receiver: str, until: int) -> None:
+    """The request still sends: nobody may go on with the batch before then."""
+    connection.execute(
+        dialect.sql(
+            "UPDATE batches SET receiver_until = :until"
+            " WHERE id = :id AND receiver = :receiver AND state = 'receiving'"
+        ),
+        {"id": batch_id, "receiver": receiver, "until": until},
+    )
+
+
 def leave(connection: Connection, *, batch_id: str, receiver: str) -> None:
     """The upload broke off: whoever sends the same again may go on."""
     connection.execute(
