@@ -44,12 +44,17 @@ def add(connection: Connection, batch: str, states: Counter[str], *, now: int) -
     row = connection.execute(
         dialect.sql(
             f"UPDATE batches SET {changes} WHERE id = :id"
-            f" RETURNING {_RECEIVED} AS is_received, created + processing AS open_jobs, finished_at"
+            f" RETURNING {_RECEIVED} AS is_received, coalesce(step, '') = 'retry' AS is_being_retried,"
+            " created + processing AS open_jobs, finished_at"
         ),
         {"id": batch} | {state: states[state] for state in STATES},
     ).first()
-    if row is not None and row.is_received:
-        settle(connection, batch, has_open_jobs=row.open_jobs > 0, finished_at=row.finished_at, now=now)
+    if row is None or not row.is_received:
+        return
+    has_open_jobs = row.open_jobs > 0
+    # The jobs retried so far may all have ended before the others are reached: the last step settles.
+    if has_open_jobs or not row.is_being_retried:
+        settle(connection, batch, has_open_jobs=has_open_jobs, finished_at=row.finished_at, now=now)
 
 
 def settle(
