@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -54,18 +55,20 @@ class Drain:
 
     def __init__(self, name: str, work_once: Callable[[], Awaitable[bool]], log: Any) -> None:
         """`work_once` does one round and says whether there may be more to do right now."""
-        self._name = name
+        self.name = name
         self._work_once = work_once
         self._log = log
         self._task: asyncio.Task[None] | None = None
         self._again = False
         self._is_stopped = False
+        self.rested_at: float | None = None
+        """When it last came to the end of its work, in seconds of `time.monotonic`."""
 
     def start(self) -> None:
         """Never waits: the work goes on in a task of its own."""
         self._again = True
         if self._task is None and not self._is_stopped:
-            self._task = asyncio.create_task(self._run(), name=f"drain-{self._name}")
+            self._task = asyncio.create_task(self._run(), name=f"drain-{self.name}")
 
     async def stop(self, *, grace_s: float) -> None:
         """Begin no further round, and give the one under way this long."""
@@ -82,9 +85,10 @@ class Drain:
                 while await self._work_once():
                     if self._is_stopped:
                         break
+                self.rested_at = time.monotonic()
         except Busy as trouble:
-            self._log.warning("drain.waits", drain=self._name, because=str(trouble.cause or trouble))
+            self._log.warning("drain.waits", drain=self.name, because=str(trouble.cause or trouble))
         except Exception:
-            self._log.exception("drain.failed", drain=self._name)
+            self._log.exception("drain.failed", drain=self.name)
         finally:
             self._task = None

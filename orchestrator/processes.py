@@ -24,7 +24,7 @@ import uvloop
 from orchestrator import logs
 from orchestrator.broker import Broker
 from orchestrator.errors import Misconfigured
-from orchestrator.flow import learn, sweep
+from orchestrator.flow import learn, reckon, sweep
 from orchestrator.ids import new_api_key
 from orchestrator.runtime import Runtime, keep_current, open_runtime
 from orchestrator.settings import Settings, keep_secret
@@ -109,6 +109,7 @@ async def _up(
         worker = Worker(runtime, is_beside_api=True)
         worker.start()
         learn.start(runtime, stack)
+        _report(runtime, stack, "up", worker)
 
         def ready() -> None:
             _write_private(data_dir / "server.json", msgspec.json.encode(info))
@@ -128,6 +129,7 @@ async def _serve(
             await runtime.store.write(keys.ensure_first_key, key=settings.api_key, now=runtime.clock.now())
         keep_current(runtime, stack)
         learn.start(runtime, stack)
+        _report(runtime, stack, "serve", None)
         ready = (lambda: on_ready(info)) if on_ready else None
         await _until_signal(_Server(runtime, listener, ready), None)
 
@@ -142,8 +144,24 @@ async def _work(settings: Settings) -> None:
         worker.start()
         # A job in doubt is recognised by its input in the same form in which the API wrote it down.
         learn.start(runtime, stack)
+        _report(runtime, stack, "worker", worker)
         runtime.log.info("worker.started", worker=worker.name)
         await _until_signal(None, worker)
+
+
+def _report(runtime: Runtime, stack: AsyncExitStack, kind: str, worker: Worker | None) -> None:
+    """Let the dashboard know of this process until `stack` closes."""
+    name = f"{kind} on {socket.gethostname()}, pid {os.getpid()}"
+    drains = worker.drained if worker else dict
+    reporting = asyncio.create_task(
+        reckon.keep_reporting(runtime, name=name, kind=kind, drains=drains), name="report"
+    )
+
+    async def end() -> None:
+        reporting.cancel()
+        await asyncio.wait([reporting], timeout=1.0)
+
+    stack.push_async_callback(end)
 
 
 async def _until_signal(server: _Server | None, worker: Worker | None) -> None:

@@ -20,6 +20,7 @@ from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Signal
 from orchestrator.errors import Busy, Misconfigured
 from orchestrator.lifecycle import Phase
+from orchestrator.meters import Meters
 from orchestrator.net.clients import guarded_client, provider_client
 from orchestrator.net.guard import AddressPolicy
 from orchestrator.providers.wavespeed import WaveSpeed
@@ -56,6 +57,7 @@ class Runtime:
     waits: Waits
     callback_keys: tuple[bytes, ...]
     uploads: Uploads = field(default_factory=Uploads)
+    meters: Meters = field(default_factory=Meters)
     log: Any = field(default_factory=lambda: structlog.get_logger().bind())
     lanes: dict[str, Lane] = field(default_factory=dict)
     failed_at: dict[str, int] = field(default_factory=dict)

@@ -93,6 +93,8 @@ accounts = Table(
     Column("id", Text, primary_key=True),
     Column("provider", Text, nullable=False),
     Column("max_in_flight", Integer, nullable=False),
+    # An operator has set the limit: the settings of a process that starts do not change it.
+    Column("is_fixed", Boolean, nullable=False, server_default=false()),
     # Why no job is sent with this credential, in words for the operator; null when it works.
     Column("trouble", Text),
     Column("trouble_at", BigInteger),
@@ -106,6 +108,7 @@ lanes = Table(
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("media", Text, nullable=False),
     Column("per_minute", Integer, nullable=False),
+    Column("is_fixed", Boolean, nullable=False, server_default=false()),
     Column("tokens", Float, nullable=False),
     Column("tokens_at", BigInteger, nullable=False),
     Column("factor", Float, nullable=False, server_default="1"),
@@ -114,6 +117,9 @@ lanes = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("paused_until", BigInteger, nullable=False, server_default="0"),
     Column("pause_reason", Text),
+    # An operator's own pause, which no answer of the provider lifts.
+    Column("stopped_until", BigInteger, nullable=False, server_default="0"),
+    Column("stop_reason", Text),
     Column("callback_at", BigInteger, nullable=False, server_default="0"),
     Column("found_by_poll_at", BigInteger, nullable=False, server_default="0"),
 )
@@ -310,8 +316,14 @@ attempts = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", Id, primary_key=True),
-    Column("job_id", Id, nullable=False),
+    # The order of insertion. On SQLite that of the commits too, and never given out twice.
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # The transaction that wrote it, on PostgreSQL alone: `store/event_log.py` says what for.
+    Column("xid", BigInteger),
+    Column("id", Id, nullable=False),
+    # What it happened to: a job, or a batch as a whole.
+    Column("job_id", Id),
+    Column("batch_id", Id),
     Column("tenant_id", Id, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("verb", String(12), nullable=False),
@@ -320,7 +332,11 @@ events = Table(
     Column("attempt", Integer, nullable=False),
     Column("source", String(12), nullable=False),
     Column("because", Text, nullable=False),
-    Index("ix_events_job", "job_id", "id"),
+    CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name="subject"),
+    Index("uq_events_job", "job_id", "id", unique=True, **_where("job_id IS NOT NULL")),
+    Index("ix_events_batch", "batch_id", **_where("batch_id IS NOT NULL")),
+    Index("ix_events_xid", "xid", **_where("xid IS NOT NULL")),
+    sqlite_autoincrement=True,
 )
 
 callbacks = Table(
@@ -398,4 +414,51 @@ audit = Table(
     Column("action", Text, nullable=False),
     Column("object", Text, nullable=False),
     Index("ix_audit_tenant", "tenant_id", "id"),
+)
+
+figures = Table(
+    "figures",
+    metadata,
+    # A minute or an hour, and when it began.
+    Column("span", String(8), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("lane_id", Text, nullable=False),
+    Column("tenant_id", Id, nullable=False),
+    Column("name", String(24), nullable=False),
+    Column("bucket", Integer, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("span", "at", "lane_id", "tenant_id", "name", "bucket"),
+)
+
+stages = Table(
+    "stages",
+    metadata,
+    # How many jobs are in this phase, as far as the event log has been counted.
+    Column("lane_id", Text, nullable=False),
+    Column("tenant_id", Id, nullable=False),
+    Column("phase", String(12), nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("lane_id", "tenant_id", "phase"),
+    postgresql_with={"fillfactor": 50},
+)
+
+followers = Table(
+    "followers",
+    metadata,
+    # How far somebody has read the event log.
+    Column("name", Text, primary_key=True),
+    Column("place", Text, nullable=False),
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("is_bell_up", Boolean, nullable=False),
+    # When each of its drains last ended a round, as JSON.
+    Column("drains", Text, nullable=False),
 )

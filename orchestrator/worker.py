@@ -25,7 +25,7 @@ from orchestrator.bell import QUEUE, Kind, from_bytes, redis_settings, to_bytes
 from orchestrator.clock import MINUTE
 from orchestrator.drain import Drain, Slots
 from orchestrator.errors import Busy
-from orchestrator.flow import deliver, poll, steps, submit, sweep
+from orchestrator.flow import deliver, poll, reckon, steps, submit, sweep
 from orchestrator.flow.receivers import Receivers
 from orchestrator.runtime import Runtime
 from orchestrator.store.claims import Claim
@@ -70,6 +70,7 @@ class Worker:
             Kind.BATCH: Drain("batch", self._step_batches, runtime.log),
         }
         self._keeper = Drain("upkeep", self._upkeep, runtime.log)
+        self._counter = Drain("figures", self._count_events, runtime.log)
         self._polls = Slots(policy.POLLS_PER_WORKER, runtime.log)
         self._deliveries = Slots(policy.DELIVERIES_OPEN + policy.SILENT_DELIVERIES, runtime.log)
         self._receivers = Receivers()
@@ -81,6 +82,12 @@ class Worker:
         if self._runtime.settings.redis_url:
             self._tasks.append(asyncio.create_task(self._supervise_arq(), name="arq"))
 
+    def drained(self) -> dict[str, int]:
+        """When each drain last came to the end of its work, in ms."""
+        offset = self._runtime.clock.now() - 1_000 * time.monotonic()
+        drains = (*self.drains.values(), self._keeper, self._counter)
+        return {one.name: round(offset + 1_000 * one.rested_at) for one in drains if one.rested_at}
+
     async def stop(self) -> None:
         """No new claims; work under way gets 7 s; a POST left then says itself that it is in doubt."""
         self._is_stopping = True
@@ -88,7 +95,7 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        drains = (*self.drains.values(), self._keeper)
+        drains = (*self.drains.values(), self._keeper, self._counter)
         await asyncio.gather(*(drain.stop(grace_s=2.0) for drain in drains))
         await asyncio.gather(
             self._polls.stop(grace_s=1.0), self._deliveries.stop(grace_s=3.0), self._finish_posts()
@@ -173,6 +180,9 @@ class Worker:
     async def _step_batches(self) -> bool:
         return await steps.take_steps(self._runtime)
 
+    async def _count_events(self) -> bool:
+        return await reckon.count_events(self._runtime)
+
     async def _upkeep(self) -> bool:
         """What may take long: it runs beside the tick, not in it."""
         await sweep.sweep_accounts(self._runtime)
@@ -190,7 +200,7 @@ class Worker:
             started = time.monotonic()
             for upkeep in (self._runtime.store.follow_clock, self._runtime.look_at_lanes, self._sweep):
                 await self._guarded(upkeep)
-            for drain in (*self.drains.values(), self._keeper):
+            for drain in (*self.drains.values(), self._keeper, self._counter):
                 drain.start()
             if self._on_tick is not None:
                 self._on_tick()

@@ -43,6 +43,7 @@ FLOORS = [
         "uploads",
         "drain",
         "logs",
+        "meters",
         "stopping",
     ],
     # 3  everything that is opened once

@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("max_in_flight", sa.Integer(), nullable=False),
+        sa.Column("is_fixed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("trouble", sa.Text(), nullable=True),
         sa.Column("trouble_at", sa.BigInteger(), nullable=True),
         sa.Column("checked_at", sa.BigInteger(), server_default="0", nullable=False),
@@ -239,8 +240,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
+        sa.Column(
+            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("xid", sa.BigInteger(), nullable=True),
         sa.Column("id", ID, nullable=False),
-        sa.Column("job_id", ID, nullable=False),
+        sa.Column("job_id", ID, nullable=True),
+        sa.Column("batch_id", ID, nullable=True),
         sa.Column("tenant_id", ID, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("verb", sa.String(length=12), nullable=False),
@@ -249,9 +255,53 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("source", sa.String(length=12), nullable=False),
         sa.Column("because", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sa.CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name=op.f("ck_events_subject")),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_events")),
+        sqlite_autoincrement=True,
     )
-    op.create_index("ix_events_job", "events", ["job_id", "id"], unique=False)
+    op.create_index(
+        "ix_events_batch",
+        "events",
+        ["batch_id"],
+        unique=False,
+        postgresql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_events_xid",
+        "events",
+        ["xid"],
+        unique=False,
+        postgresql_where=sa.text("xid IS NOT NULL"),
+        sqlite_where=sa.text("xid IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_events_job",
+        "events",
+        ["job_id", "id"],
+        unique=True,
+        postgresql_where=sa.text("job_id IS NOT NULL"),
+        sqlite_where=sa.text("job_id IS NOT NULL"),
+    )
+    op.create_table(
+        "figures",
+        sa.Column("span", sa.String(length=8), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("lane_id", sa.Text(), nullable=False),
+        sa.Column("tenant_id", ID, nullable=False),
+        sa.Column("name", sa.String(length=24), nullable=False),
+        sa.Column("bucket", sa.Integer(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "span", "at", "lane_id", "tenant_id", "name", "bucket", name=op.f("pk_figures")
+        ),
+    )
+    op.create_table(
+        "followers",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_followers")),
+    )
     op.create_table(
         "idempotency_keys",
         sa.Column("tenant_id", ID, nullable=False),
@@ -381,6 +431,17 @@ def upgrade() -> None:
         sqlite_where=sa.text("batch_id IS NOT NULL"),
     )
     op.create_table(
+        "processes",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("is_bell_up", sa.Boolean(), nullable=False),
+        sa.Column("drains", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_processes")),
+    )
+    op.create_table(
         "rejected_lines",
         sa.Column("batch_id", ID, nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
@@ -397,6 +458,15 @@ def upgrade() -> None:
         sa.Column("virtual_time", sa.Float(), server_default="0", nullable=False),
         sa.Column("ready_from", ID, server_default="", nullable=False),
         sa.PrimaryKeyConstraint("lane_id", "tenant_id", "priority", name=op.f("pk_shares")),
+        postgresql_with={"fillfactor": 50},
+    )
+    op.create_table(
+        "stages",
+        sa.Column("lane_id", sa.Text(), nullable=False),
+        sa.Column("tenant_id", ID, nullable=False),
+        sa.Column("phase", sa.String(length=12), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("lane_id", "tenant_id", "phase", name=op.f("pk_stages")),
         postgresql_with={"fillfactor": 50},
     )
     op.create_table(
@@ -432,6 +502,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("media", sa.Text(), nullable=False),
         sa.Column("per_minute", sa.Integer(), nullable=False),
+        sa.Column("is_fixed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("tokens", sa.Float(), nullable=False),
         sa.Column("tokens_at", sa.BigInteger(), nullable=False),
         sa.Column("factor", sa.Float(), server_default="1", nullable=False),
@@ -440,6 +511,8 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("paused_until", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("pause_reason", sa.Text(), nullable=True),
+        sa.Column("stopped_until", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("stop_reason", sa.Text(), nullable=True),
         sa.Column("callback_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("found_by_poll_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_lanes_account_id")),
@@ -461,8 +534,10 @@ def downgrade() -> None:
     op.drop_table("lanes")
     op.drop_table("api_keys")
     op.drop_table("tenants")
+    op.drop_table("stages")
     op.drop_table("shares")
     op.drop_table("rejected_lines")
+    op.drop_table("processes")
     op.drop_index(
         "uq_jobs_line",
         table_name="jobs",
@@ -515,7 +590,26 @@ def downgrade() -> None:
     op.drop_table("jobs")
     op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
-    op.drop_index("ix_events_job", table_name="events")
+    op.drop_table("followers")
+    op.drop_table("figures")
+    op.drop_index(
+        "uq_events_job",
+        table_name="events",
+        postgresql_where=sa.text("job_id IS NOT NULL"),
+        sqlite_where=sa.text("job_id IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_events_xid",
+        table_name="events",
+        postgresql_where=sa.text("xid IS NOT NULL"),
+        sqlite_where=sa.text("xid IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_events_batch",
+        table_name="events",
+        postgresql_where=sa.text("batch_id IS NOT NULL"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    )
     op.drop_table("events")
     op.drop_table("documents")
     op.drop_table("delivery_attempts")

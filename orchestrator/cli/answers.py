@@ -107,6 +107,9 @@ class Lane(msgspec.Struct, frozen=True):
     paused_until: str
     pause_reason: str
     callbacks_arrive: bool
+    is_fixed: bool = False
+    is_paused: bool = False
+    paused_by: str = ""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -115,6 +118,7 @@ class Account(msgspec.Struct, frozen=True):
     id: str
     max_in_flight: int
     trouble: str
+    is_fixed: bool = False
 
 
 class Lanes(msgspec.Struct, frozen=True):

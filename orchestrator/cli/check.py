@@ -145,8 +145,9 @@ def explain_waiting(lanes: Lanes) -> Iterator[Finding]:
                 "look at the key and the balance",
             )
     for lane in lanes.lanes:
-        if lane.paused_until:
-            yield Finding.warning("Lane", f"{lane.id} pauses until {lane.paused_until}: {lane.pause_reason}")
+        if lane.is_paused:
+            until = f"until {lane.paused_until}" if lane.paused_until else "until it is resumed"
+            yield Finding.warning("Lane", f"{lane.id} pauses {until}: {lane.pause_reason}")
     if not lanes.bell.startswith("up"):
         yield Finding.warning("Bell", lanes.bell)
     if held := lanes.phases.get("held", 0):

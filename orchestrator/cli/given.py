@@ -13,10 +13,14 @@ _LONGEST_NAME = 100
 _LEAST_WEIGHT, _MOST_WEIGHT = 0.001, 1_000.0
 NO_LIMIT = -1
 """What `none` stands for, as nothing at all leaves the limit as it is."""
+USUAL = -2
+"""What `usual` stands for: the limit of the settings."""
 _LIMIT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _LIFETIME = re.compile(r"([0-9]{1,5})([hd])")
 _UNITS = {"h": HOUR, "d": DAY}
 _LONGEST_LIFETIME = 3_650 * DAY
+_PAUSE = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def checked_name(name: str) -> str:
@@ -51,3 +55,20 @@ def parse_lifetime(text: str) -> int:
     if not 0 < lifetime_ms <= _LONGEST_LIFETIME:
         raise typer.BadParameter(f"{text!r} is no time such as 12h or 90d, of at most 3650d")
     return lifetime_ms
+
+
+def parse_order(text: str) -> int:
+    """`20` → 20, `usual` → USUAL. Raises BadParameter."""
+    if text == "usual":
+        return USUAL
+    if not _LIMIT.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is neither a whole number of at most nine digits nor usual")
+    return int(text)
+
+
+def parse_pause(text: str) -> int:
+    """`90s`, `30m`, `2h`, `1d` → seconds. Raises BadParameter."""
+    found = _PAUSE.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no time such as 90s, 30m or 2h")
+    return int(found[1]) * _SECONDS[found[2]]

@@ -41,6 +41,7 @@ async def take(
     words = "" if is_believed else body[:500].decode(errors="replace").replace("\0", "�")
     seen = Seen(verdict.value, words)
     if verdict is not Verdict.VALID or evidence is None:
+        runtime.meters.count(f"callback_{verdict.value if evidence else 'unreadable'}")
         named = evidence.provider_id if evidence else None
         return await _doubt(runtime, job_id, attempt, seen=seen, named=named)
     return await _believe(runtime, job_id, attempt, seen=seen, evidence=evidence)
@@ -54,7 +55,13 @@ async def _believe(runtime: Runtime, job_id: str, attempt: int, *, seen: Seen, e
         return await _record(runtime, job_id, attempt, seen=seen)
     crashpoint("callback_applied")
     if applied is None or applied.note == "no such attempt":
+        runtime.meters.count("callback_unknown")
         return Taken.UNKNOWN
+    runtime.meters.count(
+        "callback_applied" if applied.move else "callback_late",
+        lane_id=applied.job.lane_id,
+        tenant_id=applied.job.tenant_id,
+    )
     return Taken.BELIEVED
 
 

@@ -7,36 +7,23 @@ breaks off is gone on with by sending the same again under the same Idempotency-
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
 import msgspec
 
 from orchestrator.bell import Kind
-from orchestrator.clock import MINUTE
 from orchestrator.crash import crashpoint
-from orchestrator.errors import BadLines, BeingSent, Conflict, InvalidInput, Refused, TooLarge, TooMany
-from orchestrator.flow.lines import NewBatch, read_line
+from orchestrator.errors import BeingSent, Conflict, Refused
+from orchestrator.flow.lines import NewBatch
+from orchestrator.flow.upload import RECEIVER_MS, Upload
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import Job
 from orchestrator.runtime import Runtime
-from orchestrator.store import batch_lines, batches, quotas
+from orchestrator.store import batch_lines, batch_uploads, batches
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batches import Batch
-from orchestrator.store.creation import Creation
-from orchestrator.store.database import CommitLost, RowRefused
+from orchestrator.store.database import RowRefused
 
-T = TypeVar("T")
-
-MOST_LINES = 100_000
-MOST_CHARACTERS = 200 * 1024 * 1024
-"""Of all inputs together: what they share is stored with each of them."""
-_SIZE_AT_A_TIME = 1024 * 1024
-_AT_A_TIME = 200
-_Meaning = tuple[Any, ...]
-_AGAIN_S = 0.5
-# How long a request that says nothing more counts as one that still sends.
-_RECEIVER_MS = MINUTE
 _TAKEN_OVER = "This batch was taken over by another request, or given up, while its lines still came."
 
 
@@ -73,7 +60,7 @@ async def receive(runtime: Runtime, new: NewBatch, source: Source) -> Received:
     if upload is None:
         return await _replay(runtime, new, source)
     try:
-        async with runtime.uploads.one():
+        async with runtime.uploads.one(), upload.kept():
             async for piece in source.pieces():
                 await upload.take(piece)
             batch = await upload.finish(source.digest())
@@ -97,15 +84,15 @@ async def receive(runtime: Runtime, new: NewBatch, source: Source) -> Received:
 
 async def check(runtime: Runtime, new: NewBatch, source: Source) -> Checked:
     """Check every line as `receive` would, and store nothing."""
-    upload = _Upload(runtime, new, batch_id=new_id(runtime.clock.now()), receiver="", stored_until=0)
+    upload = Upload(runtime, new, batch_id=new_id(runtime.clock.now()), receiver="", stored_until=0)
     async for piece in source.pieces():
         for _ in upload.read(piece):
-            upload.accepted.clear()
+            upload.drop()
             await asyncio.sleep(0)
     return Checked(upload.total, upload.rejected)
 
 
-async def _begin(runtime: Runtime, new: NewBatch) -> _Upload | None:
+async def _begin(runtime: Runtime, new: NewBatch) -> Upload | None:
     """The upload to take lines for; None when the batch is complete already."""
     now = runtime.clock.now()
     batch = Batch(
@@ -119,10 +106,10 @@ async def _begin(runtime: Runtime, new: NewBatch) -> _Upload | None:
         request_hash=new.request_hash,
         idempotency_key=new.idempotency_key,
         receiver=new_id(now),
-        receiver_until=now + _RECEIVER_MS,
+        receiver_until=now + RECEIVER_MS,
         webhook=new.webhook,
     )
-    started = await _surely(runtime, batches.start, new=batch)
+    started = await runtime.store.write_surely(batch_uploads.start, new=batch)
     if started.request_hash != new.request_hash:
         raise Conflict("Idempotency-Key: this key was used before, for another request.")
     if started.state != "receiving":
@@ -133,7 +120,7 @@ async def _begin(runtime: Runtime, new: NewBatch) -> _Upload | None:
     if started.id != batch.id:
         stored_until = await runtime.store.read(batch_lines.last_line, batch_id=started.id)
     receiver = str(batch.receiver)
-    return _Upload(runtime, new, batch_id=started.id, receiver=receiver, stored_until=stored_until)
+    return Upload(runtime, new, batch_id=started.id, receiver=receiver, stored_until=stored_until)
 
 
 async def _replay(runtime: Runtime, new: NewBatch, source: Source) -> Received:
@@ -144,181 +131,3 @@ async def _replay(runtime: Runtime, new: NewBatch, source: Source) -> Received:
         raise Conflict("Idempotency-Key: this key was used before, for another request.")
     rejected = await runtime.store.read(batch_lines.read_rejected, batch_id=batch.id)
     return Received(batch, rejected, is_replay=True)
-
-
-async def _surely(runtime: Runtime, work: Callable[..., T], **arguments: Any) -> T:
-    """A write that may be done twice, when nobody knows whether its COMMIT was carried out."""
-    try:
-        return await runtime.store.write(work, **arguments)
-    except CommitLost:
-        await asyncio.sleep(_AGAIN_S)
-        return await runtime.store.write(work, **arguments)
-
-
-class _Upload:
-    """One request's lines on their way into a batch."""
-
-    def __init__(
-        self, runtime: Runtime, new: NewBatch, *, batch_id: str, receiver: str, stored_until: int
-    ) -> None:
-        """Lines up to `stored_until` have come before: they are compared and not stored again."""
-        self._runtime = runtime
-        self._new = new
-        self._batch_id = batch_id
-        self._receiver = receiver
-        self._stored_until = stored_until
-        self._custom_ids: set[str] = set()
-        self._told = 0
-        self._read_until = 0
-        self._compared_until = 0
-        self._size = 0
-        self._waiting_size = 0
-        self._room: int | None = None
-        self.accepted: list[Creation] = []
-        self.rejected: list[Rejected] = []
-        self.total = 0
-
-    async def take(self, piece: Sequence[tuple[int, bytes]]) -> None:
-        for _ in self.read(piece):
-            if len(self.accepted) >= _AT_A_TIME // 2 or self._waiting_size > _SIZE_AT_A_TIME:
-                await self._store()
-            await asyncio.sleep(0)  # others want their turn even where nothing is stored
-
-    def read(self, piece: Sequence[tuple[int, bytes]]) -> Iterator[None]:
-        """Read a piece, with a pause after so many lines or so many characters of input."""
-        for count, (number, raw) in enumerate(piece, start=1):
-            self._read_line(number, raw)
-            if count % _AT_A_TIME == 0 or self._waiting_size > _SIZE_AT_A_TIME:
-                yield
-        yield
-
-    def _read_line(self, number: int, raw: bytes) -> None:
-        self.total += 1
-        self._read_until = number
-        if self.total > MOST_LINES:
-            raise InvalidInput("", f"a batch has at most {MOST_LINES:,} lines")
-        line = read_line(self._runtime, self._new, self._batch_id, number=number, raw=raw)
-        if isinstance(line, Creation) and line.job.custom_id is not None:
-            line = self._once(line, line.job.custom_id)
-        if isinstance(line, Rejected):
-            self.rejected.append(line)
-        else:
-            self.accepted.append(line)
-            self._waiting_size += len(line.input)
-            self._size += len(line.input)
-        if self._size > MOST_CHARACTERS:
-            raise TooLarge(f"The inputs of all lines are longer than {MOST_CHARACTERS} characters.")
-
-    def _once(self, line: Creation, custom_id: str) -> Creation | Rejected:
-        if custom_id in self._custom_ids:
-            return Rejected(_line(line), custom_id, "custom_id", "is another line's already")
-        self._custom_ids.add(custom_id)
-        return line
-
-    async def finish(self, digest: str) -> Batch:
-        """Store what is left, and open the batch. Raises BadLines and InvalidInput: then discard it."""
-        self._read_until = max(self._read_until, self._stored_until)
-        await self._compare()
-        if not self.total:
-            raise InvalidInput("", "the batch has no lines")
-        if self.rejected and (self._new.is_atomic or len(self.rejected) == self.total):
-            raise bad_lines(self.rejected, self.total)
-        await self._store()
-        opened = await _surely(
-            self._runtime,
-            batches.open_received,
-            batch_id=self._batch_id,
-            receiver=self._receiver,
-            body_hash=digest,
-            now=self._runtime.clock.now(),
-        )
-        if opened is None:
-            raise ReceiverGone
-        return opened
-
-    async def leave(self) -> None:
-        """Let another request go on; nobody can with a batch that has no key."""
-        if self._new.idempotency_key is None:
-            await self.discard()
-        else:
-            await self._runtime.store.write(batches.leave, batch_id=self._batch_id, receiver=self._receiver)
-
-    async def discard(self) -> None:
-        await self._runtime.store.write(batches.give_up, batch_id=self._batch_id, receiver=self._receiver)
-        self._runtime.bell.ring(Kind.BATCH)
-
-    async def _store(self) -> None:
-        """Unless a bad line has come already that will refuse them all."""
-        await self._compare()
-        fresh, self.accepted = self.accepted, []
-        self._waiting_size = 0
-        if self._new.is_atomic and self.rejected:
-            return
-        await self._check_room(len(fresh))
-        rejected = self.rejected[self._told :]
-        await self._runtime.store.write(
-            batch_lines.insert,
-            batch_id=self._batch_id,
-            receiver=self._receiver,
-            receiver_until=self._runtime.clock.now() + _RECEIVER_MS,
-            accepted=fresh,
-            rejected=rejected,
-        )
-        self._told += len(rejected)
-        crashpoint("batch_lines_stored")
-
-    async def _compare(self) -> None:
-        """Drop the lines that an earlier upload has stored; exactly those must have come again."""
-        first = self._compared_until + 1
-        if first > self._stored_until:
-            return
-        self._compared_until = self._read_until
-        stored = await self._runtime.store.read(
-            batch_lines.stored, batch_id=self._batch_id, first=first, last=self._read_until
-        )
-        known: dict[int, _Meaning | None] = {line: _meaning(job) for line, job in stored.jobs.items()}
-        known |= dict.fromkeys(stored.rejected)
-        came: dict[int, _Meaning | None] = {_line(one): _meaning(one.job) for one in self.accepted}
-        came |= {one.line: None for one in self.rejected if one.line >= first}
-        again = {line: meaning for line, meaning in came.items() if line <= self._stored_until}
-        if again != known:
-            raise _differs(min(line for line, _ in again.items() ^ known.items()))
-        self.accepted = [one for one in self.accepted if _line(one) > self._stored_until]
-
-    async def _check_room(self, wanted: int) -> None:
-        """The tenant's limit, as it was when the first lines were stored."""
-        tenant = self._new.tenant_id
-        if self._room is None:
-            room = await self._runtime.store.read(quotas.room_in_queue, tenants=[tenant])
-            self._room = room.get(tenant, MOST_LINES)
-        self._room -= wanted
-        if self._room < 0:
-            raise TooMany()
-
-
-def _differs(line: int) -> Conflict:
-    return Conflict(f"Idempotency-Key: line {line} is not the one that was sent with this key before.")
-
-
-def _line(one: Creation) -> int:
-    return one.job.line or 0
-
-
-def _meaning(job: Job) -> _Meaning:
-    """What must be the same when a line is sent again."""
-    return (
-        job.custom_id,
-        job.input_hash,
-        job.webhook,
-        job.priority,
-        job.not_before,
-        job.start_by,
-        job.finish_by,
-    )
-
-
-def bad_lines(rejected: Sequence[Rejected], total: int) -> BadLines:
-    """Refuses the whole batch and names every line that is to blame."""
-    verb = "is" if len(rejected) == 1 else "are"
-    errors = [msgspec.structs.asdict(one) | {"custom_id": one.custom_id or ""} for one in rejected]
-    return BadLines(f"{len(rejected)} of {total} lines {verb} wrong; nothing was stored.", errors)

@@ -10,10 +10,12 @@ from orchestrator import lifecycle, policy
 from orchestrator.clock import DAY, to_rfc3339
 from orchestrator.decision import Applied, Decide, Decision
 from orchestrator.evidence import Error, ErrorKind, Source
+from orchestrator.flow import reckon
 from orchestrator.flow.settlement import Rules, look_up_later
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.runtime import ACCOUNT, Runtime
-from orchestrator.store import batches, claims, lanes, retention, sessions, views
+from orchestrator.store import batch_uploads, batches, lanes, retention, sessions, turns, views
+from orchestrator.store.retention import Deleted
 
 _AT_A_TIME = 200
 _DELETED_AT_A_TIME = 100
@@ -33,7 +35,7 @@ async def sweep_jobs(runtime: Runtime) -> None:
 
 async def end_leases(runtime: Runtime) -> None:
     """For a process that knows itself alone: every lease is one of its past life, and every upload."""
-    await runtime.store.write(batches.leave_all)
+    await runtime.store.write(batch_uploads.leave_all)
     ids = await runtime.store.read(views.leased_jobs, most=100_000)
     await change_all(
         runtime, ids, lambda job, attempt: _lease_ended(job, attempt, Rules(runtime.clock.now()))
@@ -139,17 +141,21 @@ async def sweep_accounts(runtime: Runtime) -> None:
 async def sweep_old(runtime: Runtime) -> None:
     """Delete what has had its time, in small steps; and mend what a wrong clock may have hidden."""
     now = runtime.clock.now()
-    await runtime.store.write(claims.look_back)
+    await runtime.store.write(turns.look_back)
     await runtime.store.write(sessions.delete_ended, now=now)
+    await reckon.forget_old(runtime)
     await runtime.store.write(retention.delete_old_keys, before=now - _KEYS_KEPT_MS)
     await runtime.store.write(batches.forget_keys, before=now - _KEYS_KEPT_MS)
-    await runtime.store.write(batches.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now)
+    await runtime.store.write(batch_uploads.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now)
     await runtime.store.write(batches.discard_empty, ended_before=now - runtime.settings.retention_days * DAY)
     await runtime.store.write(retention.delete_old_memories, before=now - _KEYS_KEPT_MS)
     ended_before = now - runtime.settings.retention_days * DAY
-    deleted = _DELETED_AT_A_TIME
-    while deleted == _DELETED_AT_A_TIME:
+    deleted = Deleted(_DELETED_AT_A_TIME, 0)
+    while deleted.jobs == _DELETED_AT_A_TIME:
         deleted = await runtime.store.write(
-            retention.delete_old, ended_before=ended_before, most=_DELETED_AT_A_TIME
+            retention.delete_old,
+            ended_from=deleted.ended_until,
+            ended_before=ended_before,
+            most=_DELETED_AT_A_TIME,
         )
         await asyncio.sleep(0.05)

@@ -13,10 +13,18 @@ from sqlalchemy import Connection
 
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import new_id
-from orchestrator.store import dialect, retention
+from orchestrator.store import dialect, retention, tallies
 from orchestrator.store.changes import Change, apply_changes
 
 AT_A_TIME = 200
+
+# A cancelled batch is an open one again: what somebody redrives in it later is theirs to decide. A batch
+# that was paused or resumed while it was retried is held or released from its first line on.
+_OVER = (
+    ", state = CASE WHEN state = 'cancelling' THEN 'open' ELSE state END"
+    ", step = CASE WHEN step <> 'retry' THEN NULL WHEN state = 'paused' THEN 'hold'"
+    " WHEN EXISTS (SELECT 1 FROM jobs WHERE batch_id = :id AND held_for = 'batch') THEN 'release' END"
+)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -58,7 +66,7 @@ def take(
     ]
     applied = apply_changes(connection, changes, now=now, is_retry=False) if changes else []
     reached = lines[-1][1] if lines else step.line
-    _advance(connection, step, reached, is_over=len(lines) < AT_A_TIME)
+    _advance(connection, step, reached, is_over=len(lines) < AT_A_TIME, now=now)
     return [one for one in applied if one is not None]
 
 
@@ -72,25 +80,29 @@ def _next_lines(connection: Connection, step: Step) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in found]
 
 
-def _advance(connection: Connection, step: Step, reached: int, *, is_over: bool) -> None:
-    # A cancelled batch is an open one again: what somebody redrives in it later is theirs to decide.
-    ending = ", step = NULL, state = CASE WHEN state = 'cancelling' THEN 'open' ELSE state END"
+def _advance(connection: Connection, step: Step, reached: int, *, is_over: bool, now: int) -> None:
     moved = connection.execute(
         dialect.sql(
-            f"UPDATE batches SET step_line = :reached{ending if is_over else ''}"
+            f"UPDATE batches SET step_line = :reached{_OVER if is_over else ''}"
             " WHERE id = :id AND step = :kind AND step_line = :line"
             " AND coalesce(step_fingerprint, '') = :fingerprint"
+            " RETURNING created + processing AS open_jobs, finished_at"
         ),
         {
-            "reached": reached,
+            "reached": 0 if is_over else reached,
             "id": step.batch_id,
             "kind": step.kind,
             "line": step.line,
             "fingerprint": step.fingerprint or "",
         },
-    )
-    if moved.rowcount != 1:
+    ).first()
+    if moved is None:
         raise StepTaken
+    if is_over:
+        has_open_jobs = moved.open_jobs > 0
+        tallies.settle(
+            connection, step.batch_id, has_open_jobs=has_open_jobs, finished_at=moved.finished_at, now=now
+        )
 
 
 def _discard(connection: Connection, batch_id: str) -> None:
@@ -111,6 +123,6 @@ def _discard(connection: Connection, batch_id: str) -> None:
         ),
         values,
     )
-    for table in ("deliveries", "batch_failures"):
+    for table in ("deliveries", "batch_failures", "events"):
         connection.execute(dialect.sql(f"DELETE FROM {table} WHERE batch_id = :batch"), values)
     connection.execute(dialect.sql("DELETE FROM batches WHERE id = :batch"), values)

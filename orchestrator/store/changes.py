@@ -117,9 +117,14 @@ def apply_uncounted(
 
 
 def _applied_before(connection: Connection, changes: Sequence[Change]) -> frozenset[str]:
-    wanted = dialect.one_of(connection.dialect.name, "id")
-    ids = dialect.to_json([change.event_id for change in changes])
-    found = connection.execute(dialect.sql(f"SELECT id FROM events WHERE {wanted}"), {"ids": ids})
+    source = dialect.incoming(connection.dialect.name, {"job_id": "text", "id": "text"})
+    wanted = [{"job_id": change.job_id, "id": change.event_id} for change in changes]
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT events.id FROM {source} JOIN events ON events.job_id = m.job_id AND events.id = m.id"
+        ),
+        {"rows": dialect.to_json(wanted)},
+    )
     return frozenset(row[0] for row in found)
 
 

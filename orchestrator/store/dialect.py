@@ -20,6 +20,9 @@ _POSTGRES_TYPES = {"text": "text", "int": "bigint", "float": "double precision",
 _ARRAYS = {str: "text[]", int: "bigint[]", float: "double precision[]", bool: "boolean[]"}
 _encoder = msgspec.json.Encoder()
 
+XID = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
+"""PostgreSQL's number of this transaction: 64 bits, so that it only ever grows."""
+
 
 @lru_cache(maxsize=500)
 def sql(statement: str) -> TextClause:
@@ -99,11 +102,14 @@ def insert_tuples(
     rows: Sequence[tuple[Any, ...]],
     *,
     on_conflict: str = "FAIL",
+    xid: str = "",
 ) -> None:
-    """The same for rows whose values stand in the order of `columns`."""
+    """The same for rows whose values stand in the order of `columns`. PostgreSQL writes the number of
+    the transaction into the column that `xid` names.
+    """
     if not rows:
         return
-    statement = _insert(connection.dialect.name, table, columns, on_conflict)
+    statement = _insert(connection.dialect.name, table, columns, on_conflict, xid)
     if connection.dialect.name == "sqlite":
         driver(connection).executemany(statement, rows)
     elif _updates(on_conflict):
@@ -152,7 +158,7 @@ def _update(
 
 
 @cache
-def _insert(name: str, table: str, columns: tuple[str, ...], on_conflict: str) -> str:
+def _insert(name: str, table: str, columns: tuple[str, ...], on_conflict: str, xid: str) -> str:
     into = f"INSERT INTO {table} ({', '.join(columns)})"
     ending = "" if on_conflict == "FAIL" else f" ON CONFLICT {on_conflict}"
     if name == "sqlite":
@@ -161,7 +167,9 @@ def _insert(name: str, table: str, columns: tuple[str, ...], on_conflict: str) -
         return f"{into} VALUES ({', '.join(f'${n}' for n in range(1, len(columns) + 1))}){ending}"
     kinds = [_ARRAYS[metadata.tables[table].columns[column].type.python_type] for column in columns]
     arrays = ", ".join(f"${n}::{kind}" for n, kind in enumerate(kinds, start=1))
-    return f"{into} SELECT * FROM unnest({arrays}){ending}"
+    if xid:
+        into = f"INSERT INTO {table} ({', '.join(columns)}, {xid})"
+    return f"{into} SELECT *{f', {XID}' if xid else ''} FROM unnest({arrays}){ending}"
 
 
 def _updates(on_conflict: str) -> bool:

@@ -15,13 +15,19 @@ from orchestrator.store import dialect, tenants
 from orchestrator.store.tenants import Terms
 
 FIRST_TENANT = "default"
+ADMIN = "admin"
 ALL_SCOPES = "admin read submit"
 # The last use of a key is kept this exactly, so that using it costs a write a minute.
 USED_EVERY_MS = MINUTE
 
 
 class Key(msgspec.Struct, frozen=True):
-    """Whose key it is and what it may do."""
+    """Whose key it is and what it may do.
+
+    A tenant's `admin` keys manage that tenant's own keys. The **operator** is whoever has an `admin` key of
+    the first tenant, `default`: he alone manages what all tenants share, and may do for another tenant what
+    its own `admin` keys may.
+    """
 
     id: str
     tenant_id: str
@@ -29,6 +35,11 @@ class Key(msgspec.Struct, frozen=True):
     expires_at: int | None
     revoked_at: int | None
     last_used_at: int | None = None
+    is_of_first_tenant: bool = False
+
+    @property
+    def is_operator(self) -> bool:
+        return self.is_of_first_tenant and ADMIN in self.scopes
 
     def is_valid(self, now: int) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
@@ -55,11 +66,9 @@ class Refusal(Enum):
     NAME_TAKEN = "another key of the tenant has this name"
 
 
-_KEY_COLUMNS = "k.id, k.tenant_id, k.scopes, k.expires_at, k.revoked_at, k.last_used_at"
-_NAMED = (
-    f"SELECT {_KEY_COLUMNS}, t.name, k.name, k.prefix, k.created_at"
-    " FROM api_keys k JOIN tenants t ON t.id = k.tenant_id"
-)
+_KEY_COLUMNS = "k.id, k.tenant_id, k.scopes, k.expires_at, k.revoked_at, k.last_used_at, t.name"
+_FROM = "FROM api_keys k JOIN tenants t ON t.id = k.tenant_id"
+_NAMED = f"SELECT {_KEY_COLUMNS}, k.name, k.prefix, k.created_at {_FROM}"
 
 
 def ensure_first_key(connection: Connection, *, key: str, now: int) -> None:
@@ -76,9 +85,16 @@ def ensure_first_key(connection: Connection, *, key: str, now: int) -> None:
 def find_key(connection: Connection, *, digest: str) -> Key | None:
     """The key with this SHA-256, valid or not."""
     found = connection.execute(
-        dialect.sql(f"SELECT {_KEY_COLUMNS} FROM api_keys k WHERE k.digest = :digest"), {"digest": digest}
+        dialect.sql(f"SELECT {_KEY_COLUMNS} {_FROM} WHERE k.digest = :digest"), {"digest": digest}
     ).first()
     return _to_key(found) if found else None
+
+
+def tenant_name(connection: Connection, *, tenant_id: str) -> str:
+    named = connection.execute(
+        dialect.sql("SELECT name FROM tenants WHERE id = :id"), {"id": tenant_id}
+    ).scalar_one()
+    return str(named)
 
 
 def list_keys(connection: Connection, *, tenant: str | None = None) -> list[NamedKey]:
@@ -118,7 +134,14 @@ def create_key(
     if taken is not None:
         return Refusal.NAME_TAKEN
     expires_at = None if lifetime_ms is None else now + lifetime_ms
-    made = Key(new_id(now), owner, frozenset(scopes), expires_at, revoked_at=None)
+    made = Key(
+        new_id(now),
+        owner,
+        frozenset(scopes),
+        expires_at,
+        revoked_at=None,
+        is_of_first_tenant=tenant == FIRST_TENANT,
+    )
     row = _row(made, key=key, name=name, now=now)
     dialect.insert_many(connection, "api_keys", [row])
     return NamedKey(made, tenant, name, key_prefix(key), now)
@@ -140,6 +163,19 @@ def revoke_key(connection: Connection, *, given: str, now: int) -> list[NamedKey
             {"id": matching[0].key.id, "now": now},
         )
     return matching
+
+
+def revoke_by_id(connection: Connection, *, key_id: str, tenant_id: str | None, now: int) -> NamedKey | None:
+    """The key afterwards, of this tenant or, with None, of any; None when there is none. Twice is as once."""
+    owned = "" if tenant_id is None else " AND tenant_id = :tenant"
+    asked = {"id": key_id} | ({} if tenant_id is None else {"tenant": tenant_id})
+    connection.execute(
+        dialect.sql(f"UPDATE api_keys SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL{owned}"),
+        asked | {"now": now},
+    )
+    owned = "" if tenant_id is None else " AND k.tenant_id = :tenant"
+    found = connection.execute(dialect.sql(f"{_NAMED} WHERE k.id = :id{owned}"), asked).first()
+    return _to_named(found) if found else None
 
 
 def record_use(connection: Connection, *, ids: Sequence[str], now: int) -> None:
@@ -188,7 +224,7 @@ def _row(made: Key, *, key: str, name: str, now: int) -> dict[str, Any]:
 
 
 def _to_key(row: Sequence[Any]) -> Key:
-    return Key(row[0], row[1], frozenset(row[2].split()), row[3], row[4], row[5])
+    return Key(row[0], row[1], frozenset(row[2].split()), row[3], row[4], row[5], row[6] == FIRST_TENANT)
 
 
 def _to_named(row: Sequence[Any]) -> NamedKey:

@@ -19,7 +19,8 @@ from orchestrator.store import dialect
 
 _LANE_COLUMNS = (
     "id, account_id, media, per_minute, tokens, tokens_at, factor, factor_at, virtual_time,"
-    " failures, paused_until, pause_reason, callback_at, found_by_poll_at"
+    " failures, paused_until, pause_reason, callback_at, found_by_poll_at,"
+    " is_fixed, stopped_until, stop_reason"
 )
 POLLS = "poll"
 """Stands in the place of the media class in the lane of polls."""
@@ -47,6 +48,16 @@ class Lane(msgspec.Struct, frozen=True):
     pause_reason: str | None
     callback_at: int
     found_by_poll_at: int
+    is_fixed: bool = False
+    """An operator has set `per_minute`: settings do not change it."""
+    stopped_until: int = 0
+    """An operator's own pause."""
+    stop_reason: str | None = None
+
+    @property
+    def closed_until(self) -> int:
+        """Nothing is claimed until then, whoever asked for that."""
+        return max(self.paused_until, self.stopped_until)
 
     @property
     def bucket(self) -> Bucket:
@@ -72,6 +83,7 @@ class Account(msgspec.Struct, frozen=True):
     trouble: str | None
     trouble_at: int | None
     checked_at: int
+    is_fixed: bool = False
 
 
 def lane_id(account_id: str, media: str) -> str:
@@ -81,11 +93,14 @@ def lane_id(account_id: str, media: str) -> str:
 def ensure_account(
     connection: Connection, *, account_id: str, provider: str, limits: Limits, now: int
 ) -> None:
-    """Make the account and its lanes, or bring their limits up to the settings."""
+    """Make the account and its lanes, or bring their limits up to the settings, but for those that an
+    operator has set (see `lane_orders`).
+    """
     connection.execute(
         dialect.sql(
             "INSERT INTO accounts (id, provider, max_in_flight) VALUES (:id, :provider, :most)"
             " ON CONFLICT (id) DO UPDATE SET max_in_flight = excluded.max_in_flight"
+            " WHERE NOT accounts.is_fixed"
         ),
         {"id": account_id, "provider": provider, "most": limits.max_in_flight},
     )
@@ -100,7 +115,7 @@ def ensure_account(
                 " VALUES (:id, :account, :media, :per_minute, :tokens, :now)"
                 " ON CONFLICT (id) DO UPDATE SET per_minute = excluded.per_minute,"
                 " tokens = CASE WHEN lanes.tokens < excluded.tokens"
-                " THEN lanes.tokens ELSE excluded.tokens END"
+                " THEN lanes.tokens ELSE excluded.tokens END WHERE NOT lanes.is_fixed"
             ),
             {
                 "id": lane_id(account_id, media),
@@ -136,7 +151,8 @@ def lock_lane(connection: Connection, lane: str) -> Lane:
 def read_accounts(connection: Connection) -> list[Account]:
     found = connection.execute(
         dialect.sql(
-            "SELECT id, provider, max_in_flight, trouble, trouble_at, checked_at FROM accounts ORDER BY id"
+            "SELECT id, provider, max_in_flight, trouble, trouble_at, checked_at, is_fixed"
+            " FROM accounts ORDER BY id"
         )
     )
     return [Account(*row) for row in found]

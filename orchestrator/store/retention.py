@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -31,16 +32,31 @@ def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str], a
     return _delete_counted(connection, deleted, now)
 
 
-def delete_old(connection: Connection, *, ended_before: int, most: int) -> int:
-    """Delete jobs that ended before then; answers how many, `most` when there may be more."""
+class Deleted(NamedTuple):
+    """How many jobs were deleted, and when the last of them had ended: where to look for more."""
+
+    jobs: int
+    ended_until: int
+
+
+def delete_old(connection: Connection, *, ended_from: int, ended_before: int, most: int) -> Deleted:
+    """Delete jobs that ended in that time, oldest first; `most` of them when there may be more.
+
+    Those of a batch that has not ended stay, for its totals and its results: `ended_from` keeps the
+    next call from walking over them again.
+    """
     locking = dialect.lock(connection.dialect.name, skip_locked=True)
     found = connection.execute(
         dialect.sql(
-            f"SELECT id FROM jobs WHERE finished_at < :before ORDER BY finished_at LIMIT :most{locking}"
+            "SELECT id, finished_at FROM jobs WHERE finished_at >= :since AND finished_at < :before"
+            " AND (batch_id IS NULL OR EXISTS"
+            " (SELECT 1 FROM batches WHERE id = jobs.batch_id AND finished_at IS NOT NULL))"
+            f" ORDER BY finished_at LIMIT :most{locking}"
         ),
-        {"before": ended_before, "most": most},
-    )
-    return _delete_counted(connection, [row[0] for row in found], ended_before)
+        {"since": ended_from, "before": ended_before, "most": most},
+    ).all()
+    count = _delete_counted(connection, [row[0] for row in found], ended_before)
+    return Deleted(count, found[-1][1] if found else ended_from)
 
 
 def delete_of_batch(connection: Connection, *, batch_id: str, most: int) -> int:

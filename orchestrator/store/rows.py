@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 from sqlalchemy import Connection
 
 from orchestrator.evidence import Source
-from orchestrator.ids import new_ids
+from orchestrator.ids import new_id, new_ids
 from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
 from orchestrator.store import dialect
 
@@ -73,6 +73,7 @@ _EVENT_COLUMNS = (
     "source",
     "because",
 )
+_BATCH_EVENT_COLUMNS = ("id", "batch_id", *_EVENT_COLUMNS[2:])
 Event = tuple[Any, ...]
 """The values of a row of `events`, in the order of its columns."""
 
@@ -180,7 +181,16 @@ def created_events(jobs: Sequence[Job]) -> list[Event]:
 
 
 def insert_events(connection: Connection, events: Sequence[Event]) -> None:
-    dialect.insert_tuples(connection, "events", _EVENT_COLUMNS, events)
+    dialect.insert_tuples(connection, "events", _EVENT_COLUMNS, events, xid="xid")
+
+
+def batch_event(batch_id: str, tenant_id: str, *, state: str, because: str, now: int) -> Event:
+    """The end of a batch; `state` is completed or cancelled."""
+    return (new_id(now), batch_id, tenant_id, now, "finish", None, state, 0, "system", because)
+
+
+def insert_batch_events(connection: Connection, events: Sequence[Event]) -> None:
+    dialect.insert_tuples(connection, "events", _BATCH_EVENT_COLUMNS, events, xid="xid")
 
 
 @cache

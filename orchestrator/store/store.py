@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -50,20 +50,10 @@ class Store:
         try:
             created: Created = await self._group.put(creation)
         except CommitLost as lost:
-            created = await self._create_again(creation, lost)
+            created = await _again(lambda: self._group.put(creation), lost)
         if created.job.id == creation.job.id:
             self._known_shares.add(share_of(creation.job))
         return created
-
-    async def _create_again(self, creation: Creation, lost: CommitLost) -> Created:
-        """Put the same rows until the database says that they are there, old or new."""
-        give_up_at = time.monotonic() + _LOST_COMMIT_S
-        while time.monotonic() < give_up_at:
-            await asyncio.sleep(_AGAIN_S)
-            with contextlib.suppress(DatabaseTrouble):
-                created: Created = await self._group.put(creation)
-                return created
-        raise lost
 
     async def change(
         self,
@@ -91,6 +81,13 @@ class Store:
     async def write(self, work: Callable[..., T], **arguments: Any) -> T:
         """Run `work(connection, **arguments)` in a write transaction."""
         return await self.database.write(lambda connection: work(connection, **arguments))
+
+    async def write_surely(self, work: Callable[..., T], **arguments: Any) -> T:
+        """The same for work that may be done twice: again where nobody knows whether it was committed."""
+        try:
+            return await self.write(work, **arguments)
+        except CommitLost as lost:
+            return await _again(lambda: self.write(work, **arguments), lost)
 
     async def read(self, work: Callable[..., T], **arguments: Any) -> T:
         return await self.database.read(lambda connection: work(connection, **arguments))
@@ -124,3 +121,13 @@ class Store:
         # Cursors pass ids that are older than a commit usually takes; shares are locked last.
         lanes.reopen(connection, [c.job for c in creations if id_time(c.job.id) < now - _PROMPT_MS])
         return results
+
+
+async def _again(write: Callable[[], Awaitable[T]], lost: CommitLost) -> T:
+    """Write the same until the database says that it is there, old or new."""
+    give_up_at = time.monotonic() + _LOST_COMMIT_S
+    while time.monotonic() < give_up_at:
+        await asyncio.sleep(_AGAIN_S)
+        with contextlib.suppress(DatabaseTrouble):
+            return await write()
+    raise lost

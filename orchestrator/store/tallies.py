@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Job, Move
 from orchestrator.store import deliveries, dialect
+from orchestrator.store.rows import batch_event, insert_batch_events
 
 Pair = tuple[Job | None, Job | None]
 """A job before and after; None where there is no row."""
@@ -43,12 +44,17 @@ def add(connection: Connection, batch: str, states: Counter[str], *, now: int) -
     row = connection.execute(
         dialect.sql(
             f"UPDATE batches SET {changes} WHERE id = :id"
-            f" RETURNING {_RECEIVED} AS is_received, created + processing AS open_jobs, finished_at"
+            f" RETURNING {_RECEIVED} AS is_received, coalesce(step, '') = 'retry' AS is_being_retried,"
+            " created + processing AS open_jobs, finished_at"
         ),
         {"id": batch} | {state: states[state] for state in STATES},
     ).first()
-    if row is not None and row.is_received:
-        settle(connection, batch, has_open_jobs=row.open_jobs > 0, finished_at=row.finished_at, now=now)
+    if row is None or not row.is_received:
+        return
+    has_open_jobs = row.open_jobs > 0
+    # The jobs retried so far may all have ended before the others are reached: the last step settles.
+    if has_open_jobs or not row.is_being_retried:
+        settle(connection, batch, has_open_jobs=has_open_jobs, finished_at=row.finished_at, now=now)
 
 
 def settle(
@@ -116,6 +122,14 @@ def _finish(connection: Connection, batch: str, now: int) -> None:
         ),
         {"id": batch, "now": now},
     ).one()
+    ending = batch_event(
+        batch,
+        row.tenant_id,
+        state="completed" if row.cancelled_at is None else "cancelled",
+        because=f"{row.completed} completed, {row.failed} failed",
+        now=now,
+    )
+    insert_batch_events(connection, [ending])
     if not row.webhook:
         return
     told = deliveries.BatchEnd(

@@ -12,7 +12,20 @@ from starlette.routing import BaseRoute, Route
 from orchestrator.errors import Busy, OrchestratorError
 from orchestrator.runtime import Runtime
 from orchestrator.store import schema
-from orchestrator.web import batches, callbacks, deliveries, jobs, passed_on, predictions, results, versions
+from orchestrator.web import (
+    batches,
+    callbacks,
+    deliveries,
+    doubt,
+    jobs,
+    keys,
+    lanes,
+    passed_on,
+    predictions,
+    results,
+    tenants,
+    versions,
+)
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.context import Context
 from orchestrator.web.dashboard.routes import DASHBOARD
@@ -65,9 +78,21 @@ ROUTES: list[BaseRoute] = [
     Route("/api/v3/jobs/{id}", jobs.read_job),
     Route("/api/v3/jobs/{id}/cancel", jobs.cancel_job, methods=["POST"]),
     Route("/api/v3/jobs/{id}/redrive", jobs.redrive_job, methods=["POST"]),
+    Route("/api/v3/jobs/{id}/dismiss", jobs.dismiss_job, methods=["POST"]),
+    Route("/api/v3/jobs/{id}/resolve", doubt.resolve_job, methods=["POST"]),
     Route("/api/v3/jobs/{id}/check", jobs.check_job, methods=["POST"]),
     Route("/api/v3/dead-letters", jobs.list_dead_letters),
-    Route("/api/v3/lanes", jobs.read_lanes),
+    Route("/api/v3/lanes", lanes.read_lanes),
+    Route("/api/v3/lanes/{id:path}/pause", lanes.pause_lane, methods=["POST"]),
+    Route("/api/v3/lanes/{id:path}/resume", lanes.resume_lane, methods=["POST"]),
+    Route("/api/v3/lanes/{id:path}", lanes.change_lane, methods=["PATCH"]),
+    Route("/api/v3/accounts/{id}", lanes.change_account, methods=["PATCH"]),
+    Route("/api/v3/keys", keys.list_keys),
+    Route("/api/v3/keys", keys.create_key, methods=["POST"]),
+    Route("/api/v3/keys/{id}/revoke", keys.revoke_key, methods=["POST"]),
+    Route("/api/v3/tenants", tenants.list_tenants),
+    Route("/api/v3/tenants", tenants.add_tenant, methods=["POST"]),
+    Route("/api/v3/tenants/{name:path}", tenants.change_tenant, methods=["PATCH"]),
     Route("/api/v3/deliveries", deliveries.list_deliveries),
     Route("/api/v3/deliveries/redeliver", deliveries.redeliver_dead, methods=["POST"]),
     Route("/api/v3/deliveries/{id}", deliveries.read_delivery),

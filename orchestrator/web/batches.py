@@ -205,7 +205,7 @@ def _shown(here: Context, batch: Batch) -> dict[str, Any]:
         "mode": batch.mode,
         "model": batch.model,
         "created_at": to_rfc3339(batch.created_at),
-        "finished_at": to_rfc3339(batch.finished_at) if batch.finished_at and batch.has_ended else "",
+        "finished_at": to_rfc3339(batch.finished_at) if batch.finished_at else "",
         "total": batch.total,
         "rejected_lines": batch.rejected,
         "counts": {

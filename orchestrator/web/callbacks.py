@@ -19,6 +19,7 @@ async def receive(request: Request) -> Response:
         path["token"], provider=path["provider"], job_id=path["job"], attempt=path["attempt"]
     )
     if not is_ours:
+        runtime.meters.count("callback_rejected")
         raise Unauthorized("The token of this callback is wrong.")
     taken = await take(
         runtime,

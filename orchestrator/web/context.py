@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 from starlette.requests import Request
 
+from orchestrator.errors import Forbidden
 from orchestrator.runtime import Runtime
+from orchestrator.store.keys import ADMIN, Key
 from orchestrator.web.auth import Authenticator
 
 
@@ -15,6 +17,13 @@ class Context(msgspec.Struct, frozen=True):
     runtime: Runtime
     authenticate: Authenticator
     base_url: str
+
+    async def authenticate_operator(self, request: Request) -> Key:
+        """The key of somebody who may change what all tenants share (see `store.keys.Key`)."""
+        key = await self.authenticate(request, ADMIN)
+        if not key.is_operator:
+            raise Forbidden("Only the operator may do that: it takes an admin key of the tenant `default`.")
+        return key
 
     @staticmethod
     def of(request: Request) -> Context:

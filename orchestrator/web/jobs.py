@@ -10,11 +10,12 @@ from starlette.responses import Response
 from orchestrator.clock import to_rfc3339
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.flow.cancel import cancel
+from orchestrator.flow.dismiss import dismiss
 from orchestrator.flow.poll import check_now
 from orchestrator.flow.prediction import prediction
 from orchestrator.flow.redrive import redrive
 from orchestrator.lifecycle import Attempt, Job
-from orchestrator.store import lanes, views
+from orchestrator.store import views
 from orchestrator.store.views import Found, HistoryFilter, Timeline
 from orchestrator.web.context import Context
 from orchestrator.web.wire import answer
@@ -43,7 +44,7 @@ async def read_job(request: Request) -> Response:
     """GET /api/v3/jobs/{id}: the job with everything that happened to it."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
-    found = await _find(here, key.tenant_id, request.path_params["id"], with_input=True)
+    found = await find(here, key.tenant_id, request.path_params["id"], with_input=True)
     timeline = await here.runtime.store.read(views.read_timeline, job_id=found.job.id)
     return answer(shown(here, found, with_inputs=True) | _timeline(timeline))
 
@@ -66,7 +67,7 @@ async def cancel_job(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
     cancelled = await cancel(here.runtime, key.tenant_id, request.path_params["id"])
-    found = await _find(here, key.tenant_id, cancelled.job.id)
+    found = await find(here, key.tenant_id, cancelled.job.id)
     return answer(shown(here, found) | {"may_be_billed": cancelled.may_be_billed})
 
 
@@ -75,50 +76,28 @@ async def redrive_job(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
     job = await redrive(here.runtime, key.tenant_id, request.path_params["id"], actor=f"key {key.id}")
-    return answer(shown(here, await _find(here, key.tenant_id, job.id)))
+    return answer(shown(here, await find(here, key.tenant_id, job.id)))
+
+
+async def dismiss_job(request: Request) -> Response:
+    """POST /api/v3/jobs/{id}/dismiss: takes a failed job off the dead letters."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "submit")
+    job = await dismiss(here.runtime, key.tenant_id, request.path_params["id"], actor=f"key {key.id}")
+    return answer(shown(here, await find(here, key.tenant_id, job.id)))
 
 
 async def check_job(request: Request) -> Response:
     """POST /api/v3/jobs/{id}/check: ask the provider about it now, whatever the schedule says."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    found = await _find(here, key.tenant_id, request.path_params["id"])
+    found = await find(here, key.tenant_id, request.path_params["id"])
     await check_now(here.runtime, found.job.id)
     return answer(shown(here, found))
 
 
-async def read_lanes(request: Request) -> Response:
-    """GET /api/v3/lanes: limits, pauses, and why jobs wait."""
-    here = Context.of(request)
-    key = await here.authenticate(request, "read")
-    runtime = here.runtime
-    accounts = await runtime.store.read(lanes.read_accounts)
-    found = await runtime.store.read(lanes.read_lanes)
-    counts = await runtime.store.read(views.count_phases, tenant_id=key.tenant_id)
-    now = runtime.clock.now()
-    return answer(
-        {
-            "accounts": [
-                {"id": one.id, "max_in_flight": one.max_in_flight, "trouble": one.trouble or ""}
-                for one in accounts
-            ],
-            "lanes": [
-                {
-                    "id": one.id,
-                    "per_minute": one.per_minute,
-                    "paused_until": to_rfc3339(one.paused_until) if one.paused_until > now else "",
-                    "pause_reason": (one.pause_reason or "") if one.paused_until > now else "",
-                    "callbacks_arrive": runtime.is_pushed(one.id),
-                }
-                for one in found
-            ],
-            "phases": counts,
-            "bell": "up" if runtime.bell.is_up else "down: jobs are safe, running on the tick",
-        }
-    )
-
-
-async def _find(here: Context, tenant_id: str, job_id: str, *, with_input: bool = False) -> Found:
+async def find(here: Context, tenant_id: str | None, job_id: str, *, with_input: bool = False) -> Found:
+    """The tenant's job, or with None anybody's. Raises NotFound."""
     found = await here.runtime.store.read(
         views.find_job, tenant_id=tenant_id, job_id=job_id, with_input=with_input
     )
@@ -140,6 +119,7 @@ def shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[str
         "api_version": job.api_version,
         "finished_at": _time(job.finished_at),
         "due_at": _time(job.due_at),
+        "dismissed_at": _time(job.dismissed_at),
         "cancel_requested": job.cancel_requested_at is not None,
         "seconds": _seconds(job),
         "priority": job.priority,

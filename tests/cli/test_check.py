@@ -106,7 +106,14 @@ def test_what_keeps_jobs_waiting_is_explained() -> None:
     lanes = Lanes(
         accounts=[Account("wavespeed", 3, "no credit")],
         lanes=[
-            Lane("wavespeed:image", 10, "2026-01-02T03:04:05Z", "too many requests", callbacks_arrive=True)
+            Lane(
+                "wavespeed:image",
+                10,
+                "2026-01-02T03:04:05Z",
+                "too many requests",
+                callbacks_arrive=True,
+                is_paused=True,
+            )
         ],
         phases={"held": 2, "ready": 5, "accepted": 3},
         bell="down: jobs are safe, running on the tick",

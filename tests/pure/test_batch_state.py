@@ -13,10 +13,9 @@ from orchestrator.store.batches import Batch
         (None, None, "completed"),
         (None, 2, "cancelled"),
         ("cancel", 2, "cancelled"),
-        ("retry", None, "running"),
     ],
 )
-def test_a_batch_whose_jobs_have_ended_has_ended_unless_some_are_about_to_be_retried(
+def test_a_batch_whose_jobs_have_ended_has_ended_whatever_is_left_of_its_steps(
     step: str | None, cancelled_at: int | None, state: str
 ) -> None:
     batch = Batch(

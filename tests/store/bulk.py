@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.decision import Applied
 from orchestrator.flow.steps import decide_for
 from orchestrator.lifecycle import Job, Phase
-from orchestrator.store import batch_lines, batch_steps, batches, tallies
+from orchestrator.store import batch_lines, batch_steps, batch_uploads, batches, tallies
 from orchestrator.store.batch_steps import Step
 from orchestrator.store.batches import Batch
 from orchestrator.store.store import Store
@@ -35,7 +35,7 @@ def make_batch(**changes: Any) -> Batch:
 
 async def receiving(store: Store, count: int, *, job: dict[str, Any] | None = None, **changes: Any) -> Batch:
     """A batch of which so many lines are stored, and more may come."""
-    batch = await store.write(batches.start, new=make_batch(**changes))
+    batch = await store.write(batch_uploads.start, new=make_batch(**changes))
     jobs = [make_job(Phase.HELD, batch_id=batch.id, line=line, **(job or {})) for line in range(1, count + 1)]
     await store.write(
         batch_lines.insert,
@@ -52,7 +52,7 @@ async def opened(store: Store, count: int, *, job: dict[str, Any] | None = None,
     """A batch whose jobs are about to be released."""
     batch = await receiving(store, count, job=job, **changes)
     found = await store.write(
-        batches.open_received, batch_id=batch.id, receiver=RECEIVER, body_hash="1", now=T0
+        batch_uploads.open_received, batch_id=batch.id, receiver=RECEIVER, body_hash="1", now=T0
     )
     assert found is not None
     return found

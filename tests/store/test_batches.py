@@ -8,9 +8,10 @@ import pytest
 
 from orchestrator.evidence import Source
 from orchestrator.lifecycle import Phase
-from orchestrator.store import batch_lines, batch_steps, batches, quotas, retention
+from orchestrator.store import batch_lines, batch_steps, batch_uploads, batches, quotas
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batch_steps import StepTaken
+from orchestrator.store.batches import Batch
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, T0, TENANT, VIDEO_LANE, make_creation, make_id, make_job
 from tests.store import decisions
@@ -136,6 +137,92 @@ async def test_each_last_job_ends_its_batch_once_and_a_retry_opens_it_again(stor
     assert rows == [(f"{batch.id}-1",), (f"{batch.id}-2",)]
 
 
+async def test_a_retry_whose_first_jobs_end_before_the_others_are_reached_ends_the_batch_once(
+    store: Store,
+) -> None:
+    count = batch_steps.AT_A_TIME + 1
+    batch = await running(store, count, webhook="https://user.example/hook")
+    for job in await jobs_of(store, batch):
+        await store.change(job.id, decisions.fail, source=Source.WORKER)
+    await give(store, batch, batches.RETRY)
+    await take(store, await next_step(store))
+    for one in (await jobs_of(store, batch))[:-1]:
+        await store.change(one.id, decisions.complete, source=Source.CALLBACK)
+    assert (await batch_of(store, batch)).public_state == "running"
+    await finish_steps(store)
+    await store.change((await jobs_of(store, batch))[-1].id, decisions.complete, source=Source.CALLBACK)
+    now = await batch_of(store, batch)
+    assert (now.public_state, now.completed) == ("completed", count)
+    assert await count_ends(store) == 2
+
+
+async def test_a_retry_all_of_whose_jobs_end_before_its_last_step_ends_the_batch(store: Store) -> None:
+    count = batch_steps.AT_A_TIME
+    batch = await running(store, count, webhook="https://user.example/hook")
+    for job in await jobs_of(store, batch):
+        await store.change(job.id, decisions.fail, source=Source.WORKER)
+    await give(store, batch, batches.RETRY)
+    await take(store, await next_step(store))
+    for one in await jobs_of(store, batch):
+        await store.change(one.id, decisions.complete, source=Source.CALLBACK)
+    assert await count_ends(store) == 1
+    await finish_steps(store)
+    assert (await batch_of(store, batch)).public_state == "completed"
+    assert await count_ends(store) == 2
+
+
+async def test_a_retry_that_is_cancelled_before_its_last_step_ends_the_batch(store: Store) -> None:
+    count = batch_steps.AT_A_TIME + 1
+    batch = await running(store, count, webhook="https://user.example/hook")
+    for job in await jobs_of(store, batch):
+        await store.change(job.id, decisions.fail, source=Source.WORKER)
+    await give(store, batch, batches.RETRY)
+    await take(store, await next_step(store))
+    for one in (await jobs_of(store, batch))[:-1]:
+        await store.change(one.id, decisions.complete, source=Source.CALLBACK)
+    assert await give(store, batch, batches.CANCEL)
+    await finish_steps(store)
+    now = await batch_of(store, batch)
+    assert (now.public_state, now.completed, now.failed) == ("cancelled", count - 1, 1)
+    assert await count_ends(store) == 2
+
+
+async def half_retried(store: Store) -> Batch:
+    """A batch of which a first step of a retry is done; one more is to come."""
+    batch = await running(store, batch_steps.AT_A_TIME + 1)
+    for job in await jobs_of(store, batch):
+        await store.change(job.id, decisions.fail, source=Source.WORKER)
+    await give(store, batch, batches.RETRY)
+    await take(store, await next_step(store))
+    return batch
+
+
+async def test_a_pause_during_a_retry_holds_all_that_is_retried_and_sends_nothing(store: Store) -> None:
+    batch = await half_retried(store)
+    paused = await give(store, batch, batches.PAUSE)
+    assert paused is not None
+    assert paused.public_state == "paused"
+    assert await claim(store) == []
+    await finish_steps(store)
+    assert await phases(store, batch) == {"held"}
+    await assert_counted(store, batch)
+    await give(store, batch, batches.RESUME)
+    await finish_steps(store)
+    assert await phases(store, batch) == {"ready"}
+    await assert_counted(store, batch)
+
+
+async def test_a_batch_paused_and_resumed_during_its_retry_leaves_no_job_held(store: Store) -> None:
+    batch = await half_retried(store)
+    await give(store, batch, batches.PAUSE)
+    assert await claim(store) == []
+    assert "held" in await phases(store, batch)
+    assert await give(store, batch, batches.RESUME)
+    await finish_steps(store)
+    assert await phases(store, batch) == {"ready"}
+    await assert_counted(store, batch)
+
+
 async def test_what_was_cancelled_is_retried_only_when_it_is_asked_for_by_name(
     store: Store,
 ) -> None:
@@ -197,9 +284,9 @@ async def test_what_is_given_up_is_deleted_in_steps_and_leaves_no_row(store: Sto
         accepted=[],
         rejected=told,
     )
-    await store.write(batches.give_up, batch_id=batch.id, receiver="another")
+    await store.write(batch_uploads.give_up, batch_id=batch.id, receiver="another")
     assert (await batch_of(store, batch)).state == "receiving"
-    await store.write(batches.give_up, batch_id=batch.id, receiver=RECEIVER)
+    await store.write(batch_uploads.give_up, batch_id=batch.id, receiver=RECEIVER)
     await take(store, await next_step(store))
     assert await count(store, "jobs") == 450 - batch_steps.AT_A_TIME
     await finish_steps(store)
@@ -210,7 +297,7 @@ async def test_what_is_given_up_is_deleted_in_steps_and_leaves_no_row(store: Sto
 async def test_lines_of_a_request_that_was_taken_over_are_not_stored(store: Store) -> None:
     batch = await receiving(store, 1, idempotency_key="k")
     taker = make_batch(idempotency_key="k", created_at=T0 + 60_000, receiver=make_id())
-    assert (await store.write(batches.start, new=taker)).receiver == taker.receiver
+    assert (await store.write(batch_uploads.start, new=taker)).receiver == taker.receiver
     with pytest.raises(ReceiverGone):
         await store.write(
             batch_lines.insert,
@@ -226,42 +313,22 @@ async def test_lines_of_a_request_that_was_taken_over_are_not_stored(store: Stor
 
 async def test_two_requests_with_one_key_begin_one_batch(store: Store) -> None:
     new = [make_batch(idempotency_key="k", receiver=make_id()) for _ in range(5)]
-    started = await asyncio.gather(*(store.write(batches.start, new=one) for one in new))
+    started = await asyncio.gather(*(store.write(batch_uploads.start, new=one) for one in new))
     assert len({one.id for one in started}) == 1
     mine = [one for one, asked in zip(started, new, strict=True) if one.receiver == asked.receiver]
     assert len(mine) == 1
 
 
-async def test_the_jobs_of_a_finished_batch_are_deleted_and_then_the_batch(store: Store) -> None:
-    batch = await running(store, 3, webhook="https://user.example/hook", idempotency_key="k")
-    for place, one in enumerate(await claim(store)):
-        decide = decisions.complete if place else decisions.fail
-        await store.change(one.job.id, decide, source=Source.ANSWER)
-    await store.write(batches.discard_empty, ended_before=T0 + 1)
-    assert (await batch_of(store, batch)).total == 3
-    assert await store.write(retention.delete_old, ended_before=T0 + 1, most=2) == 2
-    await assert_counted(store, batch)
-    assert await store.write(retention.delete_old, ended_before=T0 + 1, most=2) == 1
-    await assert_counted(store, batch)
-    assert (await batch_of(store, batch)).finished_at == T0
-    await store.write(batches.discard_empty, ended_before=T0)
-    assert (await batch_of(store, batch)).total == 0
-    await store.write(batches.discard_empty, ended_before=T0 + 1)
-    await finish_steps(store)
-    names = ("batches", "batch_failures", "deliveries", "jobs", "events", "attempts", "documents")
-    assert [await count(store, name) for name in names] == [0] * len(names)
-
-
 async def test_an_upload_that_nobody_goes_on_with_is_given_up_after_its_time(store: Store) -> None:
     batch = await receiving(store, 2, idempotency_key="k")
-    await store.write(batches.discard_abandoned, begun_before=T0 + 1, now=T0)
+    await store.write(batch_uploads.discard_abandoned, begun_before=T0 + 1, now=T0)
     assert (await batch_of(store, batch)).state == "receiving"
-    await store.write(batches.leave, batch_id=batch.id, receiver=RECEIVER)
-    await store.write(batches.discard_abandoned, begun_before=T0, now=T0)
+    await store.write(batch_uploads.leave, batch_id=batch.id, receiver=RECEIVER)
+    await store.write(batch_uploads.discard_abandoned, begun_before=T0, now=T0)
     assert (await batch_of(store, batch)).state == "receiving"
-    await store.write(batches.discard_abandoned, begun_before=T0 + 1, now=T0)
+    await store.write(batch_uploads.discard_abandoned, begun_before=T0 + 1, now=T0)
     assert await store.read(batches.find, tenant_id=TENANT, batch_id=batch.id) is None
-    again = await store.write(batches.start, new=make_batch(idempotency_key="k"))
+    again = await store.write(batch_uploads.start, new=make_batch(idempotency_key="k"))
     assert again.id != batch.id
     await finish_steps(store)
     assert await count(store, "jobs") == 0
@@ -273,10 +340,15 @@ async def test_lines_that_expired_before_the_batch_was_opened_may_have_ended_it(
         await store.change(job.id, decisions.fail, source=Source.WORKER)
     assert (await batch_of(store, batch)).finished_at is None
     found = await store.write(
-        batches.open_received, batch_id=batch.id, receiver=RECEIVER, body_hash="1", now=T0
+        batch_uploads.open_received, batch_id=batch.id, receiver=RECEIVER, body_hash="1", now=T0
     )
     assert found is not None
     assert (found.public_state, found.failed) == ("completed", 2)
     assert await count(store, "deliveries") == 1
     await finish_steps(store)
     await assert_counted(store, batch)
+
+
+async def count_ends(store: Store) -> int:
+    """How often the batch's webhook is told."""
+    return await count(store, "deliveries")

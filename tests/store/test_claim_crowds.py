@@ -7,13 +7,13 @@ from collections import Counter
 import pytest
 
 from orchestrator.flow.schedule import BULK, INTERACTIVE
-from orchestrator.store import claims
+from orchestrator.store import turns
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, add_tenant
 from tests.store.claiming import add_crowd, add_ready, claim, claimed_ids, end_attempts
 
 CROWD = 50_000
-MANY = claims.MOST_SHARES + 4
+MANY = turns.MOST_SHARES + 4
 
 
 @pytest.mark.parametrize(("crowd", "single"), [(BULK, INTERACTIVE), (INTERACTIVE, BULK)])
@@ -51,12 +51,12 @@ async def test_tenants_at_their_own_limit_keep_nobody_from_the_next_claim(store:
 
 
 async def test_slots_that_limited_tenants_leave_go_to_the_others_at_once(store: Store) -> None:
-    for _ in range(claims.MOST_SHARES - 1):
+    for _ in range(turns.MOST_SHARES - 1):
         limited = await store.write(add_tenant, max_in_flight=2)
         await add_ready(store, 10, tenant_id=limited)
     await add_ready(store, 100)
     served = Counter([one.job.tenant_id for one in await claim(store, slots=64)])
-    assert served.pop(TENANT) == 64 - 2 * (claims.MOST_SHARES - 1)
+    assert served.pop(TENANT) == 64 - 2 * (turns.MOST_SHARES - 1)
     assert set(served.values()) == {2}
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.util import await_only
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
 from orchestrator.lifecycle import Attempt, Job
-from orchestrator.store import claims
+from orchestrator.store import turns
 from orchestrator.store.database import Database
 from orchestrator.store.store import Store
 from tests.factories import T0, SetClock, add_tenant, make_creation, make_id, make_job
@@ -90,7 +90,7 @@ async def test_looking_back_finds_what_a_wrong_clock_has_hidden(store: Store) ->
     jobs = await add_ready(store, 2)
     await execute(store, "UPDATE shares SET ready_from = :ahead", ahead=make_id(LATER))
     assert await claimed_ids(store, now=LATER) == []
-    await store.write(claims.look_back)
+    await store.write(turns.look_back)
     assert await claimed_ids(store, now=LATER) == [job.id for job in jobs]
 
 
@@ -98,7 +98,7 @@ async def test_looking_back_leaves_a_right_cursor_alone(store: Store) -> None:
     await add_ready(store, 5)
     await claim(store, slots=3, now=LATER)
     before = await cursors(store)
-    await store.write(claims.look_back)
+    await store.write(turns.look_back)
     assert await cursors(store) == before
 
 

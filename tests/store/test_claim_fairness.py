@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from orchestrator.policy import Limits
-from orchestrator.store import claims, lanes
+from orchestrator.store import lanes, turns
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, IMAGE_LANE, T0, TENANT, VIDEO_LANE, add_tenant
 from tests.store.claiming import add_ready, claim, claimed_ids, end_attempts
@@ -55,7 +55,7 @@ async def test_slots_that_one_tenant_cannot_use_go_to_the_others(store: Store) -
 
 
 async def test_more_tenants_than_one_claim_looks_at_are_all_served(store: Store) -> None:
-    tenants = [await store.write(add_tenant) for _ in range(3 * claims.MOST_SHARES)]
+    tenants = [await store.write(add_tenant) for _ in range(3 * turns.MOST_SHARES)]
     for tenant in tenants:
         await add_ready(store, 3, tenant_id=tenant)
     served = Counter([one.job.tenant_id for _ in tenants for one in await claim(store, slots=1)])

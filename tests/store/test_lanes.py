@@ -10,7 +10,7 @@ from orchestrator import policy
 from orchestrator.decision import Signal
 from orchestrator.lifecycle import Phase
 from orchestrator.policy import Limits
-from orchestrator.store import lanes
+from orchestrator.store import lane_orders, lanes
 from orchestrator.store.lanes import Account
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, IMAGE_LANE, T0, VIDEO_LANE, SetClock, stored_job
@@ -186,3 +186,39 @@ async def test_a_straggler_that_is_healthy_lifts_no_pause_of_a_429_though_the_br
     await signal(store, Signal.THROTTLED, pause_s=60.0)
     await signal(store, Signal.HEALTHY)
     assert (await lane_of(store)).paused_until == T0 + 60_000
+
+
+async def test_what_an_operator_has_set_is_not_changed_by_the_settings_of_the_next_start(
+    store: Store,
+) -> None:
+    await store.write(lane_orders.set_rate, lane=IMAGE_LANE, per_minute=7, is_fixed=True)
+    await store.write(lane_orders.set_slots, account=ACCOUNT, max_in_flight=9, is_fixed=True)
+    limits = Limits(image_per_minute=100, video_per_minute=40, max_in_flight=50)
+    start = {"account_id": ACCOUNT, "provider": "wavespeed", "limits": limits, "now": T0 + 1}
+    await store.write(lanes.ensure_account, **start)
+    assert ((await lane_of(store)).per_minute, (await account_of(store)).max_in_flight) == (7, 9)
+    assert (await lane_of(store, VIDEO_LANE)).per_minute == 40
+    await store.write(lane_orders.set_rate, lane=IMAGE_LANE, per_minute=7, is_fixed=False)
+    await store.write(lanes.ensure_account, **start)
+    assert (await lane_of(store)).per_minute == 100
+
+
+async def test_a_higher_rate_gives_no_burst_at_once_and_a_lower_one_takes_it(store: Store) -> None:
+    before = (await lane_of(store)).tokens
+    await store.write(lane_orders.set_rate, lane=IMAGE_LANE, per_minute=100_000, is_fixed=True)
+    assert (await lane_of(store)).tokens == before
+    await store.write(lane_orders.set_rate, lane=IMAGE_LANE, per_minute=1, is_fixed=True)
+    assert (await lane_of(store)).tokens == 1.0
+
+
+async def test_an_operators_pause_and_the_providers_do_not_touch_each_other(store: Store) -> None:
+    await store.write(lane_orders.stop_lane, lane=IMAGE_LANE, until=T0 + 60_000, because="a test")
+    for _ in range(policy.BREAKER_AT):
+        await signal(store, Signal.FAILING)
+    await signal(store, Signal.HEALTHY)
+    lane = await lane_of(store)
+    assert (lane.paused_until, lane.closed_until, lane.stop_reason) == (0, T0 + 60_000, "a test")
+    await signal(store, Signal.THROTTLED, pause_s=2)
+    await store.write(lane_orders.resume_lane, lane=IMAGE_LANE)
+    lane = await lane_of(store)
+    assert (lane.closed_until, lane.stop_reason) == (T0 + 2_000, None)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from orchestrator.decision import Decision
 from orchestrator.evidence import Source
 from orchestrator.lifecycle import Attempt, Job, Phase
-from orchestrator.store import group
+from orchestrator.store import batch_uploads, group
 from orchestrator.store import store as stored_once
 from orchestrator.store.changes import Seen
 from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, RowRefused
 from orchestrator.store.store import Store
-from tests.factories import SetClock, make_creation, make_job, stored_job
+from tests.factories import T0, SetClock, make_creation, make_job, stored_job
 from tests.store import decisions
+from tests.store.bulk import RECEIVER, make_batch, receiving
 from tests.store.faulty import FaultyDatabase
 from tests.store.rows import count, counts, job_of, select
 
@@ -143,3 +145,28 @@ async def test_neighbours_of_a_bad_row_still_find_themselves_after_a_lost_commit
     assert [isinstance(one, ValueError) for one in results] == [False, False, True, False]
     assert not any(isinstance(one, RowRefused) for one in results)
     assert await count(lossy_store, "events") == 3
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_a_batch_begun_by_a_commit_that_was_lost_is_still_its_requests(
+    lossy_store: Store, lossy: FaultyDatabase, key: str | None
+) -> None:
+    new = make_batch(idempotency_key=key)
+    lossy.lost_after, lossy.then_away = 1, 1
+    started = await lossy_store.write_surely(batch_uploads.start, new=new)
+    assert (started.id, started.receiver) == (new.id, new.receiver)
+    assert await count(lossy_store, "batches") == 1
+
+
+async def test_a_batch_opened_by_a_commit_that_was_lost_is_open_for_its_own_body_only(
+    lossy_store: Store, lossy: FaultyDatabase
+) -> None:
+    batch = await receiving(lossy_store, 2)
+    mine: dict[str, Any] = {"batch_id": batch.id, "receiver": RECEIVER, "now": T0}
+    lossy.lost_after, lossy.then_away = 1, 1
+    opened = await lossy_store.write_surely(batch_uploads.open_received, body_hash="1", **mine)
+    assert opened is not None
+    assert (opened.id, opened.state, opened.step) == (batch.id, "open", "release")
+    assert await lossy_store.write(batch_uploads.open_received, body_hash="2", **mine) is None
+    much_later = mine | {"now": T0 + 3_600_000}
+    assert await lossy_store.write(batch_uploads.open_received, body_hash="1", **much_later) is None

@@ -7,12 +7,14 @@ import pytest
 from orchestrator.evidence import Source
 from orchestrator.ids import id_time
 from orchestrator.lifecycle import Job, Phase
-from orchestrator.store import checks, deliveries, retention
+from orchestrator.store import batches, checks, deliveries, retention
 from orchestrator.store.changes import Seen
 from orchestrator.store.deliveries import Attempted
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, T0, TENANT, add_tenant, make_creation, stored_job
 from tests.store import decisions
+from tests.store.bulk import assert_counted, batch_of, finish_steps, running
+from tests.store.claiming import claim
 from tests.store.rows import count, counts, execute, select
 
 
@@ -40,6 +42,11 @@ async def delete(store: Store, job: Job, *, tenant_id: str = TENANT) -> int:
     return await store.write(retention.delete_jobs, tenant_id=tenant_id, ids=[job.id], actor="key 1", now=T0)
 
 
+async def delete_old(store: Store, *, before: int, most: int) -> int:
+    deleted = await store.write(retention.delete_old, ended_from=0, ended_before=before, most=most)
+    return deleted.jobs
+
+
 async def test_a_deleted_job_leaves_nothing(store: Store) -> None:
     job, kept = await whole_job(store), await whole_job(store)
     assert await delete(store, job) == 1
@@ -52,7 +59,7 @@ async def test_a_deleted_job_leaves_nothing(store: Store) -> None:
 async def test_a_job_that_has_not_ended_is_not_deleted(store: Store, phase: Phase) -> None:
     job = await stored_job(store, phase)
     assert await delete(store, job) == 0
-    assert await store.write(retention.delete_old, ended_before=T0 * 2, most=10) == 0
+    assert await delete_old(store, before=T0 * 2, most=10) == 0
     assert await count(store, "jobs") == await count(store, "documents") == 1
 
 
@@ -65,9 +72,46 @@ async def test_another_tenants_job_is_not_deleted(store: Store) -> None:
 async def test_old_jobs_are_deleted_in_steps_oldest_first(store: Store) -> None:
     for n in range(5):
         await stored_job(store, Phase.COMPLETED, finished_at=T0 + n)
-    assert await store.write(retention.delete_old, ended_before=T0 + 4, most=3) == 3
+    assert await delete_old(store, before=T0 + 4, most=3) == 3
     assert await select(store, "SELECT finished_at FROM jobs ORDER BY 1") == [(T0 + 3,), (T0 + 4,)]
-    assert await store.write(retention.delete_old, ended_before=T0 + 4, most=3) == 1
+    assert await delete_old(store, before=T0 + 4, most=3) == 1
+
+
+async def test_the_jobs_of_a_finished_batch_are_deleted_and_then_the_batch(store: Store) -> None:
+    batch = await running(store, 3, webhook="https://user.example/hook", idempotency_key="k")
+    for place, one in enumerate(await claim(store)):
+        decide = decisions.complete if place else decisions.fail
+        await store.change(one.job.id, decide, source=Source.ANSWER)
+    await store.write(batches.discard_empty, ended_before=T0 + 1)
+    assert (await batch_of(store, batch)).total == 3
+    assert await delete_old(store, before=T0 + 1, most=2) == 2
+    await assert_counted(store, batch)
+    assert await delete_old(store, before=T0 + 1, most=2) == 1
+    await assert_counted(store, batch)
+    assert (await batch_of(store, batch)).finished_at == T0
+    await store.write(batches.discard_empty, ended_before=T0)
+    assert (await batch_of(store, batch)).total == 0
+    await store.write(batches.discard_empty, ended_before=T0 + 1)
+    await finish_steps(store)
+    names = ("batches", "batch_failures", "deliveries", "jobs", "events", "attempts", "documents")
+    assert [await count(store, name) for name in names] == [0] * len(names)
+
+
+async def test_ended_jobs_of_a_batch_that_runs_stay_and_hide_no_others(store: Store) -> None:
+    batch = await running(store, 3)
+    for one in await claim(store, slots=2):
+        await store.change(one.job.id, decisions.complete, source=Source.ANSWER)
+    alone = await stored_job(store, Phase.COMPLETED, finished_at=T0)
+    later = await stored_job(store, Phase.COMPLETED, finished_at=T0 + 1)
+    first = await store.write(retention.delete_old, ended_from=0, ended_before=T0 + 2, most=1)
+    assert first == (1, T0)
+    assert await select(store, "SELECT id FROM jobs WHERE id = :id", id=alone.id) == []
+    then = await store.write(retention.delete_old, ended_from=T0, ended_before=T0 + 2, most=1)
+    assert then == (1, T0 + 1)
+    assert await select(store, "SELECT id FROM jobs WHERE id = :id", id=later.id) == []
+    assert await delete_old(store, before=T0 + 2, most=10) == 0
+    assert (await batch_of(store, batch)).total == 3
+    await assert_counted(store, batch)
 
 
 async def test_old_keys_are_forgotten(store: Store) -> None:

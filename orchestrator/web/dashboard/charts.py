@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn on the server: they read without JavaScript and take their colours from the style sheet.
+"""Charts as SVG, drawn on the server: they read without JavaScript, and the style sheet colours them.
 
 The drawing is stretched to its box; texts stand beside it in HTML, so that they are never stretched.
 """

@@ -1,0 +1,95 @@
+"""What a person says of a job that is held because nobody knows whether the provider has it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from orchestrator import lifecycle
+from orchestrator.decision import Applied, Decide, Decision
+from orchestrator.errors import Conflict, InvalidInput, NotFound, ProviderTrouble
+from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
+from orchestrator.flow.poll import put_question
+from orchestrator.flow.redrive import redrive
+from orchestrator.flow.settle import settle
+from orchestrator.lifecycle import Attempt, HeldFor, Job, Reason
+from orchestrator.providers.base import TaskRef
+from orchestrator.runtime import Runtime
+from orchestrator.store import keys
+from orchestrator.store.database import RowRefused
+from orchestrator.store.keys import Key
+
+_NOT_HELD = "not held in doubt"
+
+
+async def resubmit(runtime: Runtime, job: Job, by: Key) -> None:
+    """It is not at the provider, or may be paid for twice: another attempt. Raises Conflict."""
+    _require_doubt(job)
+    await redrive(runtime, job.tenant_id, job.id, actor=f"key {by.id}")
+
+
+async def fail(runtime: Runtime, job: Job, by: Key, *, because: str) -> None:
+    """It ends here; should its task come to light, an output is taken all the same. Raises Conflict."""
+    error = Error(ErrorKind.LOST, because or "Nobody knows whether the provider has it; it was given up.")
+
+    def decide(held: Job, _attempt: Attempt | None) -> Decision:
+        if held.held_for != HeldFor.DOUBT:
+            return Decision(note=_NOT_HELD)
+        move = lifecycle.fail(held, Reason.UNRESOLVED, error, now=runtime.clock.now())
+        return Decision(note="given up", move=move)
+
+    await _change(runtime, job, decide)
+    await _audit(runtime, job, by, "resolve: fail")
+
+
+async def adopt(runtime: Runtime, job: Job, by: Key, *, provider_id: str) -> None:
+    """This task is its own: what the provider says of it now is settled. Raises InvalidInput and Conflict."""
+    _require_doubt(job)
+    evidence = await _ask(runtime, job, provider_id)
+    try:
+        applied = await settle(runtime, job.id, job.attempt, replace(evidence, source=Source.HISTORY))
+    except RowRefused:
+        applied = None
+    if applied is None:
+        raise Conflict("provider_id: this task is another job's.")
+    await _audit(runtime, job, by, f"resolve: adopt {provider_id}")
+
+
+async def _ask(runtime: Runtime, job: Job, provider_id: str) -> Evidence:
+    task = TaskRef(provider_id=provider_id, model=job.model, api_version=job.api_version)
+    evidence = await put_question(runtime, task)
+    if evidence.status == Status.SILENT:
+        raise ProviderTrouble("The provider could not be asked about this task; try again in a moment.")
+    if evidence.status == Status.GONE:
+        raise InvalidInput("provider_id", "names no task that the provider knows")
+    if evidence.model not in (None, job.model):
+        raise InvalidInput("provider_id", f"names a task of {evidence.model}")
+    return replace(evidence, provider_id=provider_id)
+
+
+async def _change(runtime: Runtime, job: Job, decide: Decide) -> Applied:
+    applied = await runtime.store.change(job.id, decide, source="operator", tenant_id=job.tenant_id)
+    if applied is None:
+        raise NotFound("There is no such job.")
+    if applied.note == _NOT_HELD:
+        _require_doubt(applied.job)
+    runtime.announce(applied)
+    return applied
+
+
+def _require_doubt(job: Job) -> None:
+    if job.held_for != HeldFor.DOUBT:
+        raise Conflict(
+            "Only a job that is held because nobody knows whether it was sent can be resolved;"
+            f" this one is {job.phase}."
+        )
+
+
+async def _audit(runtime: Runtime, job: Job, by: Key, action: str) -> None:
+    await runtime.store.write(
+        keys.record_audit,
+        tenant_id=job.tenant_id,
+        actor=f"key {by.id}",
+        action=action,
+        subject=job.id,
+        now=runtime.clock.now(),
+    )

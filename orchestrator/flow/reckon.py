@@ -1,0 +1,79 @@
+"""Keeps the figures that people look at: counts the event log and what this process saw, and reports in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import version
+
+from orchestrator.clock import DAY
+from orchestrator.errors import Busy
+from orchestrator.runtime import Runtime
+from orchestrator.store import figures, processes
+from orchestrator.store.processes import Process
+
+# SQLite counts in the event loop: short rounds keep a move's way short.
+_EVENTS_AT_A_TIME = 200
+_REPORT_EVERY_S = 5.0
+_MISSED_AFTER_MS = DAY
+_MINUTES_KEPT_MS = 2 * DAY
+_HOURS_KEPT_MS = 400 * DAY
+
+
+async def count_events(runtime: Runtime) -> bool:
+    """One round; whether there may be more to count right now."""
+    counted = await runtime.store.write(figures.follow, most=_EVENTS_AT_A_TIME)
+    await asyncio.sleep(0)
+    return counted == _EVENTS_AT_A_TIME
+
+
+async def write_down(runtime: Runtime) -> None:
+    """What this process counted by itself. Raises Busy, and keeps it then."""
+    counts = runtime.meters.take()
+    if not counts:
+        return
+    now = runtime.clock.now()
+    by_key = Counter(
+        {figures.Key(now, one.lane_id, one.tenant_id, one.name): count for one, count in counts.items()}
+    )
+    try:
+        await runtime.store.write(figures.add, counts=by_key)
+    except Busy:
+        runtime.meters.give_back(counts)
+        raise
+
+
+async def forget_old(runtime: Runtime) -> None:
+    now = runtime.clock.now()
+    await runtime.store.write(
+        figures.delete_old, minutes_before=now - _MINUTES_KEPT_MS, hours_before=now - _HOURS_KEPT_MS
+    )
+    await runtime.store.write(processes.forget, seen_before=now - _MISSED_AFTER_MS)
+
+
+async def keep_reporting(
+    runtime: Runtime, *, name: str, kind: str, drains: Callable[[], dict[str, int]]
+) -> None:
+    """Write down every few seconds that this process lives, until it is cancelled; then that it ends."""
+    started_at = runtime.clock.now()
+    try:
+        while True:
+            with contextlib.suppress(Busy):
+                await write_down(runtime)
+                process = Process(
+                    name=name,
+                    kind=kind,
+                    version=version("orchestrator"),
+                    started_at=started_at,
+                    seen_at=runtime.clock.now(),
+                    is_bell_up=runtime.bell.is_up,
+                    drains=drains(),
+                )
+                await runtime.store.write(processes.report, process=process)
+            await asyncio.sleep(_REPORT_EVERY_S)
+    finally:
+        with contextlib.suppress(Busy):
+            await write_down(runtime)
+            await runtime.store.write(processes.leave, name=name)

@@ -1,0 +1,230 @@
+"""One request's lines on their way into a batch: read and checked in pieces, compared with what an earlier
+request has brought, and stored while the rest still arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from orchestrator.bell import Kind
+from orchestrator.clock import SECOND
+from orchestrator.crash import crashpoint
+from orchestrator.errors import BadLines, Conflict, InvalidInput, TooLarge, TooMany
+from orchestrator.flow.lines import NewBatch, read_line
+from orchestrator.lifecycle import Job
+from orchestrator.runtime import Runtime
+from orchestrator.store import batch_lines, batch_uploads, quotas
+from orchestrator.store.batch_lines import ReceiverGone, Rejected
+from orchestrator.store.batches import Batch
+from orchestrator.store.creation import Creation
+from orchestrator.store.database import DatabaseTrouble
+
+MOST_LINES = 100_000
+MOST_CHARACTERS = 200 * 1024 * 1024
+"""Of all inputs together: what they share is stored with each of them."""
+_SIZE_AT_A_TIME = 1024 * 1024
+_AT_A_TIME = 200
+_Meaning = tuple[Any, ...]
+# How long a server that was killed keeps others from going on with the uploads that it received.
+RECEIVER_MS = 12 * SECOND
+_RENEW_S = 3.0
+
+
+class Upload:
+    """One request's lines on their way into a batch."""
+
+    def __init__(
+        self, runtime: Runtime, new: NewBatch, *, batch_id: str, receiver: str, stored_until: int
+    ) -> None:
+        """Lines up to `stored_until` have come before: they are compared and not stored again."""
+        self._runtime = runtime
+        self._new = new
+        self._batch_id = batch_id
+        self._receiver = receiver
+        self._stored_until = stored_until
+        self._custom_ids: set[str] = set()
+        self._told = 0
+        self._read_until = 0
+        self._compared_until = 0
+        self._size = 0
+        self._waiting_size = 0
+        self._room: int | None = None
+        self.accepted: list[Creation] = []
+        self.rejected: list[Rejected] = []
+        self.total = 0
+
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """While this lasts no other request takes the batch over, however slowly its lines come."""
+        renewing = asyncio.create_task(self._renew(), name="renew-upload")
+        try:
+            yield
+        finally:
+            renewing.cancel()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_S)
+            until = self._runtime.clock.now() + RECEIVER_MS
+            with contextlib.suppress(DatabaseTrouble):  # there is time for another try
+                await self._runtime.store.write(
+                    batch_uploads.keep, batch_id=self._batch_id, receiver=self._receiver, until=until
+                )
+
+    async def take(self, piece: Sequence[tuple[int, bytes]]) -> None:
+        for _ in self.read(piece):
+            if len(self.accepted) >= _AT_A_TIME // 2 or self._waiting_size > _SIZE_AT_A_TIME:
+                await self._store()
+            await asyncio.sleep(0)  # others want their turn even where nothing is stored
+
+    def read(self, piece: Sequence[tuple[int, bytes]]) -> Iterator[None]:
+        """Read a piece, with a pause after so many lines or so many characters of input."""
+        for count, (number, raw) in enumerate(piece, start=1):
+            self._read_line(number, raw)
+            if count % _AT_A_TIME == 0 or self._waiting_size > _SIZE_AT_A_TIME:
+                yield
+        yield
+
+    def _read_line(self, number: int, raw: bytes) -> None:
+        self.total += 1
+        self._read_until = number
+        if self.total > MOST_LINES:
+            raise InvalidInput("", f"a batch has at most {MOST_LINES:,} lines")
+        line = read_line(self._runtime, self._new, self._batch_id, number=number, raw=raw)
+        if isinstance(line, Creation) and line.job.custom_id is not None:
+            line = self._once(line, line.job.custom_id)
+        if isinstance(line, Rejected):
+            self.rejected.append(line)
+        else:
+            self.accepted.append(line)
+            self._waiting_size += len(line.input)
+            self._size += len(line.input)
+        if self._size > MOST_CHARACTERS:
+            raise TooLarge(f"The inputs of all lines are longer than {MOST_CHARACTERS} characters.")
+
+    def drop(self) -> None:
+        """Forget the lines that were read, for a dry run."""
+        self.accepted = []
+        self._waiting_size = 0
+
+    def _once(self, line: Creation, custom_id: str) -> Creation | Rejected:
+        if custom_id in self._custom_ids:
+            return Rejected(_line(line), custom_id, "custom_id", "is another line's already")
+        self._custom_ids.add(custom_id)
+        return line
+
+    async def finish(self, digest: str) -> Batch:
+        """Store what is left, and open the batch. Raises BadLines and InvalidInput: then discard it."""
+        self._read_until = max(self._read_until, self._stored_until)
+        await self._compare()
+        if not self.total:
+            raise InvalidInput("", "the batch has no lines")
+        if self.rejected and (self._new.is_atomic or len(self.rejected) == self.total):
+            raise _bad_lines(self.rejected, self.total)
+        await self._store()
+        opened = await self._runtime.store.write_surely(
+            batch_uploads.open_received,
+            batch_id=self._batch_id,
+            receiver=self._receiver,
+            body_hash=digest,
+            now=self._runtime.clock.now(),
+        )
+        if opened is None:
+            raise ReceiverGone
+        return opened
+
+    async def leave(self) -> None:
+        """Let another request go on; nobody can with a batch that has no key."""
+        if self._new.idempotency_key is None:
+            await self.discard()
+        else:
+            await self._runtime.store.write(
+                batch_uploads.leave, batch_id=self._batch_id, receiver=self._receiver
+            )
+
+    async def discard(self) -> None:
+        await self._runtime.store.write(
+            batch_uploads.give_up, batch_id=self._batch_id, receiver=self._receiver
+        )
+        self._runtime.bell.ring(Kind.BATCH)
+
+    async def _store(self) -> None:
+        """Unless a bad line has come already that will refuse them all."""
+        await self._compare()
+        fresh = self.accepted
+        self.drop()
+        if self._new.is_atomic and self.rejected:
+            return
+        await self._check_room(len(fresh))
+        rejected = self.rejected[self._told :]
+        await self._runtime.store.write(
+            batch_lines.insert,
+            batch_id=self._batch_id,
+            receiver=self._receiver,
+            receiver_until=self._runtime.clock.now() + RECEIVER_MS,
+            accepted=fresh,
+            rejected=rejected,
+        )
+        self._told += len(rejected)
+        crashpoint("batch_lines_stored")
+
+    async def _compare(self) -> None:
+        """Drop the lines that an earlier upload has stored; exactly those must have come again."""
+        first = self._compared_until + 1
+        if first > self._stored_until:
+            return
+        self._compared_until = self._read_until
+        stored = await self._runtime.store.read(
+            batch_lines.stored, batch_id=self._batch_id, first=first, last=self._read_until
+        )
+        known: dict[int, _Meaning | None] = {line: _meaning(job) for line, job in stored.jobs.items()}
+        known |= dict.fromkeys(stored.rejected)
+        came: dict[int, _Meaning | None] = {_line(one): _meaning(one.job) for one in self.accepted}
+        came |= {one.line: None for one in self.rejected if one.line >= first}
+        again = {line: meaning for line, meaning in came.items() if line <= self._stored_until}
+        if again != known:
+            raise _differs(min(line for line, _ in again.items() ^ known.items()))
+        self.accepted = [one for one in self.accepted if _line(one) > self._stored_until]
+
+    async def _check_room(self, wanted: int) -> None:
+        """The tenant's limit, as it was when the first lines were stored."""
+        tenant = self._new.tenant_id
+        if self._room is None:
+            room = await self._runtime.store.read(quotas.room_in_queue, tenants=[tenant])
+            self._room = room.get(tenant, MOST_LINES)
+        self._room -= wanted
+        if self._room < 0:
+            raise TooMany()
+
+
+def _differs(line: int) -> Conflict:
+    return Conflict(f"Idempotency-Key: line {line} is not the one that was sent with this key before.")
+
+
+def _line(one: Creation) -> int:
+    return one.job.line or 0
+
+
+def _meaning(job: Job) -> _Meaning:
+    """What must be the same when a line is sent again."""
+    return (
+        job.custom_id,
+        job.input_hash,
+        job.webhook,
+        job.priority,
+        job.not_before,
+        job.start_by,
+        job.finish_by,
+    )
+
+
+def _bad_lines(rejected: Sequence[Rejected], total: int) -> BadLines:
+    """Refuses the whole batch and names every line that is to blame."""
+    verb = "is" if len(rejected) == 1 else "are"
+    errors = [msgspec.structs.asdict(one) | {"custom_id": one.custom_id or ""} for one in rejected]
+    return BadLines(f"{len(rejected)} of {total} lines {verb} wrong; nothing was stored.", errors)

@@ -1,0 +1,162 @@
+"""The event log in the order of its commits: every event once, none ever overlooked.
+
+Rows of two transactions that run side by side get their numbers in one order and are committed in
+another, so a reader that remembers the greatest number passes over what is committed late. On PostgreSQL
+each event therefore carries its transaction's number, and is read only once no older transaction runs:
+behind `pg_snapshot_xmin`, nothing new can appear. A transaction that stays open keeps readers waiting as
+long as it does (15 s for ours, see `database.py`); one that only reads does not. SQLite has one writer.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, TextClause
+
+from orchestrator.lifecycle import public_state
+from orchestrator.store import dialect
+
+WINDOW = 2_000
+"""So many events of all tenants are looked through in one question, whatever it is about."""
+
+_CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})")
+_HORIZON = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
+_XID = {"postgresql": "e.xid", "sqlite": "0"}
+_BATCH = "coalesce(e.batch_id, jobs.batch_id)"
+_LAST_SEQ = (1 << 60) - 1
+
+
+class Cursor(NamedTuple):
+    """A place in the log: behind every event up to it, before every later one. Cursors can be compared."""
+
+    xid: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.xid:x}-{self.seq:x}"
+
+
+START = Cursor(0, 0)
+"""Before the first event."""
+
+
+class EventRow(msgspec.Struct, frozen=True, gc=False):
+    """One move of a job or, where `job_id` is None, the end of a batch; `at` in ms."""
+
+    cursor: Cursor
+    id: str
+    job_id: str | None
+    batch_id: str | None
+    """The batch, or the job's batch."""
+    tenant_id: str
+    at: int
+    verb: str
+    from_phase: str | None
+    to_phase: str
+    attempt: int
+    source: str
+    because: str
+
+    @property
+    def state(self) -> str:
+        """The public state of the job, or of the batch, from then on."""
+        return public_state(self.to_phase, self.attempt) if self.job_id else self.to_phase
+
+
+def parse_cursor(text: str) -> Cursor | None:
+    """None where the text is no cursor of ours."""
+    found = _CURSOR.fullmatch(text)
+    return None if found is None else Cursor(int(found[1], 16), int(found[2], 16))
+
+
+def newest_cursor(connection: Connection) -> Cursor:
+    """Before everything that is still to come, and behind everything that is surely complete."""
+    if connection.dialect.name == "postgresql":
+        xmin = connection.execute(dialect.sql(f"SELECT {_HORIZON}")).scalar_one()
+        return Cursor(int(xmin) - 1, _LAST_SEQ)
+    newest = connection.execute(dialect.sql("SELECT max(seq) FROM sqlite_sequence WHERE name = 'events'"))
+    return Cursor(0, int(newest.scalar() or 0))
+
+
+def events_after(
+    connection: Connection,
+    *,
+    cursor: Cursor,
+    most: int = WINDOW,
+    until: Cursor | None = None,
+    tenant_id: str | None = None,
+    batch_id: str | None = None,
+) -> tuple[list[EventRow], Cursor]:
+    """Those of the next `most` events that are asked for, and the cursor behind all that was looked through.
+
+    An equal cursor comes back when there is nothing to look through now; a greater one without events only
+    says that none of these was asked for. `until` is the last that may be read.
+    """
+    name = connection.dialect.name
+    values: dict[str, Any] = {"xid": cursor.xid, "seq": cursor.seq, "most": most} | _upto(until)
+    end = connection.execute(_page_end(name), values).first()
+    if end is None:
+        return [], cursor
+    reached = Cursor(int(end[0]), int(end[1]))
+    conditions = [_after(name), _not_after(name)]
+    if tenant_id is not None:
+        conditions.append("e.tenant_id = :tenant")
+    if batch_id is not None:
+        conditions.append(f"{_BATCH} = :batch")
+    values |= _upto(reached) | {"tenant": tenant_id, "batch": batch_id}
+    return _read(connection, conditions, values), reached
+
+
+def events_of_job(connection: Connection, *, tenant_id: str, job_id: str, until: Cursor) -> list[EventRow]:
+    """All of one job's up to there, oldest first; none where the job is another tenant's."""
+    conditions = ["e.job_id = :job", "e.tenant_id = :tenant", _not_after(connection.dialect.name)]
+    return _read(connection, conditions, {"job": job_id, "tenant": tenant_id} | _upto(until))
+
+
+def _upto(cursor: Cursor | None) -> dict[str, Any]:
+    last = cursor or Cursor(_LAST_SEQ, _LAST_SEQ)
+    return {"last_xid": last.xid, "last_seq": last.seq}
+
+
+def _after(name: str) -> str:
+    if name == "sqlite":
+        return "e.seq > :seq"
+    # The first condition is for the index, which knows nothing of `seq`.
+    return "e.xid >= :xid AND (e.xid > :xid OR e.seq > :seq)"
+
+
+def _not_after(name: str) -> str:
+    if name == "sqlite":
+        return "e.seq <= :last_seq"
+    return "e.xid <= :last_xid AND (e.xid < :last_xid OR e.seq <= :last_seq)"
+
+
+def _order(name: str) -> str:
+    return "e.seq" if name == "sqlite" else "e.xid, e.seq"
+
+
+@cache
+def _page_end(name: str) -> TextClause:
+    place = f"{_XID[name]} AS xid, e.seq AS seq"
+    behind = "" if name == "sqlite" else f" AND e.xid < {_HORIZON}"
+    page = (
+        f"SELECT {place} FROM events e WHERE {_after(name)} AND {_not_after(name)}{behind}"
+        f" ORDER BY {_order(name)} LIMIT :most"
+    )
+    return dialect.sql(f"SELECT xid, seq FROM ({page}) AS page ORDER BY xid DESC, seq DESC LIMIT 1")
+
+
+def _read(connection: Connection, conditions: list[str], values: dict[str, Any]) -> list[EventRow]:
+    name = connection.dialect.name
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT {_XID[name]}, e.seq, e.id, e.job_id, {_BATCH}, e.tenant_id, e.at, e.verb, e.from_phase,"
+            " e.to_phase, e.attempt, e.source, e.because FROM events e LEFT JOIN jobs ON jobs.id = e.job_id"
+            f" WHERE {' AND '.join(conditions)} ORDER BY {_order(name)}"
+        ),
+        values,
+    )
+    return [EventRow(Cursor(row[0], row[1]), *row[2:]) for row in found]

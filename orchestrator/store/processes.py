@@ -1,0 +1,48 @@
+"""Which processes run: each says every few seconds that it lives, and what it last did."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from orchestrator.store import dialect
+
+_drains = msgspec.json.Decoder(dict[str, int])
+
+
+class Process(msgspec.Struct, frozen=True):
+    """`kind` is `up`, `serve` or `worker`; `drains` has the end of each drain's last round in ms."""
+
+    name: str
+    kind: str
+    version: str
+    started_at: int
+    seen_at: int
+    is_bell_up: bool
+    drains: dict[str, int]
+
+
+def report(connection: Connection, *, process: Process) -> None:
+    row = msgspec.structs.asdict(process) | {"drains": dialect.to_json(process.drains)}
+    kept = ", ".join(f"{column} = excluded.{column}" for column in row if column != "name")
+    dialect.insert_many(connection, "processes", [row], on_conflict=f"(name) DO UPDATE SET {kept}")
+
+
+def leave(connection: Connection, *, name: str) -> None:
+    """The process ends by itself: nobody shall miss it."""
+    connection.execute(dialect.sql("DELETE FROM processes WHERE name = :name"), {"name": name})
+
+
+def running(connection: Connection) -> list[Process]:
+    """Those that did not say that they end, also the dead; oldest first."""
+    found = connection.execute(
+        dialect.sql(
+            "SELECT name, kind, version, started_at, seen_at, is_bell_up, drains FROM processes"
+            " ORDER BY started_at"
+        )
+    )
+    return [Process(*row[:5], bool(row[5]), _drains.decode(row[6])) for row in found]
+
+
+def forget(connection: Connection, *, seen_before: int) -> None:
+    connection.execute(dialect.sql("DELETE FROM processes WHERE seen_at < :before"), {"before": seen_before})

@@ -1,0 +1,48 @@
+"""POST /api/v3/jobs/{id}/resolve: a person's word on a job that is held in doubt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.errors import Forbidden, InvalidInput
+from orchestrator.flow import clear_doubt
+from orchestrator.store.keys import ADMIN
+from orchestrator.web import jobs
+from orchestrator.web.context import Context
+from orchestrator.web.fields import read_fields
+from orchestrator.web.wire import answer
+
+
+class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`provider_id` belongs to adopt, `because` to fail."""
+
+    action: Literal["resubmit", "fail", "adopt"]
+    provider_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    because: Annotated[str, Meta(max_length=300)] = ""
+
+
+async def resolve_job(request: Request) -> Response:
+    """For an `admin` key of the job's tenant, or the operator's. Adopting is the operator's: whoever may name
+    any task of the account could take another tenant's.
+    """
+    here = Context.of(request)
+    by = await here.authenticate(request, ADMIN)
+    word = await read_fields(request, Word)
+    if (word.action == "adopt") != (word.provider_id is not None):
+        raise InvalidInput("provider_id", "must be given to adopt a task, and only then")
+    if word.action == "adopt" and not by.is_operator:
+        raise Forbidden("action: only the operator may say which task of the account is this job's.")
+    owner = None if by.is_operator else by.tenant_id
+    job = (await jobs.find(here, owner, request.path_params["id"])).job
+    if word.provider_id is not None:
+        await clear_doubt.adopt(here.runtime, job, by, provider_id=word.provider_id)
+    elif word.action == "fail":
+        await clear_doubt.fail(here.runtime, job, by, because=word.because)
+    else:
+        await clear_doubt.resubmit(here.runtime, job, by)
+    return answer(jobs.shown(here, await jobs.find(here, job.tenant_id, job.id)))

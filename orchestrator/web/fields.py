@@ -1,0 +1,40 @@
+"""Reads the small JSON bodies of administration into structs; what does not fit is refused by its field."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from orchestrator import strict_json
+from orchestrator.errors import InvalidInput
+from orchestrator.web.wire import read_body
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_LIMIT = 64 * 1024
+_SHOWN = 80
+_PATH = re.compile(r"^(?P<rule>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_NAMED = re.compile(r"(?P<rule>missing required|contains unknown) field `(?P<field>[^`]*)`")
+_RULES = {"missing required": "must be given", "contains unknown": "is not known here"}
+
+
+async def read_fields(request: Request, kind: type[T]) -> T:
+    """The body as this kind, which forbids unknown fields; no body is an empty one. Raises InvalidInput."""
+    body = await read_body(request, limit=_LIMIT)
+    given = strict_json.decode_object(body) if body.strip() else {}
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error)) from None
+
+
+def _refusal(message: str) -> InvalidInput:
+    """msgspec says `Expected … - at `$.seconds``, or names an unknown or missing field."""
+    if named := _NAMED.search(message):
+        return InvalidInput(named["field"][:_SHOWN], _RULES[named["rule"]])
+    found = _PATH.match(message)
+    rule, path = (found["rule"], found["path"] or "") if found else (message, "")
+    return InvalidInput(path[:_SHOWN], rule[:1].lower() + rule[1:])
