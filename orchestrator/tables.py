@@ -191,6 +191,7 @@ jobs = Table(
     Index("ix_jobs_due", "due_at", **_where("due_at IS NOT NULL")),
     Index("ix_jobs_open", "tenant_id", **_where("finished_at IS NULL")),
     Index("ix_jobs_dead", "tenant_id", "id", **_where("phase = 'failed'")),
+    Index("ix_jobs_in_doubt", "id", **_where("held_for = 'doubt'")),
     Index("ix_jobs_finished", "finished_at", **_where("finished_at IS NOT NULL")),
     Index("ix_jobs_unanswered", "request_hash", **_where("answer_lost_at IS NOT NULL")),
     Index("ix_jobs_tenant", "tenant_id", "id"),

@@ -390,6 +390,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("finished_at IS NOT NULL"),
     )
     op.create_index(
+        "ix_jobs_in_doubt",
+        "jobs",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("held_for = 'doubt'"),
+        sqlite_where=sa.text("held_for = 'doubt'"),
+    )
+    op.create_index(
         "ix_jobs_open",
         "jobs",
         ["tenant_id"],
@@ -568,6 +576,12 @@ def downgrade() -> None:
         table_name="jobs",
         postgresql_where=sa.text("finished_at IS NULL"),
         sqlite_where=sa.text("finished_at IS NULL"),
+    )
+    op.drop_index(
+        "ix_jobs_in_doubt",
+        table_name="jobs",
+        postgresql_where=sa.text("held_for = 'doubt'"),
+        sqlite_where=sa.text("held_for = 'doubt'"),
     )
     op.drop_index(
         "ix_jobs_finished",

@@ -5,8 +5,8 @@ transaction that counts. So a job's way costs nothing more, and no page ever cou
 
 A figure has a name: `created`, `claimed`, `completed`, `failed`, `doubted`, `reason_…` of failures,
 `outcome_…` of attempts that were not the last, `found_by_…` of ends (callback, poll, answer, history), and
-whatever else a process counts by itself (`flow/reckon.py`). Figures of time (`wait`, `submit`, `run`, `total`)
-have a bucket, see `bucket_of`; others have bucket 0.
+whatever else a process counts by itself (`flow/reckon.py`). Figures of time (`wait`, `submit`, `run`, and
+`total`) have a bucket, see `bucket_of`; others have bucket 0.
 """
 
 from __future__ import annotations

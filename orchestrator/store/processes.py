@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from sqlalchemy import Connection
 
@@ -41,7 +43,11 @@ def running(connection: Connection) -> list[Process]:
             " ORDER BY started_at"
         )
     )
-    return [Process(*row[:5], bool(row[5]), _drains.decode(row[6])) for row in found]
+    return [_process(*row) for row in found]
+
+
+def _process(*row: Any) -> Process:
+    return Process(row[0], row[1], row[2], row[3], row[4], bool(row[5]), _drains.decode(row[6]))
 
 
 def forget(connection: Connection, *, seen_before: int) -> None:

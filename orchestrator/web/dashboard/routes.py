@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from orchestrator.web.dashboard import now
+from orchestrator.web.dashboard import overview
 from orchestrator.web.dashboard.gate import GATE
 from orchestrator.web.dashboard.live import LIVE
 from orchestrator.web.dashboard.pages import view
 from orchestrator.web.dashboard.static_files import STATIC_FILES
 
 DASHBOARD: list[BaseRoute] = [
-    view("/", "now", now.load),
+    view("/", "now", overview.load),
     *GATE,
     *LIVE,
     *STATIC_FILES,

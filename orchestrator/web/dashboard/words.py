@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from orchestrator.clock import to_rfc3339
 
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _THOUSANDS = ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k"))
 _ID_SHOWN = 8
 
 
 def duration(ms: float | None) -> str:
-    """`85 ms`, `3.2 s`, `4 min`, `2 h 10 min`, `3 d 4 h`; a dash for None."""
+    """`85 ms`, `3.2 s`, `4 min 10 s`, `25 min`, `2 h 10 min`, `3 d 4 h`; a dash for None."""
     if ms is None:
         return "–"
     if ms < 1_000:
@@ -18,13 +18,11 @@ def duration(ms: float | None) -> str:
     seconds = ms / 1_000
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    for number, (size, unit) in enumerate(_UNITS):
-        if seconds >= size:
-            whole, rest = divmod(seconds, size)
-            below = _UNITS[number + 1] if number + 1 < len(_UNITS) else None
-            shown_rest = f" {rest // below[0]:.0f} {below[1]}" if below and rest >= below[0] else ""
-            return f"{whole:.0f} {unit}{shown_rest}"
-    return f"{seconds:.0f} s"
+    number = next(number for number, (size, _) in enumerate(_UNITS) if seconds >= size)
+    (size, unit), (below, unit_below) = _UNITS[number], _UNITS[number + 1]
+    whole, rest = divmod(seconds, size)
+    shown_rest = f" {rest // below:.0f} {unit_below}" if rest >= below and whole < 10 else ""
+    return f"{whole:.0f} {unit}{shown_rest}"
 
 
 def count(number: float | None) -> str:

@@ -1,0 +1,119 @@
+"""What the dashboard's first page asks: how old the oldest of each phase is, and what waits for a person.
+
+Every question is answered from an index and reads few rows, however many jobs there are. `tenant_id` None
+means all tenants.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.ids import id_time
+from orchestrator.store import dialect
+
+COUNTED_UP_TO = 1_000
+"""Counts of what waits for a person end here: more of it is no other news."""
+
+
+def oldest(connection: Connection, *, tenant_id: str | None) -> dict[str, int]:
+    """Since when the oldest of each phase is there, in ms; a waiting one since it was due, if it is."""
+    found = _oldest_at_provider(connection, tenant_id)
+    ready = _oldest_ready(connection, tenant_id)
+    if ready is not None:
+        found["ready"] = ready
+    due = _first_due(connection, tenant_id)
+    if due is not None:
+        found["waiting"] = due
+    return found
+
+
+def dead_letters(connection: Connection, *, tenant_id: str | None) -> int:
+    """Failed jobs that nobody cancelled, dismissed or redrove; at most COUNTED_UP_TO."""
+    condition, values = _of(tenant_id, "tenant_id")
+    return _counted(
+        connection,
+        "jobs WHERE phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL" + condition,
+        values,
+    )
+
+
+def held_in_doubt(connection: Connection, *, tenant_id: str | None) -> int:
+    """Jobs that a person must decide."""
+    condition, values = _of(tenant_id, "tenant_id")
+    return _counted(connection, f"jobs WHERE held_for = 'doubt'{condition}", values)
+
+
+def dead_deliveries(connection: Connection, *, since: int, tenant_id: str | None) -> int:
+    """Deliveries that were given up since then."""
+    condition, values = _of(tenant_id, "tenant_id")
+    return _counted(
+        connection,
+        f"deliveries WHERE state = 'dead' AND finished_at >= :since{condition}",
+        values | {"since": since},
+    )
+
+
+def batches_held(connection: Connection, *, tenant_id: str | None) -> int:
+    """Jobs of batches that are being received or are paused, by the batches' own counters."""
+    condition, values = _of(tenant_id, "tenant_id")
+    found = connection.execute(
+        dialect.sql(
+            "SELECT sum(created) FROM batches WHERE finished_at IS NULL AND state IN ('receiving', 'paused')"
+            + condition
+        ),
+        values,
+    )
+    return int(found.scalar() or 0)
+
+
+def _oldest_ready(connection: Connection, tenant_id: str | None) -> int | None:
+    condition, values = _of(tenant_id, "s.tenant_id")
+    first = (
+        "SELECT min(j.id) FROM jobs j WHERE j.phase = 'ready' AND j.lane_id = s.lane_id"
+        " AND j.tenant_id = s.tenant_id AND j.priority = s.priority AND j.id >= s.ready_from"
+    )
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT min(first_id) FROM"
+            f" (SELECT ({first}) AS first_id FROM shares s WHERE 1 = 1{condition}) AS f"
+        ),
+        values,
+    ).scalar()
+    return None if found is None else id_time(found)
+
+
+def _first_due(connection: Connection, tenant_id: str | None) -> int | None:
+    condition, values = _of(tenant_id, "tenant_id")
+    return connection.execute(
+        dialect.sql(
+            "SELECT due_at FROM jobs WHERE due_at IS NOT NULL AND phase = 'waiting'"
+            f"{condition} ORDER BY due_at LIMIT 1"
+        ),
+        values,
+    ).scalar()
+
+
+def _oldest_at_provider(connection: Connection, tenant_id: str | None) -> dict[str, int]:
+    condition, values = _of(tenant_id, "j.tenant_id")
+    found = connection.execute(
+        dialect.sql(
+            "SELECT j.phase, min(a.claimed_at) FROM attempts a"
+            " JOIN jobs j ON j.id = a.job_id AND j.attempt = a.number"
+            f" WHERE a.ended_at IS NULL AND j.finished_at IS NULL{condition} GROUP BY j.phase"
+        ),
+        values,
+    )
+    return {row[0]: row[1] for row in found if row[0] != "held"}
+
+
+def _counted(connection: Connection, rows: str, values: dict[str, Any]) -> int:
+    found = connection.execute(
+        dialect.sql(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED_UP_TO}) AS some"), values
+    )
+    return int(found.scalar_one())
+
+
+def _of(tenant_id: str | None, column: str) -> tuple[str, dict[str, Any]]:
+    return ("", {}) if tenant_id is None else (f" AND {column} = :tenant", {"tenant": tenant_id})

@@ -1,0 +1,153 @@
+"""The first page, Now: what is wrong, how many jobs are in each stage, how old the oldest is, the trend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from orchestrator.clock import DAY, HOUR, MINUTE, SECOND
+from orchestrator.store import board, lanes, series
+from orchestrator.store.series import Wanted, percentile
+from orchestrator.web.dashboard import charts, periods, troubles
+from orchestrator.web.dashboard.charts import Line
+from orchestrator.web.dashboard.pages import Look
+from orchestrator.web.dashboard.periods import Period
+from orchestrator.web.dashboard.words import count, duration
+
+# From this age on the oldest of a stage is shown as an alarm: twice as long as it can take when all is well.
+_ALARM_MS = {"waiting": 15 * SECOND, "submitting": MINUTE, "in_doubt": 10 * MINUTE}
+_DWELL = {"ready": "wait", "submitting": "submit", "accepted": "run"}
+_TITLES = (
+    ("ready", "Ready", "may be sent"),
+    ("waiting", "Waiting", "for their time"),
+    ("submitting", "Submitting", "a POST is under way"),
+    ("in_doubt", "In doubt", "sent, or maybe sent"),
+    ("accepted", "At the provider", "it works on them"),
+)
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """A field of the strip."""
+
+    title: str
+    means: str
+    count: int
+    path: str
+    tone: str
+    age: int | None = None
+    is_alarm: bool = False
+    p50: float | None = None
+    p95: float | None = None
+
+
+class _Figures(msgspec.Struct, frozen=True):
+    """Everything that one look reads from the database."""
+
+    phases: Counter[str]
+    oldest: dict[str, int]
+    held: int
+    day: dict[str, dict[int, int]]
+    dwell: dict[str, Counter[int]]
+    trend: dict[str, dict[int, int]]
+    totals: dict[int, Counter[int]]
+    seen: troubles.Seen
+    accounts: list[lanes.Account]
+
+
+async def load(look: Look) -> Mapping[str, Any]:
+    """Everything of the first page, read in one transaction."""
+    period = periods.chosen(look)
+    found = await look.runtime.store.read(_read, tenant_id=look.viewer.sees, period=period, now=look.now)
+    return {
+        "period": period,
+        "periods": periods.CHOICES,
+        "troubles": troubles.told(look, found.seen, accounts=found.accounts),
+        "stages": _stages(found, look.now),
+        "throughput": _throughput(found, period),
+        "latency": _latency(found, period),
+        "is_new": not found.phases.total() and not found.day["created"],
+        "example": look.here.base_url,
+    }
+
+
+def _read(connection: Connection, *, tenant_id: str | None, period: Period, now: int) -> _Figures:
+    oldest = board.oldest(connection, tenant_id=tenant_id)
+    by_lane = series.stages(connection, tenant_id=tenant_id).values()
+    day = Wanted(
+        span="hour",
+        since=now - now % HOUR - DAY + HOUR,
+        names=("created", "completed", "failed"),
+        tenant_id=tenant_id,
+    )
+    charted = Wanted(span=period.span, since=period.start, names=("completed", "failed"), tenant_id=tenant_id)
+    return _Figures(
+        phases=sum(by_lane, Counter()),
+        oldest=oldest,
+        held=board.batches_held(connection, tenant_id=tenant_id),
+        day=series.over_time(connection, wanted=day),
+        dwell=series.times(connection, wanted=msgspec.structs.replace(day, names=("wait", "submit", "run"))),
+        trend=series.over_time(connection, wanted=charted),
+        totals=series.times_over_time(connection, wanted=msgspec.structs.replace(charted, names=("total",))),
+        seen=troubles.see(connection, tenant_id=tenant_id, oldest=oldest, now=now),
+        accounts=lanes.read_accounts(connection),
+    )
+
+
+def _stages(found: _Figures, now: int) -> list[Stage]:
+    stages = []
+    for phase, title, means in _TITLES:
+        number = max(0, found.phases[phase])
+        age = max(0, now - found.oldest[phase]) if phase in found.oldest and number else None
+        dwell = found.dwell.get(_DWELL.get(phase, ""), Counter())
+        stages.append(
+            Stage(
+                title=title,
+                means=means,
+                count=number,
+                path=f"/jobs?phase={phase}",
+                tone="doubt" if phase == "in_doubt" else "busy",
+                age=age,
+                is_alarm=age is not None and age > _ALARM_MS.get(phase, age),
+                p50=percentile(dwell, 0.5),
+                p95=percentile(dwell, 0.95),
+            )
+        )
+    held = found.held + found.seen.in_doubt
+    ended = {name: sum(found.day[name].values()) for name in ("completed", "failed")}
+    return [
+        Stage("Held", "paused, or yours to decide", held, "/jobs?phase=held", "wait"),
+        *stages,
+        Stage("Completed", "in 24 hours", ended["completed"], "/jobs?phase=completed", "good"),
+        Stage("Failed", "in 24 hours", ended["failed"], "/jobs?phase=failed", "bad"),
+    ]
+
+
+def _throughput(found: _Figures, period: Period) -> Mapping[str, Any]:
+    good, bad = (period.laid_out(found.trend[name]) for name in ("completed", "failed"))
+    scale = charts.scale(max((g + b for g, b in zip(good, bad, strict=True)), default=0))
+    hints = [
+        f"{period.hint(at)}\n{count(g)} completed, {count(b)} failed"
+        for at, g, b in zip(period.points, good, bad, strict=True)
+    ]
+    lines = [Line("completed", "good", good), Line("failed", "bad", bad)]
+    return {"drawing": charts.stacked(lines, hints, top=scale.top), "scale": scale}
+
+
+def _latency(found: _Figures, period: Period) -> Mapping[str, Any]:
+    merged: dict[int, Counter[int]] = {at: Counter() for at in period.points}
+    for at, buckets in found.totals.items():
+        place = period.start + (at - period.start) // period.step * period.step
+        if place in merged:
+            merged[place] += buckets
+    p50, p95 = ([percentile(one, share) for one in merged.values()] for share in (0.5, 0.95))
+    scale = charts.scale(max((value for value in p95 if value is not None), default=0), unit="ms")
+    hints = [
+        f"{period.hint(at)}\nhalf within {duration(half)}, 95 % within {duration(most)}"
+        for at, half, most in zip(period.points, p50, p95, strict=True)
+    ]
+    lines = [Line("95 %", "wait", p95), Line("half", "busy", p50)]
+    return {"drawing": charts.lines(lines, hints, top=scale.top), "scale": scale}

@@ -1,0 +1,126 @@
+"""What is wrong now: each trouble in a sentence, with the page where it is mended; urgent ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from orchestrator.clock import DAY, SECOND
+from orchestrator.store import board, lanes, processes
+from orchestrator.store.board import COUNTED_UP_TO
+from orchestrator.web.dashboard.pages import Look
+from orchestrator.web.dashboard.words import count, duration
+
+SILENT_AFTER_MS = 15 * SECOND
+_OVERDUE_MS = 15 * SECOND
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """`is_urgent`: jobs stand still because of it."""
+
+    title: str
+    words: str
+    path: str
+    act: str
+    is_urgent: bool = False
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What the troubles are told from."""
+
+    dead: int
+    in_doubt: int
+    dead_deliveries: int
+    workers: int
+    waiting_since: int | None
+    ready_since: int | None
+
+
+def see(connection: Connection, *, tenant_id: str | None, oldest: dict[str, int], now: int) -> Seen:
+    running = processes.running(connection)
+    return Seen(
+        dead=board.dead_letters(connection, tenant_id=tenant_id),
+        in_doubt=board.held_in_doubt(connection, tenant_id=tenant_id),
+        dead_deliveries=board.dead_deliveries(connection, since=now - DAY, tenant_id=tenant_id),
+        workers=sum(one.kind != "serve" and one.seen_at > now - SILENT_AFTER_MS for one in running),
+        waiting_since=oldest.get("waiting"),
+        ready_since=oldest.get("ready"),
+    )
+
+
+def told(look: Look, seen: Seen, *, accounts: Sequence[lanes.Account]) -> list[Trouble]:
+    """Urgent ones first."""
+    found = [*_of_work(look, seen), *_of_lanes(look, accounts), *_of_people(seen)]
+    return sorted(found, key=lambda one: not one.is_urgent)
+
+
+def _of_work(look: Look, seen: Seen) -> Iterator[Trouble]:
+    if not seen.workers:
+        waits = "Jobs are stored, and nothing works on them." if seen.ready_since else "New jobs will wait."
+        yield Trouble("No worker is running", waits, "/system", "See the processes", is_urgent=True)
+    late = look.now - (seen.waiting_since or look.now)
+    if late > _OVERDUE_MS:
+        yield Trouble(
+            "The sweep is late",
+            f"A job was due {duration(late)} ago.",
+            "/system",
+            "See the drains",
+            is_urgent=True,
+        )
+
+
+def _of_lanes(look: Look, accounts: Sequence[lanes.Account]) -> Iterator[Trouble]:
+    for account in accounts:
+        if account.trouble:
+            yield Trouble(
+                f"The account {account.id} does not work",
+                account.trouble,
+                "/lanes",
+                "See the account",
+                is_urgent=True,
+            )
+    for lane in look.runtime.lanes.values():
+        if lane.closed_until > look.now:
+            because = lane.stop_reason if lane.stopped_until >= lane.paused_until else lane.pause_reason
+            words = (
+                f"{because or 'No reason is known'}. It goes on in {duration(lane.closed_until - look.now)}."
+            )
+            yield Trouble(f"The lane {lane.id} is paused", words, "/lanes", "See the lane", is_urgent=True)
+        elif look.runtime.settings.public_url and not look.runtime.is_pushed(lane.id):
+            yield Trouble(
+                f"No callbacks arrive on {lane.id}",
+                "Polls find what callbacks should have told: results come a little later, nothing is lost.",
+                "/callbacks",
+                "See the callbacks",
+            )
+
+
+def _of_people(seen: Seen) -> Iterator[Trouble]:
+    if seen.in_doubt:
+        yield Trouble(
+            f"{_many(seen.in_doubt, 'job waits', 'jobs wait')} for your decision",
+            "Nobody knows whether the provider has it, and sending it again might pay twice.",
+            "/jobs?phase=held&doubt=1",
+            "Decide",
+        )
+    if seen.dead:
+        yield Trouble(
+            _many(seen.dead, "dead letter", "dead letters"),
+            "These failed for good, and nobody has retried or dismissed them.",
+            "/dead-letters",
+            "Look at the causes",
+        )
+    if seen.dead_deliveries:
+        yield Trouble(
+            f"{_many(seen.dead_deliveries, 'webhook was', 'webhooks were')} given up in the last day",
+            "The receiver did not take it within the whole schedule.",
+            "/deliveries?state=dead",
+            "Send again",
+        )
+
+
+def _many(number: int, one: str, more: str) -> str:
+    shown = f"{count(number)}+" if number >= COUNTED_UP_TO else count(number)
+    return f"{shown} {one if number == 1 else more}"
