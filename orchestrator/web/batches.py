@@ -192,6 +192,7 @@ async def _with_progress(here: Context, batch: Batch) -> dict[str, Any]:
     return _shown(here, batch) | {
         "per_second": round(progress.per_second, 3),
         "eta_seconds": None if progress.eta_s is None else round(progress.eta_s, 1),
+        "waiting_for": progress.waiting_for,
         "failures": progress.failures,
     }
 
