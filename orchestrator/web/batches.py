@@ -216,5 +216,7 @@ def _shown(here: Context, batch: Batch) -> dict[str, Any]:
             "failed": batch.failed,
         },
         "progress": (batch.completed + batch.failed) / (batch.total or 1),
+        # WaveSpeed tells no price of a task, and a quote made later need not be what was paid.
+        "cost": None,
         "urls": {"get": path, "jobs": f"{path}/jobs", "results": f"{path}/results"},
     }
