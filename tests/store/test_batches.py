@@ -223,6 +223,24 @@ async def test_a_batch_paused_and_resumed_during_its_retry_leaves_no_job_held(st
     await assert_counted(store, batch)
 
 
+async def test_a_step_of_an_earlier_retry_is_not_done_in_the_name_of_another(store: Store) -> None:
+    batch = await running(store, 2)
+    for job, decide in zip(
+        await jobs_of(store, batch), (decisions.fail, decisions.fail_otherwise), strict=True
+    ):
+        await store.change(job.id, decide, source=Source.WORKER)
+    one, other = [job.fingerprint for job in await jobs_of(store, batch)]
+    await give(store, batch, batches.RETRY, fingerprint=one)
+    late = await next_step(store)
+    await finish_steps(store)
+    await give(store, batch, batches.RETRY, fingerprint=other)
+    with pytest.raises(StepTaken):
+        await take(store, late)
+    assert (await next_step(store)).fingerprint == other
+    await finish_steps(store)
+    assert await phases(store, batch) == {"ready"}
+
+
 async def test_what_was_cancelled_is_retried_only_when_it_is_asked_for_by_name(
     store: Store,
 ) -> None:
