@@ -376,6 +376,9 @@ deliveries = Table(
     CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name="subject"),
     CheckConstraint("(job_id IS NULL) = (phase IS NULL)", name="phase"),
     Index("ix_deliveries_due", "due_at", **_where("due_at IS NOT NULL")),
+    Index("ix_deliveries_host", "host", "due_at", **_where("due_at IS NOT NULL")),
+    Index("ix_deliveries_tenant", "tenant_id", "id"),
+    Index("ix_deliveries_dead", "tenant_id", "state", "id", **_where("state = 'dead'")),
     Index("ix_deliveries_job", "job_id", **_where("job_id IS NOT NULL")),
     Index("ix_deliveries_batch", "batch_id", **_where("batch_id IS NOT NULL")),
 )

@@ -205,9 +205,25 @@ def upgrade() -> None:
         sqlite_where=sa.text("batch_id IS NOT NULL"),
     )
     op.create_index(
+        "ix_deliveries_dead",
+        "deliveries",
+        ["tenant_id", "state", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'dead'"),
+        sqlite_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
         "ix_deliveries_due",
         "deliveries",
         ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_deliveries_host",
+        "deliveries",
+        ["host", "due_at"],
         unique=False,
         postgresql_where=sa.text("due_at IS NOT NULL"),
         sqlite_where=sa.text("due_at IS NOT NULL"),
@@ -220,6 +236,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("job_id IS NOT NULL"),
         sqlite_where=sa.text("job_id IS NOT NULL"),
     )
+    op.create_index("ix_deliveries_tenant", "deliveries", ["tenant_id", "id"], unique=False)
     op.create_table(
         "delivery_attempts",
         sa.Column("delivery_id", sa.Text(), nullable=False),
@@ -627,6 +644,7 @@ def downgrade() -> None:
     op.drop_table("events")
     op.drop_table("documents")
     op.drop_table("delivery_attempts")
+    op.drop_index("ix_deliveries_tenant", table_name="deliveries")
     op.drop_index(
         "ix_deliveries_job",
         table_name="deliveries",
@@ -634,10 +652,22 @@ def downgrade() -> None:
         sqlite_where=sa.text("job_id IS NOT NULL"),
     )
     op.drop_index(
+        "ix_deliveries_host",
+        table_name="deliveries",
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.drop_index(
         "ix_deliveries_due",
         table_name="deliveries",
         postgresql_where=sa.text("due_at IS NOT NULL"),
         sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_deliveries_dead",
+        table_name="deliveries",
+        postgresql_where=sa.text("state = 'dead'"),
+        sqlite_where=sa.text("state = 'dead'"),
     )
     op.drop_index(
         "ix_deliveries_batch",

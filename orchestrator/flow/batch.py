@@ -24,10 +24,13 @@ _ORDERS = {
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """`per_second` counts ended jobs since the start; `eta_s` is None where nobody can say."""
+    """`per_second` counts ended jobs since the start; `eta_s` is None where nobody can say; `waiting_for`
+    is "" unless jobs that could be sent are kept back, and then why.
+    """
 
     per_second: float
     eta_s: float | None
+    waiting_for: str
     failures: list[dict[str, Any]]
 
 
@@ -70,7 +73,19 @@ async def progress(runtime: Runtime, batch: Batch) -> Progress:
     until = batch.finished_at or runtime.clock.now()
     elapsed_s = max(1, until - (batch.opened_at or until)) / 1_000
     per_second = (batch.completed + batch.failed) / elapsed_s
-    return Progress(per_second, await _eta_s(runtime, batch, per_second), failures)
+    return Progress(
+        per_second=per_second,
+        eta_s=await _eta_s(runtime, batch, per_second),
+        waiting_for=await _waiting_for(runtime, batch),
+        failures=failures,
+    )
+
+
+async def _waiting_for(runtime: Runtime, batch: Batch) -> str:
+    if batch.public_state != "running":
+        return ""
+    now = runtime.clock.now()
+    return " ".join(await runtime.store.read(batch_lines.reasons_to_wait, batch_id=batch.id, now=now))
 
 
 async def _eta_s(runtime: Runtime, batch: Batch, per_second: float) -> float | None:

@@ -150,6 +150,20 @@ def count_by_lane(connection: Connection, *, batch_id: str, most: int) -> Counte
     return Counter({row[0]: row[1] for row in found})
 
 
+def reasons_to_wait(connection: Connection, *, batch_id: str, now: int) -> list[str]:
+    """Why jobs of the batch that could be sent are not: its account's trouble, or a pause of their lane."""
+    found = connection.execute(
+        dialect.sql(
+            "SELECT DISTINCT coalesce(a.trouble, l.pause_reason) FROM lanes l"
+            " JOIN accounts a ON a.id = l.account_id WHERE (a.trouble IS NOT NULL OR l.paused_until > :now)"
+            " AND EXISTS (SELECT 1 FROM jobs WHERE batch_id = :batch AND lane_id = l.id"
+            " AND phase IN ('ready', 'waiting')) ORDER BY 1"
+        ),
+        {"batch": batch_id, "now": now},
+    )
+    return [row[0] for row in found if row[0]]
+
+
 def counters(connection: Connection, *, batch_id: str) -> Counter[str]:
     """What a count of its jobs gives: the counters of the batch must always say the same."""
     found = connection.execute(

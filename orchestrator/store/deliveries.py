@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,10 +10,23 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from orchestrator import policy
 from orchestrator.lifecycle import Ending, Job, Phase
 from orchestrator.store import dialect, rows
 
 _TAKEN_MS = 30_000
+# Closed hosts may have so many times as many due before the others are looked for host by host.
+_LOOKED_AT = 5
+# A range of the index of hosts: with two conditions PostgreSQL would rather read what is due to all hosts.
+_FEW = (
+    "FROM deliveries WHERE due_at IS NOT NULL AND (host, due_at) >= (hosts.host, 0)"
+    " AND (host, due_at) <= (hosts.host, :now) ORDER BY host, due_at LIMIT :of_each"
+)
+# The few of each host: SQLite knows no LATERAL, and PostgreSQL asks the other form of every pair of rows.
+_OF_EACH = {
+    "sqlite": f"JOIN deliveries d ON d.id IN (SELECT id {_FEW})",
+    "postgresql": f"CROSS JOIN LATERAL (SELECT id, host, due_at {_FEW}) AS d",
+}
 
 
 class JobEnd(msgspec.Struct, frozen=True):
@@ -88,13 +101,39 @@ def due_deliveries(
     connection: Connection, *, now: int, most: int, closed_hosts: Sequence[str] = ()
 ) -> list[Waiting]:
     """Those due longest to other hosts; nobody has taken them yet."""
-    closed = dialect.one_of(connection.dialect.name, "host")
+    looked_at = most if not closed_hosts else most * _LOOKED_AT
+    oldest = connection.execute(
+        dialect.sql("SELECT id, host FROM deliveries WHERE due_at <= :now ORDER BY due_at LIMIT :most"),
+        {"now": now, "most": looked_at},
+    ).all()
+    closed = frozenset(closed_hosts)
+    waiting = [Waiting(*row) for row in oldest if row.host not in closed]
+    if len(waiting) >= most or len(oldest) < looked_at:
+        return waiting[:most]
+    return _due_by_host(connection, now=now, most=most, closed_hosts=closed)
+
+
+def _due_by_host(
+    connection: Connection, *, now: int, most: int, closed_hosts: Collection[str]
+) -> list[Waiting]:
+    """The same host by host, a few of each: it costs nothing how many are due to those that are closed."""
+    name = connection.dialect.name
+    closed = dialect.one_of(name, "hosts.host")
     found = connection.execute(
         dialect.sql(
-            f"SELECT id, host FROM deliveries WHERE due_at <= :now AND NOT ({closed})"
-            " ORDER BY due_at LIMIT :most"
+            "WITH RECURSIVE hosts(host) AS ("
+            "SELECT min(host) FROM deliveries WHERE due_at IS NOT NULL UNION ALL"
+            " SELECT (SELECT min(host) FROM deliveries WHERE due_at IS NOT NULL AND host > hosts.host)"
+            " FROM hosts WHERE host IS NOT NULL)"
+            f" SELECT d.id, d.host FROM hosts {_OF_EACH[name]} WHERE NOT ({closed})"
+            " ORDER BY d.due_at LIMIT :most"
         ),
-        {"now": now, "most": most, "ids": dialect.to_json(list(closed_hosts))},
+        {
+            "now": now,
+            "most": most,
+            "of_each": policy.DELIVERIES_PER_HOST,
+            "ids": dialect.to_json(sorted(closed_hosts)),
+        },
     )
     return [Waiting(*row) for row in found]
 

@@ -192,6 +192,7 @@ async def _with_progress(here: Context, batch: Batch) -> dict[str, Any]:
     return _shown(here, batch) | {
         "per_second": round(progress.per_second, 3),
         "eta_seconds": None if progress.eta_s is None else round(progress.eta_s, 1),
+        "waiting_for": progress.waiting_for,
         "failures": progress.failures,
     }
 
@@ -215,5 +216,7 @@ def _shown(here: Context, batch: Batch) -> dict[str, Any]:
             "failed": batch.failed,
         },
         "progress": (batch.completed + batch.failed) / (batch.total or 1),
+        # WaveSpeed tells no price of a task, and a quote made later need not be what was paid.
+        "cost": None,
         "urls": {"get": path, "jobs": f"{path}/jobs", "results": f"{path}/results"},
     }

@@ -54,6 +54,30 @@ async def test_a_paused_batch_submits_nothing_new_and_completes_when_resumed(
     assert (ended["state"], ended["counts"]["completed"]) == ("completed", COUNT)
 
 
+async def test_a_batch_says_that_its_lane_pauses_and_why(stack: Stack) -> None:
+    await stack.ledger.pause_lanes()
+    batch = await sent(stack, [line()])
+    await bulk.steps_are_done(stack, batch["id"])
+    assert (await batch_of(stack, batch["id"]))["waiting_for"] == "a test"
+    await order(stack, batch["id"], "pause")
+    assert (await batch_of(stack, batch["id"]))["waiting_for"] == ""
+    await order(stack, batch["id"], "resume")
+    await stack.ledger.calm_lanes()
+    assert (await finished(stack, batch["id"]))["waiting_for"] == ""
+
+
+async def test_a_batch_says_that_it_waits_for_credit_and_goes_on_by_itself(own_stack: Stack) -> None:
+    stack = own_stack
+    await stack.control("faults", fault="no-credit")
+    batch = await sent(stack, [line(), line()])
+    waiting = await batch_when(stack, batch["id"], lambda now: bool(now["waiting_for"]))
+    assert "credit" in waiting["waiting_for"]
+    await stack.mend()
+    await stack.ledger.make_account_check_due()
+    ended = await finished(stack, batch["id"])
+    assert (ended["counts"]["completed"], ended["waiting_for"]) == (2, "")
+
+
 async def test_a_cancelled_batch_ends_what_was_not_sent_and_waits_for_what_runs(
     stack: Stack, tenant: Headers
 ) -> None:

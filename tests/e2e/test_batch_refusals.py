@@ -133,3 +133,18 @@ async def test_a_line_or_a_document_over_10_mb_is_too_large(stack: Stack) -> Non
 async def test_a_compressed_body_is_refused(stack: Stack) -> None:
     answer = await send(stack, [line()], headers={"content-encoding": "gzip"})
     assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("levels", [100, 100_000])
+async def test_a_document_that_is_nested_too_deep_is_refused(stack: Stack, levels: int) -> None:
+    deep = b"[" * levels + b"]" * levels
+    for document in (
+        deep,
+        b'{"inputs": [{"prompt": %s}]}' % deep,
+        b'{"inputs": [{}], "defaults": %s}' % deep,
+    ):
+        answer = await stack.http.post(
+            BATCHES, content=document, params={"model": FLUX}, headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 400, answer.text
+        assert "nested" in answer.text or "must be a JSON object" in answer.text

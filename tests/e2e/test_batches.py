@@ -20,6 +20,7 @@ async def test_a_batch_completes_and_gives_its_results_in_line_order(stack: Stac
     assert ended["counts"] == {"created": 0, "processing": 0, "completed": 60, "failed": 0}
     assert (ended["name"], ended["model"], ended["mode"]) == ("sixty lighthouses", FLUX, "atomic")
     assert (ended["state"], ended["progress"], ended["eta_seconds"]) == ("completed", 1.0, 0.0)
+    assert ended["cost"] is None, "the provider tells none"
     assert ended["finished_at"] > ended["created_at"]
     told = await results(stack, taken["id"], include_inputs="true")
     assert [one["line"] for one in told] == list(range(1, 61))

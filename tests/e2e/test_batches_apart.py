@@ -8,7 +8,8 @@ import pytest
 
 from tests.e2e import bulk
 from tests.e2e.bulk import batch_when, finished, line, lines_of, order, send, sent
-from tests.e2e.stack import Stack, marked
+from tests.e2e.program import until
+from tests.e2e.stack import Stack, data_of, marked
 
 pytestmark = pytest.mark.xdist_group("split")
 COUNT = 200
@@ -58,11 +59,34 @@ async def test_an_api_killed_in_an_upload_lets_it_be_gone_on_with(split: Stack) 
     assert await serve.ends() == -9
     await asyncio.gather(sending, return_exceptions=True)
     await serve.start()
-    # Nobody can know that the request is dead before its time is over.
-    assert (await send(split, lines, key="killed")).status_code == 409
-    await split.ledger.change("UPDATE batches SET receiver_until = 1 WHERE receiver IS NOT NULL")
-    batch = await sent(split, lines, key="killed")
-    assert (await finished(split, batch["id"]))["counts"]["completed"] == 450
+    # Nobody can know that the request is dead before its time is over; that is soon.
+    answer = await send(split, lines, key="killed")
+    assert answer.status_code == 409
+
+    async def is_taken() -> bool:
+        nonlocal answer
+        answer = await send(split, lines, key="killed")
+        return answer.status_code != 409
+
+    await until(is_taken, within=15, what="the killed request to be over")
+    assert (await finished(split, data_of(answer)["id"]))["counts"]["completed"] == 450
+
+
+async def test_an_upload_that_is_silent_for_long_is_not_taken_over(split: Stack) -> None:
+    lines = lines_of(450)
+    writer = await bulk.begin_upload(split, bulk.jsonl(lines[:320]), key="silent", length=10**6)
+    batch_id = await bulk.until_stored(split, "silent", 200)
+    kept_until = "SELECT receiver_until FROM batches WHERE id = :id"
+    first = await split.ledger.one(kept_until, id=batch_id)
+
+    async def is_renewed() -> bool:
+        return bool(await split.ledger.one(kept_until, id=batch_id) > first)
+
+    await until(is_renewed, within=10, what="the request to say that it still sends")
+    assert (await send(split, lines, key="silent")).status_code == 409
+    await bulk.break_off(writer)
+    await bulk.until_left(split)
+    await finished(split, (await sent(split, lines, key="silent"))["id"])
 
 
 async def test_a_worker_killed_between_two_steps_leaves_them_to_the_other(split: Stack) -> None:

@@ -6,11 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator import policy
+from orchestrator.bell import Kind
+from orchestrator.decision import Decision
 from orchestrator.flow.settlement import Rules
-from orchestrator.flow.sweep import decide
-from orchestrator.lifecycle import HeldFor, Phase, Reason
-from tests.factories import T0, make_attempt, make_job
+from orchestrator.flow.sweep import change_all, decide
+from orchestrator.lifecycle import Attempt, HeldFor, Job, Phase, Reason
+from orchestrator.runtime import Runtime
+from tests.factories import T0, make_attempt, make_job, stored_job
 from tests.jobs import assert_possible, assert_possible_attempt
+from tests.store.rows import job_of
 
 RULES = Rules(T0, draw=lambda: 0.5)
 
@@ -104,3 +108,21 @@ def test_a_poisoned_job_may_still_be_paid_so_its_attempt_is_looked_for() -> None
     decision = decide(job, replace(make_attempt(job), is_solo=True), RULES)
     assert decision.attempt is not None
     assert (decision.attempt.ended_at, decision.attempt.check_at) == (None, T0 + 5_000)
+
+
+async def test_one_job_that_cannot_be_changed_keeps_no_other_from_its_time(runtime: Runtime) -> None:
+    jobs = [await stored_job(runtime.store, Phase.WAITING, due_at=T0) for _ in range(3)]
+    bad = jobs[1].id
+    rung: list[Kind] = []
+    runtime.bell.listen(Kind.SUBMIT, lambda: rung.append(Kind.SUBMIT))
+
+    def decide_or_raise(job: Job, attempt: Attempt | None) -> Decision:
+        if job.id == bad:
+            raise ValueError("this job has a defect")
+        return decide(job, attempt, RULES)
+
+    with pytest.raises(ValueError, match="a defect"):
+        await change_all(runtime, [job.id for job in jobs], decide_or_raise)
+    phases = [(await job_of(runtime.store, job.id)).phase for job in jobs]
+    assert phases == [Phase.READY, Phase.WAITING, Phase.READY]
+    assert len(rung) == 2, "what was changed is announced"

@@ -24,6 +24,11 @@ def fail(job: Job, _attempt: Attempt | None) -> Decision:
     return Decision(note="failed", move=lifecycle.fail(job, Reason.REJECTED, make_error(), now=T0))
 
 
+def fail_otherwise(job: Job, _attempt: Attempt | None) -> Decision:
+    """With another fingerprint."""
+    return Decision(note="failed", move=lifecycle.fail(job, Reason.NO_OUTPUT, make_error(), now=T0))
+
+
 def release(job: Job, _attempt: Attempt | None) -> Decision:
     return Decision(note="released", move=lifecycle.release(job, now=T0))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from orchestrator.policy import Limits
-from orchestrator.store import lanes, turns
+from orchestrator.store import batches, lanes, turns
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, IMAGE_LANE, T0, TENANT, VIDEO_LANE, add_tenant
+from tests.store.bulk import give, running
 from tests.store.claiming import add_ready, claim, claimed_ids, end_attempts
-from tests.store.rows import select
+from tests.store.rows import lane_of, select
 
 
 async def test_ready_jobs_of_one_tenant_go_in_the_order_of_their_ids(store: Store) -> None:
@@ -91,3 +92,32 @@ async def test_videos_get_their_turn_where_images_would_take_every_slot(store: S
         running += await claim(store, now=T0 + 1_000 * second)
         served.append(running[-1].job.media)
     assert Counter(served) == {"image": 4, "video": 4}
+
+
+async def virtual_times(store: Store) -> dict[str, float]:
+    return dict(
+        await select(store, "SELECT tenant_id, virtual_time FROM shares WHERE lane_id = 'wavespeed/image'")
+    )
+
+
+async def test_jobs_that_a_claim_holds_for_their_paused_batch_cost_their_tenant_no_turn(store: Store) -> None:
+    batch = await running(store, 2)
+    await give(store, batch, batches.PAUSE)
+    other = await store.write(add_tenant)
+    await add_ready(store, 2, tenant_id=other)
+    assert len(await claim(store, slots=4)) == 2
+    times = await virtual_times(store)
+    assert (times[TENANT], times[other]) == (0.0, 2.0)
+
+
+async def test_a_claim_that_only_holds_jobs_costs_no_token_and_lets_the_next_tenant_come(
+    store: Store,
+) -> None:
+    batch = await running(store, 3)
+    await give(store, batch, batches.PAUSE)
+    other = await store.write(add_tenant)
+    (job,) = await add_ready(store, 1, tenant_id=other)
+    before = (await lane_of(store)).tokens
+    assert await claimed_ids(store, slots=1) == []
+    assert (await lane_of(store)).tokens == before
+    assert await claimed_ids(store, slots=1) == [job.id]

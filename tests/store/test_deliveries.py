@@ -20,8 +20,8 @@ from tests.store.rows import select
 HOOK = "https://user.example/hook"
 
 
-async def ended_job(store: Store) -> Job:
-    job = await stored_job(store, Phase.ACCEPTED, webhook=HOOK)
+async def ended_job(store: Store, host: str = "user.example") -> Job:
+    job = await stored_job(store, Phase.ACCEPTED, webhook=f"https://{host}/hook")
     applied = await store.change(job.id, decisions.complete, source=Source.POLL)
     assert applied is not None
     return applied.job
@@ -128,6 +128,19 @@ async def test_a_closed_host_is_passed_over(store: Store) -> None:
     closed = await store.read(deliveries.due_deliveries, now=T0, most=5, closed_hosts=["user.example"])
     assert closed == []
     assert len(await take(store)) == 1
+
+
+async def test_a_closed_host_hides_no_other_however_many_are_due_to_it(store: Store) -> None:
+    for _ in range(12):
+        await ended_job(store)
+    others = [await ended_job(store, host) for host in ("b.example", "a.example", "z.example", "b.example")]
+    due = await store.read(
+        deliveries.due_deliveries, now=T0, most=2, closed_hosts=["user.example", "a.example"]
+    )
+    assert {one.host for one in due} <= {"b.example", "z.example"}
+    assert len(due) == 2
+    due = await store.read(deliveries.due_deliveries, now=T0, most=3, closed_hosts=["user.example"])
+    assert {one.id for one in due} < {f"{job.id}-1" for job in others}
 
 
 async def test_what_a_thawed_worker_says_of_an_attempt_that_is_known_changes_nothing(store: Store) -> None:

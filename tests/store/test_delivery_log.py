@@ -157,3 +157,11 @@ async def test_many_are_sent_again_some_at_a_time(store: Store, monkeypatch: pyt
     ids = [await dead_delivery(store) for _ in range(3)]
     assert await redeliver_dead(store) == ids[:2]
     assert await redeliver_dead(store, after_id=ids[1]) == ids[2:]
+
+
+async def test_the_dead_are_found_by_their_own_index(store: Store) -> None:
+    if store.database.dialect != "sqlite":
+        pytest.skip("PostgreSQL reads a table this small from end to end")
+    dead = f"{delivery_log._TOLD}{delivery_log._STATES['dead']} ORDER BY d.id DESC LIMIT 20"
+    plan = await select(store, f"EXPLAIN QUERY PLAN {dead}", tenant=TENANT)
+    assert plan[0][-1] == "SEARCH d USING INDEX ix_deliveries_dead (tenant_id=? AND state=?)"

@@ -43,6 +43,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     progress: float = 0.0
     per_second: float = 0.0
     eta_seconds: float | None = None
+    waiting_for: str = ""
     failures: list[Failure] = []
     rejected: list[BadLine] = []
 

@@ -85,6 +85,8 @@ def batch_view(batch: Batch, now: datetime) -> RenderableType:
     if batch.model:
         grid.add_row("Model", batch.model)
     grid.add_row("State", _state(batch))
+    if batch.waiting_for:
+        grid.add_row("Waits", Text(batch.waiting_for, style="red"))
     grid.add_row("Created", f"{batch.created_at}, {age(batch.created_at, now)} ago")
     grid.add_row("Progress", _progress(batch))
     grid.add_row("Jobs", _counts_text(batch))

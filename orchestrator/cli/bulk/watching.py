@@ -95,7 +95,7 @@ class _Told(ProgressColumn):
 
 
 def progress_text(batch: Batch) -> Text:
-    """`120 of 5,000 · 3 failed · 14.2/s · 6 min left`."""
+    """`120 of 5,000 · 3 failed · 14.2/s · 6 min left`, and why it waits if it does."""
     parts = [f"{batch.done:,} of {batch.total:,}"]
     if batch.counts.failed:
         parts.append(f"{batch.counts.failed:,} failed")
@@ -103,20 +103,23 @@ def progress_text(batch: Batch) -> Text:
         parts.append(f"{batch.per_second:.1f}/s")
     if left := time_left(batch):
         parts.append(left)
+    if batch.waiting_for:
+        parts.append(f"waits: {batch.waiting_for}")
     return Text(" · ".join(parts))
 
 
 class _Teller:
-    """Where no terminal is: a line at each new state, and now and then."""
+    """Where no terminal is: a line at each new state or reason to wait, and now and then."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._told_at = 0.0
-        self._state = ""
+        self._said = ("", "")
 
     def tell(self, batch: Batch) -> None:
         is_due = time.monotonic() - self._told_at > _TOLD_EVERY_S
-        if batch.state == self._state and not is_due:
+        said = (batch.state, batch.waiting_for)
+        if said == self._said and not is_due:
             return
-        self._told_at, self._state = time.monotonic(), batch.state
+        self._told_at, self._said = time.monotonic(), said
         self._console.print(Text.assemble(f"{batch.state}: ", progress_text(batch)))

@@ -1,0 +1,38 @@
+"""What is shown of a batch: its facts, and the words beside its bar."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.cli.bulk.answers import Batch, Counts
+from orchestrator.cli.bulk.report import batch_view
+from orchestrator.cli.bulk.watching import progress_text
+
+NOW = datetime(2026, 1, 2, 3, 5, 0, tzinfo=UTC)
+CREDIT = "The account has no credit."
+
+
+def a_batch(**changes: Any) -> Batch:
+    needed: dict[str, Any] = {"id": "b", "state": "running", "created_at": "2026-01-02T03:04:00Z", "total": 9}
+    return Batch(**(needed | changes))
+
+
+def shown(batch: Batch) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(batch_view(batch, NOW))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_batch_that_waits_shows_why_and_another_shows_nothing_of_it() -> None:
+    assert CREDIT in shown(a_batch(waiting_for=CREDIT))
+    assert "Waits" not in shown(a_batch())
+
+
+def test_the_words_beside_the_bar_end_with_why_it_waits() -> None:
+    batch = a_batch(counts=Counts(completed=1), waiting_for=CREDIT)
+    assert progress_text(batch).plain == f"1 of 9 · waits: {CREDIT}"
