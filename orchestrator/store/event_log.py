@@ -19,7 +19,7 @@ from sqlalchemy import Connection, TextClause
 from orchestrator.lifecycle import public_state
 from orchestrator.store import dialect
 
-WINDOW = 2_000
+WINDOW = 500
 """So many events of all tenants are looked through in one question, whatever it is about."""
 
 _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})")
@@ -70,6 +70,17 @@ def parse_cursor(text: str) -> Cursor | None:
     """None where the text is no cursor of ours."""
     found = _CURSOR.fullmatch(text)
     return None if found is None else Cursor(int(found[1], 16), int(found[2], 16))
+
+
+def topic(kind: str, identifier: str) -> str:
+    """The name under which one listens for a tenant, a batch or a job."""
+    return f"{kind}:{identifier}"
+
+
+def topics(event: EventRow) -> list[str]:
+    """All names under which one may listen for this event."""
+    about = {"tenant": event.tenant_id, "batch": event.batch_id, "job": event.job_id}
+    return [topic(kind, identifier) for kind, identifier in about.items() if identifier]
 
 
 def newest_cursor(connection: Connection) -> Cursor:

@@ -12,7 +12,17 @@ from starlette.routing import Route
 from orchestrator.errors import Busy, OrchestratorError
 from orchestrator.runtime import Runtime
 from orchestrator.store import schema
-from orchestrator.web import batches, callbacks, deliveries, jobs, passed_on, predictions, results, versions
+from orchestrator.web import (
+    batches,
+    callbacks,
+    deliveries,
+    events,
+    jobs,
+    passed_on,
+    predictions,
+    results,
+    versions,
+)
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.context import Context
 from orchestrator.web.problems import on_defect, on_error, on_gone, on_http
@@ -52,6 +62,7 @@ ROUTES = [
     Route(f"{_V}/predictions", predictions.history, methods=["POST"]),
     Route(f"{_V}/predictions/delete", predictions.delete, methods=["POST"]),
     Route(f"{_V}/predictions/{{id}}/result", predictions.result),
+    Route(f"{_V}/predictions/{{id}}/events", events.stream_of_job),
     Route(f"{_V}/predictions/{{id}}", predictions.result),
     Route(f"{_V}/models", passed_on.models),
     Route(f"{_V}/balance", passed_on.balance),
@@ -60,6 +71,7 @@ ROUTES = [
     Route(f"{_V}/model/pricing", passed_on.pricing, methods=["POST"]),
     Route(f"{_V}/media/uploads", passed_on.upload_ticket, methods=["POST"]),
     Route(f"{_V}/media/upload/binary", passed_on.upload_binary, methods=["POST"]),
+    Route("/api/v3/events", events.stream),
     Route("/api/v3/jobs", jobs.list_jobs),
     Route("/api/v3/jobs/{id}", jobs.read_job),
     Route("/api/v3/jobs/{id}/cancel", jobs.cancel_job, methods=["POST"]),
