@@ -27,6 +27,8 @@ _HORIZON = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint
 _XID = {"postgresql": "e.xid", "sqlite": "0"}
 _BATCH = "coalesce(e.batch_id, jobs.batch_id)"
 _LAST_SEQ = (1 << 60) - 1
+# One statement must end within the time that `database.py` gives it.
+_ADOPTED_AT_A_TIME = 50_000
 
 
 class Cursor(NamedTuple):
@@ -125,6 +127,27 @@ def events_of_job(connection: Connection, *, tenant_id: str, job_id: str, until:
     """All of one job's up to there, oldest first; none where the job is another tenant's."""
     conditions = ["e.job_id = :job", "e.tenant_id = :tenant", _not_after(connection.dialect.name)]
     return _read(connection, conditions, {"job": job_id, "tenant": tenant_id} | _upto(until))
+
+
+def adopt(connection: Connection) -> None:
+    """Put a log that another PostgreSQL server wrote, and that came here in a dump, before all that follows.
+
+    Its numbers of transactions may lie ahead of this server's, which nobody reads before they are reached.
+    """
+    if connection.dialect.name != "postgresql" or not _is_from_elsewhere(connection):
+        return
+    last = connection.execute(dialect.sql("SELECT max(seq) FROM events")).scalar_one()
+    for seq in range(0, last + 1, _ADOPTED_AT_A_TIME):
+        connection.execute(
+            dialect.sql("UPDATE events SET xid = 0 WHERE seq >= :first AND seq < :next"),
+            {"first": seq, "next": seq + _ADOPTED_AT_A_TIME},
+        )
+
+
+def _is_from_elsewhere(connection: Connection) -> bool:
+    next_xid = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"
+    found = connection.execute(dialect.sql(f"SELECT 1 FROM events WHERE xid >= {next_xid} LIMIT 1"))
+    return found.first() is not None
 
 
 def _upto(cursor: Cursor | None) -> dict[str, Any]:
