@@ -7,6 +7,8 @@ import asyncio
 import httpx
 import pytest
 
+from orchestrator.ids import key_digest
+from orchestrator.store.event_log import parse_cursor
 from tests.e2e.listening import Heard, listening
 from tests.e2e.program import until
 from tests.e2e.stack import FLUX, Stack, data_of, marked, up_stack
@@ -184,3 +186,15 @@ async def test_a_server_with_listeners_ends_within_a_second() -> None:
         took = await stack.up.stop()
         assert await first.rest() == await second.rest() == []
     assert took < 1.5
+
+
+async def test_a_quiet_stream_says_that_it_lives_and_ends_when_its_key_is_revoked(stack: Stack) -> None:
+    theirs = await key_of_another(stack)
+    async with listening(stack, headers=theirs) as stream:
+        digest = key_digest(theirs["authorization"].removeprefix("Bearer "))
+        await stack.ledger.change("UPDATE api_keys SET revoked_at = 1 WHERE digest = :digest", digest=digest)
+        before = parse_cursor(stream.last_id)
+        await stack.ended(await stack.created())
+        assert await stream.rest() == []
+    after = parse_cursor(stream.last_id)
+    assert before and after and after > before, "a heartbeat moves on past what others were told"
