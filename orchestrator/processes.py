@@ -220,6 +220,7 @@ class _Server:
         """Let held requests answer, break off uploads, take no new ones."""
         self._runtime.uploads.stop()
         self._runtime.waits.stop()
+        self._runtime.follower.stop()
         self._uvicorn.should_exit = True
 
 

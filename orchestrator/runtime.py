@@ -19,18 +19,22 @@ from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Signal
 from orchestrator.errors import Busy, Misconfigured
+from orchestrator.follower import Follower
 from orchestrator.lifecycle import Phase
 from orchestrator.meters import Meters
 from orchestrator.net.clients import guarded_client, provider_client
 from orchestrator.net.guard import AddressPolicy
 from orchestrator.providers.wavespeed import WaveSpeed
 from orchestrator.settings import Settings
-from orchestrator.store import claims, lanes, schema, views
+from orchestrator.store import claims, event_log, lanes, schema, views
 from orchestrator.store.database import open_database
+from orchestrator.store.event_log import Cursor, EventRow
 from orchestrator.store.lanes import Lane
 from orchestrator.store.store import Store
 from orchestrator.uploads import Uploads
 from orchestrator.waits import Waits
+
+EventFollower = Follower[EventRow, Cursor]
 
 PROVIDER = "wavespeed"
 ACCOUNT = "wavespeed"
@@ -55,6 +59,7 @@ class Runtime:
     webhooks: httpx.AsyncClient
     address_policy: AddressPolicy
     waits: Waits
+    follower: EventFollower
     callback_keys: tuple[bytes, ...]
     uploads: Uploads = field(default_factory=Uploads)
     meters: Meters = field(default_factory=Meters)
@@ -170,6 +175,7 @@ async def open_runtime(settings: Settings, stack: AsyncExitStack, *, url: str = 
         webhooks=webhooks,
         address_policy=addresses,
         waits=Waits(_finder(store)),
+        follower=_follower(store),
         callback_keys=tuple(signing.derive_key(secret, "callback") for secret in settings.secrets),
     )
     await runtime.look_at_lanes()
@@ -216,3 +222,15 @@ def _finder(store: Store) -> Any:
         return await store.read(views.ended_among, ids=ids)
 
     return find_ended
+
+
+def _follower(store: Store) -> EventFollower:
+    async def newest() -> Cursor:
+        return await store.read(event_log.newest_cursor)
+
+    async def read(cursor: Cursor) -> tuple[list[EventRow], Cursor]:
+        return await store.read(event_log.events_after, cursor=cursor)
+
+    follower = Follower(start=event_log.START, newest=newest, read=read, topics=event_log.topics)
+    store.on_commit = follower.wake
+    return follower

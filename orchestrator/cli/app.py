@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from orchestrator.cli import check, deliveries, demo, keys, lanes, run, tenants, use
+from orchestrator.cli import check, deliveries, demo, keys, lanes, run, tenants, use, watch
 from orchestrator.cli.bulk import command as bulk
 from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.look import to_stderr, to_stdout
@@ -55,6 +55,11 @@ app.command(
     epilog="[bold]Example[/bold]\n\norchestrator jobs --status failed --limit 5",
 )(use.jobs)
 app.command(rich_help_panel=USE)(use.job)
+app.command(
+    rich_help_panel=USE,
+    epilog="[bold]Examples[/bold]\n\norchestrator watch\n\n"
+    "orchestrator watch --batch 0193f0c2a7b94d6e8f1a2b3c4d5e6f70 --json",
+)(watch.watch)
 app.command(rich_help_panel=USE)(use.cancel)
 app.command(rich_help_panel=LOOK)(use.dead)
 app.command(

@@ -20,8 +20,8 @@ _POSTGRES_TYPES = {"text": "text", "int": "bigint", "float": "double precision",
 _ARRAYS = {str: "text[]", int: "bigint[]", float: "double precision[]", bool: "boolean[]"}
 _encoder = msgspec.json.Encoder()
 
-XID = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
-"""PostgreSQL's number of this transaction: 64 bits, so that it only ever grows."""
+_THIS_XID = "(SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint))"
+"""PostgreSQL's number of this transaction: 64 bits, so that it only ever grows. Asked once a statement."""
 
 
 @lru_cache(maxsize=500)
@@ -169,7 +169,7 @@ def _insert(name: str, table: str, columns: tuple[str, ...], on_conflict: str, x
     arrays = ", ".join(f"${n}::{kind}" for n, kind in enumerate(kinds, start=1))
     if xid:
         into = f"INSERT INTO {table} ({', '.join(columns)}, {xid})"
-    return f"{into} SELECT *{f', {XID}' if xid else ''} FROM unnest({arrays}){ending}"
+    return f"{into} SELECT *{f', {_THIS_XID}' if xid else ''} FROM unnest({arrays}){ending}"
 
 
 def _updates(on_conflict: str) -> bool:

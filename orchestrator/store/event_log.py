@@ -19,7 +19,7 @@ from sqlalchemy import Connection, TextClause
 from orchestrator.lifecycle import public_state
 from orchestrator.store import dialect
 
-WINDOW = 2_000
+WINDOW = 500
 """So many events of all tenants are looked through in one question, whatever it is about."""
 
 _CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})")
@@ -27,6 +27,8 @@ _HORIZON = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint
 _XID = {"postgresql": "e.xid", "sqlite": "0"}
 _BATCH = "coalesce(e.batch_id, jobs.batch_id)"
 _LAST_SEQ = (1 << 60) - 1
+# One statement must end within the time that `database.py` gives it.
+_ADOPTED_AT_A_TIME = 50_000
 
 
 class Cursor(NamedTuple):
@@ -72,6 +74,17 @@ def parse_cursor(text: str) -> Cursor | None:
     return None if found is None else Cursor(int(found[1], 16), int(found[2], 16))
 
 
+def topic(kind: str, identifier: str) -> str:
+    """The name under which one listens for a tenant, a batch or a job."""
+    return f"{kind}:{identifier}"
+
+
+def topics(event: EventRow) -> list[str]:
+    """All names under which one may listen for this event."""
+    about = {"tenant": event.tenant_id, "batch": event.batch_id, "job": event.job_id}
+    return [topic(kind, identifier) for kind, identifier in about.items() if identifier]
+
+
 def newest_cursor(connection: Connection) -> Cursor:
     """Before everything that is still to come, and behind everything that is surely complete."""
     if connection.dialect.name == "postgresql":
@@ -114,6 +127,27 @@ def events_of_job(connection: Connection, *, tenant_id: str, job_id: str, until:
     """All of one job's up to there, oldest first; none where the job is another tenant's."""
     conditions = ["e.job_id = :job", "e.tenant_id = :tenant", _not_after(connection.dialect.name)]
     return _read(connection, conditions, {"job": job_id, "tenant": tenant_id} | _upto(until))
+
+
+def adopt(connection: Connection) -> None:
+    """Put a log that another PostgreSQL server wrote, and that came here in a dump, before all that follows.
+
+    Its numbers of transactions may lie ahead of this server's, which nobody reads before they are reached.
+    """
+    if connection.dialect.name != "postgresql" or not _is_from_elsewhere(connection):
+        return
+    last = connection.execute(dialect.sql("SELECT max(seq) FROM events")).scalar_one()
+    for seq in range(0, last + 1, _ADOPTED_AT_A_TIME):
+        connection.execute(
+            dialect.sql("UPDATE events SET xid = 0 WHERE seq >= :first AND seq < :next"),
+            {"first": seq, "next": seq + _ADOPTED_AT_A_TIME},
+        )
+
+
+def _is_from_elsewhere(connection: Connection) -> bool:
+    next_xid = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"
+    found = connection.execute(dialect.sql(f"SELECT 1 FROM events WHERE xid >= {next_xid} LIMIT 1"))
+    return found.first() is not None
 
 
 def _upto(cursor: Cursor | None) -> dict[str, Any]:

@@ -10,14 +10,17 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from orchestrator.store import event_log
+
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 def upgrade(connection: Connection) -> None:
-    """Run every migration that is missing; safe to call when none is."""
+    """Run every migration that is missing, and adopt a log from elsewhere; safe to call when none is."""
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    event_log.adopt(connection)
 
 
 def is_current(connection: Connection) -> bool:

@@ -33,12 +33,18 @@ _LOST_COMMIT_S = 6.0
 _AGAIN_S = 0.2
 
 
+def _unheard() -> None:
+    """Nobody wants to know."""
+
+
 class Store:
     """One database with its group writer; `clock` follows the database's."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self.clock = clock
+        self.on_commit: Callable[[], None] = _unheard
+        """Called after each write of this process."""
         self._known_shares: set[Share] = set()
         self._group: Grouper[Creation | Change] = Grouper(database, self._apply)
 
@@ -51,6 +57,7 @@ class Store:
             created: Created = await self._group.put(creation)
         except CommitLost as lost:
             created = await _again(lambda: self._group.put(creation), lost)
+        self.on_commit()
         if created.job.id == creation.job.id:
             self._known_shares.add(share_of(creation.job))
         return created
@@ -76,11 +83,14 @@ class Store:
             callback=callback,
         )
         applied: Applied | None = await self._group.put(change)
+        self.on_commit()
         return applied
 
     async def write(self, work: Callable[..., T], **arguments: Any) -> T:
         """Run `work(connection, **arguments)` in a write transaction."""
-        return await self.database.write(lambda connection: work(connection, **arguments))
+        written = await self.database.write(lambda connection: work(connection, **arguments))
+        self.on_commit()
+        return written
 
     async def write_surely(self, work: Callable[..., T], **arguments: Any) -> T:
         """The same for work that may be done twice: again where nobody knows whether it was committed."""

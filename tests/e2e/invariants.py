@@ -44,7 +44,7 @@ async def check_invariants(stack: Stack) -> None:
 _TABLES = {
     "jobs": "SELECT jobs.*, documents.ending AS told FROM jobs JOIN documents ON documents.job_id = jobs.id",
     "attempts": "SELECT * FROM attempts ORDER BY number",
-    "events": "SELECT * FROM events ORDER BY id",
+    "events": "SELECT * FROM events WHERE job_id IS NOT NULL ORDER BY id",
     "deliveries": "SELECT * FROM deliveries ORDER BY id",
     "batches": "SELECT * FROM batches WHERE state <> 'discarded'",
     "failures": "SELECT * FROM batch_failures WHERE count <> 0",

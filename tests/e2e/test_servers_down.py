@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.e2e.invariants import check_invariants
+from tests.e2e.listening import listening
 from tests.e2e.program import Program, answers_at, free_port, until
 from tests.e2e.stack import SECRET, Stack, marked, split_stack
 from tests.e2e.test_crashes import all_ended, end_leases_of_the_dead
@@ -85,6 +86,29 @@ async def own_database(
     async with split_stack(database_url=own_postgres.url, redis_url=new_valkey_url()) as stack:
         yield stack, own_postgres
         await check_invariants(stack)
+
+
+async def test_a_stream_lives_on_while_the_database_restarts(
+    own_database: tuple[Stack, PostgresProcess],
+) -> None:
+    stack, postgres = own_database
+    async with listening(stack) as stream:
+        await stack.ended(await stack.created())
+        await stream.until("job.completed")
+        postgres.kill()
+        postgres.restart()
+
+        async def is_taken() -> str | None:
+            answer = await stack.submit()
+            return str(answer.json()["data"]["id"]) if answer.status_code == 200 else None
+
+        job_id = await until(is_taken, within=20, what="the database to take a job")
+        await stack.ended(str(job_id))
+        heard = await stream.until("job.completed")
+        while heard[-1].data["id"] != job_id:
+            heard += await stream.until("job.completed")
+    told = [one.data["move"] for one in heard if one.data["id"] == job_id]
+    assert told == [event["verb"] for event in (await stack.job(str(job_id)))["events"]]
 
 
 async def test_postgres_down_for_a_while_is_503_meanwhile_and_nothing_is_lost(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.util import await_only
 
 from orchestrator.lifecycle import Phase, Verb
-from orchestrator.store import event_log, retention
+from orchestrator.store import event_log, retention, schema
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.database import Database
 from orchestrator.store.event_log import START, Cursor, EventRow
@@ -19,7 +19,7 @@ from tests.factories import T0, TENANT, SetClock, make_creation, make_id, stored
 from tests.store import decisions
 from tests.store.bulk import running
 from tests.store.claiming import add_ready, claim
-from tests.store.rows import select
+from tests.store.rows import execute, select
 
 
 async def read(store: Store, cursor: Cursor = START, **asked: Any) -> tuple[list[EventRow], Cursor]:
@@ -161,6 +161,23 @@ async def test_a_transaction_that_only_reads_keeps_no_reader_waiting(postgres: D
     assert await verbs(store) == ["create"]
     release.set()
     await looking
+
+
+async def test_a_log_from_another_server_is_read_before_all_that_follows(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dump was put into a server whose transactions have not come that far."""
+    store = Store(postgres, SetClock())
+    await add_ready(store, 3)
+    await claim(store, slots=3)
+    await execute(store, "UPDATE events SET xid = 1000000000 + seq")
+    assert await verbs(store) == []
+    monkeypatch.setattr(event_log, "_ADOPTED_AT_A_TIME", 2)
+    await store.write(schema.upgrade)
+    _, cursor = await read(store)
+    assert await verbs(store) == ["claim"] * 3
+    await store.create(make_creation())
+    assert await verbs(store, cursor) == ["create"]
 
 
 @pytest.mark.parametrize(
