@@ -6,15 +6,85 @@ means all tenants.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
+from orchestrator.clock import DAY, HOUR, SECOND
 from orchestrator.ids import id_time
-from orchestrator.store import dialect
+from orchestrator.store import dialect, lanes, processes, series
+from orchestrator.store.series import Wanted
 
 COUNTED_UP_TO = 1_000
 """Counts of what waits for a person end here: more of it is no other news."""
+
+SILENT_AFTER_MS = 15 * SECOND
+"""A process that has not reported for so long is not counted on."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What the troubles are told from."""
+
+    dead: int
+    in_doubt: int
+    dead_deliveries: int
+    workers: int
+    waiting_since: int | None
+    ready_since: int | None
+
+
+class FirstPage(msgspec.Struct, frozen=True):
+    """Everything that one look reads from the database."""
+
+    phases: Counter[str]
+    oldest: dict[str, int]
+    held: int
+    day: dict[str, dict[int, int]]
+    dwell: dict[str, Counter[int]]
+    trend: dict[str, dict[int, int]]
+    totals: dict[int, Counter[int]]
+    seen: Seen
+    accounts: list[lanes.Account]
+
+
+def first_page(
+    connection: Connection, *, tenant_id: str | None, span: str, since: int, now: int
+) -> FirstPage:
+    """Everything of the first page; its charts begin at `since`."""
+    found_oldest = oldest(connection, tenant_id=tenant_id)
+    by_lane = series.stages(connection, tenant_id=tenant_id).values()
+    day = Wanted(
+        span="hour",
+        since=now - now % HOUR - DAY + HOUR,
+        names=("created", "completed", "failed"),
+        tenant_id=tenant_id,
+    )
+    charted = Wanted(span=span, since=since, names=("completed", "failed"), tenant_id=tenant_id)
+    return FirstPage(
+        phases=sum(by_lane, Counter()),
+        oldest=found_oldest,
+        held=batches_held(connection, tenant_id=tenant_id),
+        day=series.over_time(connection, wanted=day),
+        dwell=series.times(connection, wanted=msgspec.structs.replace(day, names=("wait", "submit", "run"))),
+        trend=series.over_time(connection, wanted=charted),
+        totals=series.times_over_time(connection, wanted=msgspec.structs.replace(charted, names=("total",))),
+        seen=see(connection, tenant_id=tenant_id, oldest=found_oldest, now=now),
+        accounts=lanes.read_accounts(connection),
+    )
+
+
+def see(connection: Connection, *, tenant_id: str | None, oldest: dict[str, int], now: int) -> Seen:
+    running = processes.running(connection)
+    return Seen(
+        dead=dead_letters(connection, tenant_id=tenant_id),
+        in_doubt=held_in_doubt(connection, tenant_id=tenant_id),
+        dead_deliveries=dead_deliveries(connection, since=now - DAY, tenant_id=tenant_id),
+        workers=sum(one.kind != "serve" and one.seen_at > now - SILENT_AFTER_MS for one in running),
+        waiting_since=oldest.get("waiting"),
+        ready_since=oldest.get("ready"),
+    )
 
 
 def oldest(connection: Connection, *, tenant_id: str | None) -> dict[str, int]:

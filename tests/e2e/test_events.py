@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from orchestrator.ids import key_digest
-from orchestrator.store.event_log import parse_cursor
+from orchestrator.store.event_log import START, parse_cursor
 from tests.e2e.listening import Heard, listening
 from tests.e2e.program import until
 from tests.e2e.stack import FLUX, Stack, data_of, marked, up_stack
@@ -193,10 +193,8 @@ async def test_a_quiet_stream_says_that_it_lives_and_ends_when_its_key_is_revoke
     async with listening(stack, headers=theirs) as stream:
         digest = key_digest(theirs["authorization"].removeprefix("Bearer "))
         await stack.ledger.change("UPDATE api_keys SET revoked_at = 1 WHERE digest = :digest", digest=digest)
-        before = parse_cursor(stream.last_id)
+        before = parse_cursor(stream.last_id) or START
         await stack.ended(await stack.created())
         assert await stream.rest() == []
-    after = parse_cursor(stream.last_id)
-    assert before
-    assert after
+    after = parse_cursor(stream.last_id) or START
     assert after > before, "a heartbeat moves on past what others were told"

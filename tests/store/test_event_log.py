@@ -115,7 +115,7 @@ async def test_what_comes_after_a_deletion_of_the_newest_is_not_overlooked(store
     job = await stored_job(store, Phase.ACCEPTED)
     await complete(store, job.id)
     _, cursor = await read(store)
-    await store.write(retention.delete_old, ended_before=T0 + 1, most=10)
+    await store.write(retention.delete_old, ended_from=0, ended_before=T0 + 1, most=10)
     newest = await store.read(event_log.newest_cursor)
     await store.create(make_creation())
     assert await verbs(store, cursor) == await verbs(store, newest) == ["create"]

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
 
-from orchestrator.clock import DAY, HOUR, MINUTE, SECOND
-from orchestrator.store import board, lanes, series
-from orchestrator.store.series import Wanted, percentile
+from orchestrator.clock import MINUTE, SECOND
+from orchestrator.store.board import FirstPage, first_page
+from orchestrator.store.series import percentile
 from orchestrator.web.dashboard import charts, periods, troubles
 from orchestrator.web.dashboard.charts import Line
 from orchestrator.web.dashboard.pages import Look
@@ -44,24 +43,12 @@ class Stage(msgspec.Struct, frozen=True):
     p95: float | None = None
 
 
-class _Figures(msgspec.Struct, frozen=True):
-    """Everything that one look reads from the database."""
-
-    phases: Counter[str]
-    oldest: dict[str, int]
-    held: int
-    day: dict[str, dict[int, int]]
-    dwell: dict[str, Counter[int]]
-    trend: dict[str, dict[int, int]]
-    totals: dict[int, Counter[int]]
-    seen: troubles.Seen
-    accounts: list[lanes.Account]
-
-
 async def load(look: Look) -> Mapping[str, Any]:
     """Everything of the first page, read in one transaction."""
     period = periods.chosen(look)
-    found = await look.runtime.store.read(_read, tenant_id=look.viewer.sees, period=period, now=look.now)
+    found = await look.runtime.store.read(
+        first_page, tenant_id=look.viewer.sees, span=period.span, since=period.start, now=look.now
+    )
     return {
         "period": period,
         "periods": periods.CHOICES,
@@ -74,30 +61,7 @@ async def load(look: Look) -> Mapping[str, Any]:
     }
 
 
-def _read(connection: Connection, *, tenant_id: str | None, period: Period, now: int) -> _Figures:
-    oldest = board.oldest(connection, tenant_id=tenant_id)
-    by_lane = series.stages(connection, tenant_id=tenant_id).values()
-    day = Wanted(
-        span="hour",
-        since=now - now % HOUR - DAY + HOUR,
-        names=("created", "completed", "failed"),
-        tenant_id=tenant_id,
-    )
-    charted = Wanted(span=period.span, since=period.start, names=("completed", "failed"), tenant_id=tenant_id)
-    return _Figures(
-        phases=sum(by_lane, Counter()),
-        oldest=oldest,
-        held=board.batches_held(connection, tenant_id=tenant_id),
-        day=series.over_time(connection, wanted=day),
-        dwell=series.times(connection, wanted=msgspec.structs.replace(day, names=("wait", "submit", "run"))),
-        trend=series.over_time(connection, wanted=charted),
-        totals=series.times_over_time(connection, wanted=msgspec.structs.replace(charted, names=("total",))),
-        seen=troubles.see(connection, tenant_id=tenant_id, oldest=oldest, now=now),
-        accounts=lanes.read_accounts(connection),
-    )
-
-
-def _stages(found: _Figures, now: int) -> list[Stage]:
+def _stages(found: FirstPage, now: int) -> list[Stage]:
     stages = []
     for phase, title, means in _TITLES:
         number = max(0, found.phases[phase])
@@ -126,7 +90,7 @@ def _stages(found: _Figures, now: int) -> list[Stage]:
     ]
 
 
-def _throughput(found: _Figures, period: Period) -> Mapping[str, Any]:
+def _throughput(found: FirstPage, period: Period) -> Mapping[str, Any]:
     good, bad = (period.laid_out(found.trend[name]) for name in ("completed", "failed"))
     scale = charts.scale(max((g + b for g, b in zip(good, bad, strict=True)), default=0))
     hints = [
@@ -137,7 +101,7 @@ def _throughput(found: _Figures, period: Period) -> Mapping[str, Any]:
     return {"drawing": charts.stacked(lines, hints, top=scale.top), "scale": scale}
 
 
-def _latency(found: _Figures, period: Period) -> Mapping[str, Any]:
+def _latency(found: FirstPage, period: Period) -> Mapping[str, Any]:
     merged: dict[int, Counter[int]] = {at: Counter() for at in period.points}
     for at, buckets in found.totals.items():
         place = period.start + (at - period.start) // period.step * period.step

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from sqlalchemy import Connection
 
-from orchestrator.clock import DAY, SECOND
-from orchestrator.store import board, lanes, processes
-from orchestrator.store.board import COUNTED_UP_TO
+from orchestrator.clock import SECOND
+from orchestrator.store import lanes
+from orchestrator.store.board import COUNTED_UP_TO, Seen
 from orchestrator.web.dashboard.pages import Look
 from orchestrator.web.dashboard.words import count, duration
 
-SILENT_AFTER_MS = 15 * SECOND
 _OVERDUE_MS = 15 * SECOND
 
 
@@ -25,29 +23,6 @@ class Trouble(msgspec.Struct, frozen=True):
     path: str
     act: str
     is_urgent: bool = False
-
-
-class Seen(msgspec.Struct, frozen=True):
-    """What the troubles are told from."""
-
-    dead: int
-    in_doubt: int
-    dead_deliveries: int
-    workers: int
-    waiting_since: int | None
-    ready_since: int | None
-
-
-def see(connection: Connection, *, tenant_id: str | None, oldest: dict[str, int], now: int) -> Seen:
-    running = processes.running(connection)
-    return Seen(
-        dead=board.dead_letters(connection, tenant_id=tenant_id),
-        in_doubt=board.held_in_doubt(connection, tenant_id=tenant_id),
-        dead_deliveries=board.dead_deliveries(connection, since=now - DAY, tenant_id=tenant_id),
-        workers=sum(one.kind != "serve" and one.seen_at > now - SILENT_AFTER_MS for one in running),
-        waiting_since=oldest.get("waiting"),
-        ready_since=oldest.get("ready"),
-    )
 
 
 def told(look: Look, seen: Seen, *, accounts: Sequence[lanes.Account]) -> list[Trouble]:
