@@ -56,6 +56,17 @@ def lock(dialect: str, *, skip_locked: bool = False) -> str:
     return " FOR UPDATE SKIP LOCKED" if skip_locked else " FOR UPDATE"
 
 
+def try_lock(connection: Connection, name: str) -> bool:
+    """Whether this transaction alone holds the lock of this name now; it never waits for it.
+
+    No row is locked, so it may be taken out of the order in which rows are.
+    """
+    if connection.dialect.name == "sqlite":
+        return True
+    taken = fetch(connection, "SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})
+    return bool(taken[0][0])
+
+
 def fetch(connection: Connection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
     """All rows of a statement with `:named` values, each a tuple."""
     if connection.dialect.name == "sqlite":
