@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from orchestrator import lifecycle
 from orchestrator.bell import Kind
@@ -19,18 +20,22 @@ _PAUSED = frozenset({Phase.READY, Phase.WAITING})
 
 
 async def take_steps(runtime: Runtime) -> bool:
-    """One step of each batch that has one; whether there was any, and so may be more."""
+    """One step of each batch that has one; whether any was left to this worker, and so may be more."""
     steps = await runtime.store.read(batch_steps.pending, most=_BATCHES_AT_A_TIME)
+    done = 0
     for step in steps:
-        now = runtime.clock.now()
+        now, started = runtime.clock.now(), time.monotonic()
         try:
             applied = await runtime.store.write(batch_steps.take, step=step, decide_for=decide_for, now=now)
         except StepTaken:
             continue
+        done += 1
         crashpoint("batch_step_taken")
-        await asyncio.sleep(0)  # on SQLite nothing of a step waits: let the others have their turn
         _announce(runtime, applied)
-    return bool(steps)
+        # On SQLite nothing of a step waits: the others have the loop for as long as it had. One turn would
+        # be too little, since a request takes several.
+        await asyncio.sleep(time.monotonic() - started)
+    return done > 0
 
 
 def decide_for(step: Step, now: int) -> Decide:

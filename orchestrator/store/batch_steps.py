@@ -37,7 +37,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class StepTaken(Exception):
-    """Another worker has done this step, or the batch has got another order meanwhile."""
+    """Another worker does or has done this step, or the batch has got another order meanwhile."""
 
 
 def pending(connection: Connection, *, most: int) -> list[Step]:
@@ -56,6 +56,8 @@ def take(
     connection: Connection, *, step: Step, decide_for: Callable[[Step, int], Decide], now: int
 ) -> list[Applied]:
     """Do one step; raises StepTaken, and nothing was done then."""
+    if not dialect.try_lock(connection, f"step of {step.batch_id}"):
+        raise StepTaken
     if step.kind == "discard":
         _discard(connection, step.batch_id)
         return []

@@ -7,7 +7,7 @@ then, and job, attempt, event, ending, delivery and lane change together or not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -55,8 +55,8 @@ class _Group:
     def __init__(self, jobs: dict[str, Job], attempts: dict[tuple[str, int], Attempt]) -> None:
         self.before = dict(jobs)
         self.jobs = jobs
+        self.attempts_before = dict(attempts)
         self.attempts = attempts
-        self.changed_attempts: dict[tuple[str, int], Attempt] = {}
         self.events: list[rows.Event] = []
         self.endings: list[Move] = []
         self.signals: list[tuple[str, LaneSignal]] = []
@@ -68,7 +68,7 @@ class _Group:
         key = (job.id, job.attempt if change.attempt is None else change.attempt)
         decision = change.decide(job, self.attempts.get(key))
         if decision.attempt is not None and decision.attempt != self.attempts.get(key):
-            self.attempts[key] = self.changed_attempts[key] = decision.attempt
+            self.attempts[key] = decision.attempt
         self.signals.extend((job.lane_id, signal) for signal in decision.signals)
         after = decision.job or job
         if decision.move is not None:
@@ -135,7 +135,14 @@ def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
         if group.jobs[job_id] is not before
     ]
     rows.write_jobs(connection, changed)
-    rows.write_attempts(connection, list(group.changed_attempts.values()))
+    rows.write_attempts(
+        connection,
+        [
+            (before, group.attempts[key])
+            for key, before in group.attempts_before.items()
+            if group.attempts[key] is not before
+        ],
+    )
     rows.insert_events(connection, group.events)
     _write_endings(connection, group.endings)
     _write_deliveries(connection, group.endings, now)
@@ -176,20 +183,23 @@ def _write_deliveries(connection: Connection, endings: Sequence[Move], now: int)
 
 def _record_callbacks(connection: Connection, changes: Sequence[Change], now: int) -> None:
     """The inbox: one row per attempt and verdict, counting what came."""
-    seen = [
-        {
+    seen: dict[tuple[str, int | None, str], dict[str, Any]] = {}
+    for change in changes:
+        if change.callback is None:
+            continue
+        key = (change.job_id, change.attempt, change.callback.verdict)
+        first = {
             "job_id": change.job_id,
             "attempt": change.attempt,
             "verdict": change.callback.verdict,
             "first_at": now,
             "last_at": now,
-            "count": 1,
+            "count": 0,
             "excerpt": change.callback.excerpt,
         }
-        for change in changes
-        if change.callback is not None
-    ]
+        seen.setdefault(key, first)["count"] += 1
     counted = (
-        "(job_id, attempt, verdict) DO UPDATE SET count = callbacks.count + 1, last_at = excluded.last_at"
+        "(job_id, attempt, verdict) DO UPDATE"
+        " SET count = callbacks.count + excluded.count, last_at = excluded.last_at"
     )
-    dialect.insert_many(connection, "callbacks", seen, on_conflict=counted)
+    dialect.insert_many(connection, "callbacks", list(seen.values()), on_conflict=counted)

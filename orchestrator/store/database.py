@@ -89,6 +89,10 @@ class PostgresDatabase:
                     "lock_timeout": "5000",
                     "idle_in_transaction_session_timeout": "15000",
                     "jit": "off",
+                    # Every question has its index. A table that has just been filled is thought to be
+                    # small still, and would be read as a whole for fifty rows.
+                    "enable_seqscan": "off",
+                    "random_page_cost": "1.1",
                 },
             },
         )

@@ -42,14 +42,14 @@ def incoming(dialect: str, columns: Mapping[str, str]) -> str:
     return f"(SELECT {picked} FROM json_each(:rows)) AS m"
 
 
-def one_of(dialect: str, column: str) -> str:
-    """`column` is one of the ids in the bound JSON array `:ids`."""
-    unfolded = (
-        "json_array_elements_text(CAST(:ids AS json))"
-        if dialect == "postgresql"
-        else "(SELECT value FROM json_each(:ids))"
-    )
-    return f"{column} IN (SELECT * FROM {unfolded} AS wanted)"
+def one_of(dialect: str, column: str, *, bound: str = "ids", kind: str = "text") -> str:
+    """`column` is one of the values in the JSON array that is bound as `:ids`, or as `bound` says."""
+    if dialect == "postgresql":  # an array is looked up in the index; a sub-query may become a join
+        unfolded = (
+            f"SELECT value::{_POSTGRES_TYPES[kind]} FROM json_array_elements_text(CAST(:{bound} AS json))"
+        )
+        return f"{column} = ANY (ARRAY({unfolded}))"
+    return f"{column} IN (SELECT value FROM json_each(:{bound}))"
 
 
 def lock(dialect: str, *, skip_locked: bool = False) -> str:
@@ -57,6 +57,17 @@ def lock(dialect: str, *, skip_locked: bool = False) -> str:
     if dialect == "sqlite":
         return ""
     return " FOR UPDATE SKIP LOCKED" if skip_locked else " FOR UPDATE"
+
+
+def try_lock(connection: Connection, name: str) -> bool:
+    """Whether this transaction alone holds the lock of this name now; it never waits for it.
+
+    No row is locked, so it may be taken out of the order in which rows are.
+    """
+    if connection.dialect.name == "sqlite":
+        return True
+    taken = fetch(connection, "SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})
+    return bool(taken[0][0])
 
 
 def fetch(connection: Connection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
@@ -87,7 +98,7 @@ def insert_many(
 
     SQLAlchemy would look at each value of each row on its way; here they go to the driver as they are:
     to SQLite's executemany, to PostgreSQL as one array for each column, since it takes a statement a row
-    three times as long. Rows that update what they meet go one by one: they may meet each other.
+    three times as long. Rows that update what they meet must not meet each other.
     """
     if rows:
         insert_tuples(
@@ -112,8 +123,6 @@ def insert_tuples(
     statement = _insert(connection.dialect.name, table, columns, on_conflict, xid)
     if connection.dialect.name == "sqlite":
         driver(connection).executemany(statement, rows)
-    elif _updates(on_conflict):
-        connection.exec_driver_sql(statement, list(rows))
     else:
         connection.exec_driver_sql(statement, tuple(zip(*rows, strict=True)))
 
@@ -136,11 +145,7 @@ def update_many(
     statement = _update(connection.dialect.name, table, tuple(where.items()), tuple(changes.items()))
     if connection.dialect.name == "sqlite":
         return driver(connection).executemany(statement, rows).rowcount
-    names = [*(f"was_{column}" for column in where), *changes]
-    found = connection.execute(
-        sql(statement), {"rows": to_json([dict(zip(names, row, strict=True)) for row in rows])}
-    )
-    return len(found.all())
+    return connection.exec_driver_sql(statement, tuple(zip(*rows, strict=True))).rowcount
 
 
 @cache
@@ -151,10 +156,12 @@ def _update(
         numbered = [f"{column} = ?{n}" for n, (column, _) in enumerate((*where, *changes), start=1)]
         matched, changed = " AND ".join(numbered[: len(where)]), ", ".join(numbered[len(where) :])
         return f"UPDATE {table} SET {changed} WHERE {matched}"
-    source = incoming(name, {f"was_{column}": kind for column, kind in where} | dict(changes))
+    names = [*(f"was_{column}" for column, _ in where), *(column for column, _ in changes)]
+    arrays = [f"${n}::{_POSTGRES_TYPES[kind]}[]" for n, (_, kind) in enumerate((*where, *changes), start=1)]
     changed = ", ".join(f"{column} = m.{column}" for column, _ in changes)
     matched = " AND ".join(f"{table}.{column} = m.was_{column}" for column, _ in where)
-    return f"UPDATE {table} SET {changed} FROM {source} WHERE {matched} RETURNING 1"
+    source = f"unnest({', '.join(arrays)}) AS m({', '.join(names)})"
+    return f"UPDATE {table} SET {changed} FROM {source} WHERE {matched}"
 
 
 @cache
@@ -163,17 +170,11 @@ def _insert(name: str, table: str, columns: tuple[str, ...], on_conflict: str, x
     ending = "" if on_conflict == "FAIL" else f" ON CONFLICT {on_conflict}"
     if name == "sqlite":
         return f"{into} VALUES ({', '.join('?' for _ in columns)}){ending}"
-    if _updates(on_conflict):
-        return f"{into} VALUES ({', '.join(f'${n}' for n in range(1, len(columns) + 1))}){ending}"
     kinds = [_ARRAYS[metadata.tables[table].columns[column].type.python_type] for column in columns]
     arrays = ", ".join(f"${n}::{kind}" for n, kind in enumerate(kinds, start=1))
     if xid:
         into = f"INSERT INTO {table} ({', '.join(columns)}, {xid})"
     return f"{into} SELECT *{f', {_THIS_XID}' if xid else ''} FROM unnest({arrays}){ending}"
-
-
-def _updates(on_conflict: str) -> bool:
-    return "DO UPDATE" in on_conflict
 
 
 def to_json(rows: object) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import astuple
 from sqlalchemy import Connection
@@ -77,8 +77,9 @@ _BATCH_EVENT_COLUMNS = ("id", "batch_id", *_EVENT_COLUMNS[2:])
 Event = tuple[Any, ...]
 """The values of a row of `events`, in the order of its columns."""
 
-_changed_job = attrgetter(*_JOB_CHANGES)
-_changed_attempt = attrgetter(*_ATTEMPT_CHANGES)
+_values_of_job: Callable[[Job], tuple[Any, ...]] = attrgetter(*_JOB_CHANGES)
+_values_of_attempt: Callable[[Attempt], tuple[Any, ...]] = attrgetter(*_ATTEMPT_CHANGES)
+T = TypeVar("T")
 
 
 class LostRace(Exception):
@@ -120,34 +121,61 @@ def read_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, Job]:
 def read_attempts(connection: Connection, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Attempt]:
     """Attempts by (job, number); their job's lock covers them."""
     statement = _read_attempts(connection.dialect.name)
-    wanted = dialect.to_json([{"job_id": job, "number": number} for job, number in keys])
-    found = dialect.fetch(connection, statement, {"rows": wanted})
-    return {(row[0], row[1]): to_attempt(row) for row in found}
+    wanted = frozenset(keys)
+    ids, numbers = ({key[place] for key in wanted} for place in (0, 1))
+    found = dialect.fetch(
+        connection,
+        statement,
+        {"ids": dialect.to_json(sorted(ids)), "numbers": dialect.to_json(list(numbers))},
+    )
+    return {(row[0], row[1]): to_attempt(row) for row in found if (row[0], row[1]) in wanted}
 
 
 def write_jobs(connection: Connection, changes: Sequence[tuple[Job, Job]]) -> None:
     """Write (before, after) pairs, guarded by the attempt and the phase before."""
     ordered = sorted(changes, key=lambda change: change[0].id)
-    rows = [(before.id, before.attempt, before.phase, *_changed_job(after)) for before, after in ordered]
+    new = _new_values(ordered, _JOB_CHANGES, _values_of_job)
+    if not new:
+        return
+    guards = [(before.id, before.attempt, before.phase) for before, _ in ordered]
     written = dialect.update_many(
         connection,
         "jobs",
-        rows,
+        list(zip(*zip(*guards, strict=True), *new.values(), strict=True)),
         where={"id": "text", "attempt": "int", "phase": "text"},
-        changes=_JOB_CHANGES,
+        changes={column: _JOB_CHANGES[column] for column in new},
     )
-    if written != len(rows):
-        raise LostRace(f"{len(rows)} jobs locked, {written} written")
+    if written != len(ordered):
+        raise LostRace(f"{len(ordered)} jobs locked, {written} written")
 
 
-def write_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
+def write_attempts(connection: Connection, changes: Sequence[tuple[Attempt, Attempt]]) -> None:
+    """Write (before, after) pairs; the locks of their jobs cover them."""
+    new = _new_values(changes, _ATTEMPT_CHANGES, _values_of_attempt)
+    if not new:
+        return
+    keys = [(before.job_id, before.number) for before, _ in changes]
     dialect.update_many(
         connection,
         "attempts",
-        [(one.job_id, one.number, *_changed_attempt(one)) for one in attempts],
+        list(zip(*zip(*keys, strict=True), *new.values(), strict=True)),
         where={"job_id": "text", "number": "int"},
-        changes=_ATTEMPT_CHANGES,
+        changes={column: _ATTEMPT_CHANGES[column] for column in new},
     )
+
+
+def _new_values(
+    changes: Sequence[tuple[T, T]], columns: Iterable[str], values_of: Callable[[T], tuple[Any, ...]]
+) -> dict[str, tuple[Any, ...]]:
+    """The columns that differ in any of these rows, each with the new values of all of them.
+
+    What is not written need not be sent, and no index on it be looked into.
+    """
+    old = zip(*(values_of(before) for before, _ in changes), strict=True)
+    new = zip(*(values_of(after) for _, after in changes), strict=True)
+    return {
+        column: after for column, before, after in zip(columns, old, new, strict=False) if before != after
+    }
 
 
 def insert_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
@@ -202,8 +230,9 @@ def _lock_jobs(name: str, skip_locked: bool) -> str:
 
 @cache
 def _read_attempts(name: str) -> str:
-    source = dialect.incoming(name, {"job_id": "text", "number": "int"})
-    return (
-        f"SELECT {ATTEMPT_COLUMNS} FROM {source} JOIN attempts"
-        " ON attempts.job_id = m.job_id AND attempts.number = m.number"
+    """Two lists instead of pairs, since PostgreSQL would make a join of pairs, and read all attempts."""
+    jobs, numbers = (
+        dialect.one_of(name, "job_id"),
+        dialect.one_of(name, "number", bound="numbers", kind="int"),
     )
+    return f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE {jobs} AND {numbers}"
