@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "orchestrator"
 
 # Libraries that connect by themselves; `net/` alone may import them.
 CONNECTING_LIBRARIES = frozenset(
-    [
+    {
         "aiohttp",
         "ftplib",
         "http.client",
@@ -29,7 +29,7 @@ CONNECTING_LIBRARIES = frozenset(
         "urllib3",
         "websockets",
         "xmlrpc.client",
-    ]
+    }
 )
 # What opens a connection of those that others may import.
 CONNECTING_CALLS = frozenset(
