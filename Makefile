@@ -18,7 +18,7 @@ JS_READY := tests/js/node_modules/.ready
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --annotation-style line --quiet
 
-.PHONY: help setup demo test soak lint fix bench lock clean
+.PHONY: help setup demo test soak lint audit sbom fix bench lock clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,15 @@ lint: $(READY)  ## Check style, formatting and types
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy --strict
+
+audit: $(READY)  ## Look for what an attacker could use
+	@$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive orchestrator migrations
+
+sbom: $(READY)  ## Write what is shipped, with versions and hashes, to dist/ (CycloneDX)
+	@mkdir -p dist
+	@$(VENV)/bin/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --output-file dist/sbom.cdx.json
+	@echo "Wrote dist/sbom.cdx.json"
 
 fix: $(READY)  ## Repair what the linter can repair, and format
 	@$(VENV)/bin/ruff check --fix

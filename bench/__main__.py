@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from bench import accept, bulk, claims, latency, moves, whole
+from bench import accept, bulk, claims, hooks, latency, moves, whole
 from bench.figures import Figure, show
 
 BENCHES: dict[str, tuple[str, Callable[[], Awaitable[list[Figure]]]]] = {
@@ -16,6 +16,7 @@ BENCHES: dict[str, tuple[str, Callable[[], Awaitable[list[Figure]]]]] = {
     "accept": ("Accepting jobs, 64 clients at once, SQLite", accept.accept),
     "claims": ("Claiming, small and large", claims.claiming),
     "moves": ("One move beside a large upload and an export, SQLite", moves.moves),
+    "hooks": ("Webhooks to users, and callbacks from the provider, SQLite", hooks.hooks),
     "bulk": ("Batches, on both databases", bulk.bulk),
     "footprint": ("Start and memory, embedded default", whole.footprint),
 }

@@ -34,7 +34,7 @@ async def accept() -> list[Figure]:
     with (
         stack.sandbox() as provider,
         tempfile.TemporaryDirectory() as folder,
-        _one_row_server(Path(folder)) as bare,
+        one_row_server(Path(folder)) as bare,
         # With a key that the provider refuses nothing is sent: the server does nothing but accept.
         stack.up(provider.url, WAVESPEED_API_KEY="wrong") as server,
     ):
@@ -62,7 +62,8 @@ async def _rate(url: str) -> float:
 
 
 @contextmanager
-def _one_row_server(folder: Path) -> Iterator[str]:
+def one_row_server(folder: Path) -> Iterator[str]:
+    """The floor: where the server listens."""
     command = [sys.executable, "-m", "bench.accept", str(folder / "rows.db")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -9,6 +9,7 @@
     │   ├── Conflict            409
     │   │   └── BeingSent       409, and the same request may be answered a moment later
     │   ├── BadLines            400, names every bad line of a batch
+    │   ├── TooSlow             408, the body took too long
     │   ├── TooLarge            413
     │   ├── TooMany             429, the tenant has as much stored as it may
     │   └── UnsupportedBody     415
@@ -96,6 +97,12 @@ class TooLarge(Refused):
     """The request body is too large."""
 
     status = 413
+
+
+class TooSlow(Refused):
+    """The request's body did not come in time."""
+
+    status = 408
 
 
 class UnsupportedBody(Refused):

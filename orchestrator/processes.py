@@ -26,6 +26,7 @@ from orchestrator.broker import Broker
 from orchestrator.errors import Misconfigured
 from orchestrator.flow import learn, reckon, sweep
 from orchestrator.ids import new_api_key
+from orchestrator.listening import PatientProtocol
 from orchestrator.runtime import Runtime, keep_current, open_runtime
 from orchestrator.settings import Settings, keep_secret
 from orchestrator.stopping import end_in_time
@@ -201,7 +202,7 @@ class _Server:
         config = uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=PatientProtocol,
             ws="none",
             lifespan="off",
             access_log=False,
@@ -233,6 +234,15 @@ class _Uvicorn(uvicorn.Server):
         await super().startup(sockets)
         if self._on_ready is not None:
             self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in tuple(self.server_state.connections):
+                if isinstance(connection, PatientProtocol):
+                    connection.sweep(now)
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

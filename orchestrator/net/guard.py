@@ -100,7 +100,8 @@ def check_url(url: str, policy: AddressPolicy) -> None:
     try:
         parsed = httpx.URL(url)  # the parser that the request will use, so that both read the same host
     except (httpx.InvalidURL, ValueError) as error:
-        raise BlockedUrl(f"the URL cannot be parsed: {error}") from error
+        # The parser quotes what it stumbled over, which may be a password in the wrong place.
+        raise BlockedUrl("the URL cannot be parsed") from error
     if len(str(parsed)) > MAX_URL_CHARS:
         raise BlockedUrl(f"the URL has more than {MAX_URL_CHARS} characters once it is quoted")
     if parsed.scheme == "http" and not policy.allow_http:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from orchestrator.errors import TooLarge, UnsupportedBody
+from orchestrator.errors import TooLarge, TooSlow, UnsupportedBody
 
 _encoder = msgspec.json.Encoder()
 
 JOB_BODY_LIMIT = 10 * 1024 * 1024
+# What is read as a whole is kept as a whole. A body that comes to a halt is ended by `listening`.
+_LONGEST_S = 300.0
 
 
 async def read_body(request: Request, *, limit: int = JOB_BODY_LIMIT) -> bytes:
@@ -24,17 +27,24 @@ async def read_body(request: Request, *, limit: int = JOB_BODY_LIMIT) -> bytes:
             raise UnsupportedBody("Content-Encoding: send the body as it is.")
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             raise TooLarge(f"The body is larger than {limit} bytes.")
-    body = bytearray()
-    is_whole = False
-    while not is_whole:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        is_whole = not message.get("more_body", False)
-        if len(body) > limit:
-            raise TooLarge(f"The body is larger than {limit} bytes.")
+    body, more = await _receive(request)
+    give_up_at = time.monotonic() + _LONGEST_S if more else 0.0
+    while more and len(body) <= limit:
+        piece, more = await _receive(request)
+        body += piece
+        if more and time.monotonic() > give_up_at:
+            raise TooSlow
+    if len(body) > limit:
+        raise TooLarge(f"The body is larger than {limit} bytes.")
     return bytes(body)
+
+
+async def _receive(request: Request) -> tuple[bytearray, bool]:
+    """The next piece, and whether there are more."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return bytearray(message.get("body", b"")), message.get("more_body", False)
 
 
 def answer(content: Any, *, headers: Mapping[str, str] | None = None) -> Response:

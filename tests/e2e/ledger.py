@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
 from orchestrator.ids import key_digest, key_prefix, new_id
 from orchestrator.store.database import Database, open_database
+
+T = TypeVar("T")
 
 
 class Ledger:
@@ -20,7 +23,10 @@ class Ledger:
         def ask(connection: Connection) -> list[dict[str, Any]]:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
 
-        return await self._database.read(ask)
+        return await self.ask(ask)
+
+    async def ask(self, work: Callable[[Connection], T]) -> T:
+        return await self._database.read(work)
 
     async def one(self, statement: str, **values: Any) -> Any:
         """The first column of the first row."""

@@ -1,0 +1,84 @@
+"""uvicorn's HTTP protocol with an end to its patience: a client that sends no whole request is not kept.
+
+It costs a request two additions: clocks are compared in one sweep a second over all connections. What is
+refused here never became a request of the application; `web/wire.py` bounds what did.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_S = 10.0
+"""From the first byte (or the connection) to the end of the headers; also for what follows an answer."""
+BODY_WINDOW_S = 15.0
+BODY_LEAST = 1_500
+"""So many bytes of a body must come in each window: 100 a second, as slow as any real line."""
+OVERHEAD_LIMIT = 64 * 1024
+"""Bytes that are no body: the headers, and what stands between chunks and behind them."""
+_FRAMING = 8
+"""A chunk of one byte takes five more, and its length may be written with a few zeros."""
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """One connection. `sweep` is called each second."""
+
+    _received = 0
+    _body = 0
+    _head_since: float | None = None
+    _window_since = 0.0
+    _window_body = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._head_since = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_since is None and self.cycle.response_complete:
+            # The next request; or the rest of one that was answered already, which ends as well.
+            self._head_since = self.loop.time()
+        self._received += len(data)
+        super().data_received(data)
+        if self._received - self._body > OVERHEAD_LIMIT + _FRAMING * self._body:
+            self._refuse(431, "The headers are too large.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._received = self._body = 0
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._head_since = None
+        self._window_since, self._window_body = self.loop.time(), 0
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+        super().on_body(body)
+
+    def sweep(self, now: float) -> None:
+        """Close the connection if its client keeps us waiting for nothing."""
+        if self._head_since is not None:
+            if now - self._head_since > HEAD_S:
+                self._refuse(408, "The request's headers did not come in time.")
+        elif self.cycle.more_body and not self.cycle.response_complete:
+            self._sweep_body(now)
+
+    def _sweep_body(self, now: float) -> None:
+        # A client that we do not read from is not to blame.
+        if not self.flow.read_paused and now - self._window_since < BODY_WINDOW_S:
+            return
+        is_slow = self._body - self._window_body < BODY_LEAST
+        if is_slow and not self.flow.read_paused:
+            self._refuse(408, "The request's body did not come in time.")
+        self._window_since, self._window_body = now, self._body
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Say so where nothing was said yet, and close; the application sees a client that went away."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or not self.cycle.response_started:
+            body = b'{"code":%d,"message":"%s"}' % (status, message.encode())
+            head = b"HTTP/1.1 %d \r\nconnection: close\r\ncontent-type: application/json\r\n" % status
+            self.transport.write(head + b"content-length: %d\r\n\r\n%s" % (len(body), body))
+        self.transport.close()

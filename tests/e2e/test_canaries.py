@@ -1,0 +1,185 @@
+"""Secrets that were planted for it are in no log, no answer and no table, whatever happened to the jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Connection, MetaData, text
+
+from orchestrator.ids import new_api_key
+from orchestrator.sandbox.signing import secret_of
+from orchestrator.tables import metadata
+from tests.e2e.hooked import path_of
+from tests.e2e.program import free_port, until
+from tests.e2e.receiver import Receiver, receiving
+from tests.e2e.stack import FLUX, Stack, data_of, marked, split_stack, up_stack
+
+PROVIDER_KEY = "canary-provider-key-0b8f4c1d"
+SECRET = "canary-secret-of-the-orchestrator-5e7a9d30"
+QUERY_TOKEN = "canary-query-token-77c2"
+PASSWORD = "canary-password-19fe"
+WRONG_KEY = new_api_key()
+# Where a webhook's URL must be, to be called at all.
+ITS_OWN_COLUMNS = {("jobs", "webhook"), ("batches", "webhook"), ("deliveries", "url")}
+
+
+class Heard:
+    """Every answer of the server, as it came."""
+
+    def __init__(self) -> None:
+        self.answers: list[str] = []
+
+    async def note(self, response: httpx.Response) -> None:
+        await response.aread()
+        self.answers.append(f"{response.status_code}, {response.headers}: {response.text}")
+
+
+@asynccontextmanager
+async def planted(
+    port: int, open_stack: Callable[..., Any], **where: Any
+) -> AsyncIterator[tuple[Stack, Receiver, Heard]]:
+    env = {
+        "WAVESPEED_API_KEY": PROVIDER_KEY,
+        "ORCHESTRATOR_SECRET": SECRET,
+        "ORCHESTRATOR_ALLOW_NETWORKS": "127.0.0.1/32",
+        "ORCHESTRATOR_ALLOW_HTTP": "true",
+        "ORCHESTRATOR_ALLOW_PORTS": str(port),
+    }
+    heard = Heard()
+    async with receiving(port) as receiver, open_stack(**where, **env) as stack:
+        stack.http.event_hooks = {"response": [heard.note]}
+        yield stack, receiver, heard
+
+
+async def live(stack: Stack, receiver: Receiver) -> list[str]:
+    """A day in the life of a server; answers the jobs."""
+    paths = [path_of("200"), path_of("500,200"), path_of("410"), path_of("302")]
+    hooks = [f"{receiver.url}{path}?token={QUERY_TOKEN}" for path in paths]
+    ids = [await stack.created(webhook=hook) for hook in hooks]
+    dead = f"http://127.0.0.1:{free_port()}/?token={QUERY_TOKEN}"
+    ids += [await stack.created(marked(fault), webhook=hooks[0]) for fault in TROUBLES]
+    refused = [
+        f"http://user:{PASSWORD}@127.0.0.1/",
+        f"https://:{PASSWORD}/?token={QUERY_TOKEN}",
+        f"http://[{PASSWORD}]/",
+        dead,
+    ]
+    for url in refused:
+        assert (await stack.submit(webhook=url)).status_code == 400
+    await stack.http.post(
+        "/api/v3/batches",
+        json={"model": FLUX, "inputs": [{"prompt": "a"}], "webhook": hooks[0], "job_webhook": hooks[1]},
+    )
+    ended = await asyncio.gather(*(stack.hurried(job_id) for job_id in ids))
+    await receiver.wait_for(paths[1], 1)
+    await ask_around(stack, [job["id"] for job in ended])
+    return ids
+
+
+TROUBLES = ["answer=drop", "callback=forged", "callback=unsigned", "busy=1", "fail=1200", "answer=garbage"]
+
+
+async def ask_around(stack: Stack, ids: list[str]) -> None:
+    """What can be read, and what is refused."""
+    for path in ("jobs", "dead-letters", "deliveries", "lanes", "batches", "keys", "tenants", "balance"):
+        await stack.http.get(f"/api/v3/{path}")
+    for job_id in ids:
+        await stack.http.get(f"/api/v3/predictions/{job_id}/result")
+    (delivery, *_) = data_of(await stack.http.get("/api/v3/deliveries"))["items"]
+    await stack.http.get(f"/api/v3/deliveries/{delivery['id']}")
+    wrong = {"authorization": f"Bearer {WRONG_KEY}"}
+    assert (await stack.http.get("/api/v3/jobs", headers=wrong)).status_code == 401
+    (task, *_) = await stack.tasks(ids[0])
+    callback = task["webhook"].removeprefix(stack.url)
+    assert (await stack.http.post(callback, content=b"{}")).status_code == 200
+    assert (await stack.http.post(f"{callback}x", content=b"{}")).status_code == 401
+
+
+async def canaries(stack: Stack) -> dict[str, str]:
+    """By what they are."""
+    tokens = {
+        f"the callback token of {number}": task["webhook"].rpartition("/")[2]
+        for number, task in enumerate(await stack.tasks())
+        if task["webhook"]
+    }
+    return tokens | {
+        "the provider's key": PROVIDER_KEY,
+        "the provider's signing secret": secret_of(PROVIDER_KEY),
+        "our secret": SECRET,
+        "the API key": stack.key,
+        "another's API key": WRONG_KEY,
+        "the token in a webhook's query": QUERY_TOKEN,
+        "the password in a webhook": PASSWORD,
+    }
+
+
+def found_in(said: str, secrets: dict[str, str]) -> list[str]:
+    return sorted(what for what, secret in secrets.items() if secret in said)
+
+
+async def tables_of(stack: Stack) -> list[tuple[str, str]]:
+    """Each value of each table, with where it stands."""
+
+    def dump(connection: Connection) -> list[tuple[str, str]]:
+        there = MetaData()
+        there.reflect(connection)
+        assert there.tables.keys() >= metadata.tables.keys()
+        return [
+            (f"{table}.{column}", str(value))
+            for table in there.tables
+            for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()
+            for column, value in row.items()
+            if (table, column) not in ITS_OWN_COLUMNS
+        ]
+
+    return await stack.ledger.ask(dump)
+
+
+async def check(stack: Stack, heard: Heard) -> None:
+    secrets = await canaries(stack)
+    assert len(secrets) > len(TROUBLES)
+    for program in stack.programs:
+        assert found_in(program.said(), secrets) == [], program.name
+    assert [(answer[:300], bad) for answer in heard.answers if (bad := found_in(answer, secrets))] == []
+    assert [
+        (where, bad) for where, value in await tables_of(stack) if (bad := found_in(value, secrets))
+    ] == []
+
+
+async def test_nothing_gives_a_secret_away_in_processes_that_log_json(
+    new_postgres_database: Callable[[], str], new_valkey_url: Callable[[], str]
+) -> None:
+    where = {"database_url": new_postgres_database(), "redis_url": new_valkey_url()}
+    async with planted(free_port(), split_stack, **where) as (stack, receiver, heard):
+        await live(stack, receiver)
+        await check(stack, heard)
+        assert '"level": "info"' in "".join(program.said() for program in stack.programs)
+
+
+async def test_nothing_gives_a_secret_away_on_a_terminal() -> None:
+    async with planted(free_port(), up_stack) as (stack, receiver, heard):
+        await stack.up.stop()
+        stack.up.words = ["tests.e2e.on_terminal", *stack.up.words]
+        await stack.up.start()
+        await live(stack, receiver)
+        await check(stack, heard)
+
+        async def has_spoken_to_people() -> bool:
+            return "\x1b[" in stack.up.said()
+
+        await until(has_spoken_to_people, what="colours")
+
+
+def test_a_secret_would_be_found() -> None:
+    assert found_in(f"… {SECRET} …", {"our secret": SECRET, "another": "x-x-x"}) == ["our secret"]
+
+
+@pytest.mark.parametrize("where", sorted(ITS_OWN_COLUMNS))
+def test_the_columns_that_are_left_out_exist(where: tuple[str, str]) -> None:
+    table, column = where
+    assert column in metadata.tables[table].columns
