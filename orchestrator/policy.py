@@ -19,8 +19,8 @@ CLAIM_MAX_AGE_S = 5.0
 POSTS_PER_WORKER = 128
 POLLS_PER_WORKER = 16
 DELIVERIES_PER_WORKER = 32
-DELIVERIES_PER_HOST = 4
-"""So that one receiver cannot take every place."""
+DELIVERIES_PER_HOST = 16
+"""So that one receiver cannot take every place; each commit that takes some is worth as many."""
 DELIVERY_PROMPT_S = 0.5
 """An attempt that waits longer gives its place to another and goes on beside it."""
 DELIVERIES_OPEN = 250

@@ -158,15 +158,15 @@ class Worker:
     async def _deliver_some(self) -> bool:
         due, has_more = await deliver.take_due(self._runtime, self._receivers)
         for one in due:
-            self._deliveries.start(
-                deliver.deliver(self._runtime, one, self._receivers), partial(self._delivered, one.id)
-            )
+            free = partial(self._free_place, one.id)
+            self._deliveries.start(deliver.deliver(self._runtime, one, self._receivers, on_answer=free), free)
         if not self._receivers.free_places(time.monotonic()):
             # Those that are not answered promptly give their places back without an end to tell of it.
             asyncio.get_running_loop().call_later(policy.DELIVERY_PROMPT_S, self.drains[Kind.DELIVER].start)
         return has_more
 
-    def _delivered(self, delivery_id: str) -> None:
+    def _free_place(self, delivery_id: str) -> None:
+        """Once it is answered, or failed: until it is recorded nobody takes it again, since it is not due."""
         self._receivers.end(delivery_id)
         self.drains[Kind.DELIVER].start()  # others may wait for a place at this host
 

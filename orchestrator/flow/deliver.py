@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 
 import httpx
 import msgspec
@@ -54,12 +55,13 @@ async def take_due(runtime: Runtime, receivers: Receivers) -> tuple[list[Due], b
     return due, len(waiting) == _LOOK_AT or len(due) < len(chosen)
 
 
-async def deliver(runtime: Runtime, due: Due, receivers: Receivers) -> None:
-    """One attempt, and its place in the record."""
+async def deliver(runtime: Runtime, due: Due, receivers: Receivers, *, on_answer: Callable[[], None]) -> None:
+    """One attempt, and its place in the record. `on_answer` hears when the host is free for another."""
     at, started = runtime.clock.now(), time.monotonic()
     heard = await _post(runtime, due, at)
     took_s = time.monotonic() - started
     receivers.learn(due.host, _outcome(heard, took_s), time.monotonic())
+    on_answer()
     is_delivered = heard.status is not None and 200 <= heard.status < 300
     attempted = Attempted(
         delivery_id=due.id,
@@ -72,7 +74,7 @@ async def deliver(runtime: Runtime, due: Due, receivers: Receivers) -> None:
         is_delivered=is_delivered,
         due_at=None if is_delivered else _next_at(due, heard, at),
     )
-    await runtime.store.write(deliveries.record_attempt, attempted=attempted)
+    await runtime.store.record(attempted)
 
 
 def _outcome(heard: _Heard, took_s: float) -> Outcome:

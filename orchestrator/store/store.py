@@ -1,8 +1,8 @@
 """The store as the flows see it: create a job, change a job, claim jobs, and run any of this
 package's functions in a transaction of its own.
 
-Creations and changes share one group writer, so that one commit carries everything that happened
-in the same few milliseconds.
+Creations, changes and attempts of deliveries share one group writer, so that one commit carries everything
+that happened in the same few milliseconds.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from sqlalchemy import Connection
 from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import id_time, new_id
-from orchestrator.store import lanes
+from orchestrator.store import deliveries, lanes
 from orchestrator.store.changes import Change, Seen, apply_changes
 from orchestrator.store.creation import Created, Creation, apply_creations
 from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now
+from orchestrator.store.deliveries import Attempted
 from orchestrator.store.group import Grouper
 from orchestrator.store.lanes import Share, share_of
 
@@ -40,7 +41,7 @@ class Store:
         self.database = database
         self.clock = clock
         self._known_shares: set[Share] = set()
-        self._group: Grouper[Creation | Change] = Grouper(database, self._apply)
+        self._group: Grouper[Creation | Change | Attempted] = Grouper(database, self._apply)
 
     async def create(self, creation: Creation) -> Created:
         """Stored when this returns. Busy when the database is in trouble: then nothing is stored.
@@ -88,6 +89,10 @@ class Store:
         applied: Applied | None = await self._group.put(change)
         return applied
 
+    async def record(self, attempted: Attempted) -> None:
+        """Keep an attempt of a delivery, and plan the next one or end the delivery."""
+        await self._group.put(attempted)
+
     async def write(self, work: Callable[..., T], **arguments: Any) -> T:
         """Run `work(connection, **arguments)` in a write transaction."""
         return await self.database.write(lambda connection: work(connection, **arguments))
@@ -106,7 +111,7 @@ class Store:
         await self.database.close()
 
     def _apply(
-        self, connection: Connection, /, *, items: Sequence[Creation | Change], is_retry: bool
+        self, connection: Connection, /, *, items: Sequence[Creation | Change | Attempted], is_retry: bool
     ) -> Sequence[Any]:
         now = self.clock.now()
         creations = [item for item in items if isinstance(item, Creation)]
@@ -120,7 +125,11 @@ class Store:
             if creations
             else ()
         )
-        results = [next(created) if isinstance(item, Creation) else next(changed) for item in items]
+        attempts = [item for item in items if isinstance(item, Attempted)]
+        for attempted in sorted(attempts, key=lambda one: one.delivery_id):
+            deliveries.record_attempt(connection, attempted=attempted)
+        following = {Creation: created, Change: changed, Attempted: iter([None] * len(attempts))}
+        results = [next(following[type(item)]) for item in items]
         # Cursors pass ids that are older than a commit usually takes; shares are locked last.
         lanes.reopen(connection, [c.job for c in creations if id_time(c.job.id) < now - _PROMPT_MS])
         return results

@@ -7,6 +7,9 @@ from orchestrator.flow.receivers import Outcome, Receivers
 
 LATER = policy.DELIVERY_PROMPT_S
 
+MORE = ["a"] * (policy.DELIVERIES_PER_HOST + 1)
+"""One more to a host than it may have at a time."""
+
 
 def begun(receivers: Receivers, *hosts: str, now: float = 0.0, tag: str = "") -> list[str]:
     """The hosts of those that may begin, once they have begun."""
@@ -25,9 +28,9 @@ def knowing(*outcomes: Outcome, host: str = "a") -> Receivers:
     return receivers
 
 
-def test_a_host_gets_one_until_it_has_answered_and_four_then() -> None:
+def test_a_host_gets_one_until_it_has_answered_and_its_share_then() -> None:
     assert begun(Receivers(), *"aaaaab") == ["a", "b"]
-    assert begun(knowing(Outcome.ANSWERED), *"aaaaab") == ["a", "a", "a", "a", "b"]
+    assert begun(knowing(Outcome.ANSWERED), *MORE, "b") == [*MORE[1:], "b"]
 
 
 def test_what_is_under_way_is_not_begun_again() -> None:
@@ -58,7 +61,7 @@ def test_after_its_pause_a_host_gets_one_at_a_time_until_it_answers() -> None:
     assert begun(receivers, *"aaa", now=0.9) == []
     assert begun(receivers, *"aaa", now=1.0) == ["a"]
     receivers.learn("a", Outcome.ANSWERED, 1.0)
-    assert begun(receivers, *"aaaaa", now=1.0, tag="next") == ["a"] * 3
+    assert begun(receivers, *MORE, now=1.0, tag="next") == MORE[2:]
 
 
 def test_silent_hosts_share_a_few_places_and_leave_the_others_alone() -> None:
@@ -72,7 +75,7 @@ def test_silent_hosts_share_a_few_places_and_leave_the_others_alone() -> None:
 
 
 def test_a_silent_host_that_answers_is_like_any_other() -> None:
-    assert begun(knowing(Outcome.SILENT, Outcome.ANSWERED), *"aaaaa") == ["a"] * 4
+    assert begun(knowing(Outcome.SILENT, Outcome.ANSWERED), *MORE) == MORE[1:]
 
 
 def test_a_500_does_not_make_a_silent_host_any_better() -> None:
