@@ -1,8 +1,8 @@
 """The hosts of users' webhooks as one worker knows them: which may get a delivery now, and how many.
 
 So that a dead one delays no other: a host has half of the places at most, and one until it has answered; one
-that keeps failing is paused; those that kept us waiting for nothing share a few places; an attempt that is not
-answered promptly counts for none any more. In memory alone: a delivery's schedule is in its row.
+that keeps failing is paused; those that kept us waiting for nothing share a few places; an attempt that is
+not answered promptly counts for none any more. In memory alone: a delivery's schedule is in its row.
 """
 
 from __future__ import annotations
