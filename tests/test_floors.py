@@ -28,6 +28,7 @@ FLOORS = [
         "signing",
         "strict_json",
         "crash",
+        "sealing",
     ],
     # 1  the shape of what is stored and of what is configured
     ["tables", "settings"],
@@ -69,6 +70,7 @@ OUTSIDE = {
     "alembic": ["store"],
     "arq": ["bell", "worker"],
     "asyncpg": ["store"],
+    "cryptography": ["sealing"],
     "httpx": ["net", "providers", "runtime", "flow.deliver", "cli", "sandbox"],
     "jsonschema_rs": ["catalogue"],
     "PIL": ["sandbox"],
