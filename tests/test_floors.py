@@ -29,6 +29,7 @@ FLOORS = [
         "strict_json",
         "crash",
         "sealing",
+        "webhook_events",
     ],
     # 1  the shape of what is stored and of what is configured
     ["tables", "settings"],
@@ -59,6 +60,7 @@ NEIGHBOURS = {
     "lifecycle": ["evidence", "fingerprint"],
     "decision": ["evidence", "lifecycle"],
     "strict_json": ["errors"],
+    "webhook_events": ["lifecycle"],
     "cli": ["processes"],
 }
 # A provider's stand-in, which knows nothing of the house and is known only to what starts it.

@@ -121,6 +121,7 @@ async def _begin(runtime: Runtime, new: NewBatch) -> _Upload | None:
         receiver=new_id(now),
         receiver_until=now + _RECEIVER_MS,
         webhook=new.webhook,
+        webhook_scheme=new.webhook_scheme,
     )
     started = await _surely(runtime, batches.start, new=batch)
     if started.request_hash != new.request_hash:

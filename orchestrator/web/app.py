@@ -12,7 +12,17 @@ from starlette.routing import Route
 from orchestrator.errors import Busy, OrchestratorError
 from orchestrator.runtime import Runtime
 from orchestrator.store import schema
-from orchestrator.web import batches, callbacks, deliveries, jobs, passed_on, predictions, results, versions
+from orchestrator.web import (
+    batches,
+    callbacks,
+    deliveries,
+    endpoints,
+    jobs,
+    passed_on,
+    predictions,
+    results,
+    versions,
+)
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.context import Context
 from orchestrator.web.problems import on_defect, on_error, on_gone, on_http
@@ -71,6 +81,14 @@ ROUTES = [
     Route("/api/v3/deliveries/redeliver", deliveries.redeliver_dead, methods=["POST"]),
     Route("/api/v3/deliveries/{id}", deliveries.read_delivery),
     Route("/api/v3/deliveries/{id}/redeliver", deliveries.redeliver, methods=["POST"]),
+    Route("/api/v3/endpoints", endpoints.create, methods=["POST"]),
+    Route("/api/v3/endpoints", endpoints.list_endpoints),
+    Route("/api/v3/endpoints/{id}", endpoints.read_endpoint),
+    Route("/api/v3/endpoints/{id}", endpoints.change, methods=["PATCH"]),
+    Route("/api/v3/endpoints/{id}", endpoints.remove, methods=["DELETE"]),
+    Route("/api/v3/endpoints/{id}/rotate-secret", endpoints.rotate_secret, methods=["POST"]),
+    Route("/api/v3/endpoints/{id}/secret", endpoints.read_secret),
+    Route("/api/v3/endpoints/{id}/test", endpoints.send_test, methods=["POST"]),
     Route("/api/v3/batches", batches.create, methods=["POST"]),
     Route("/api/v3/batches", batches.list_batches),
     Route("/api/v3/batches/{id}", batches.read_batch),
