@@ -5,7 +5,9 @@ from __future__ import annotations
 from starlette.convertors import Convertor, register_url_convertor
 
 # A POST to a path of the API that takes none is a mistake, and no model of that name.
-_RESERVED = "balance|batches|dead-letters|deliveries|jobs|lanes|media|model|models|predictions|webhook"
+_RESERVED = (
+    "balance|batches|dead-letters|deliveries|endpoints|jobs|lanes|media|model|models|predictions|webhook"
+)
 _SEGMENT = "[A-Za-z0-9][A-Za-z0-9._-]*"
 
 

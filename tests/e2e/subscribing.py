@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 from standardwebhooks.webhooks import Webhook
 
+from orchestrator.ids import new_api_key
 from tests.e2e.hooked import Hooked
 from tests.e2e.program import until
 from tests.e2e.receiver import Received, Receiver
 from tests.e2e.stack import FLUX, Json, Stack, data_of
-from tests.e2e.test_tenants import key_of_another
 
 ENDPOINTS = "/api/v3/endpoints"
 DELIVERIES = "/api/v3/deliveries"
@@ -24,6 +24,7 @@ class Subscriber:
 
     stack: Stack
     receiver: Receiver
+    id: str
     headers: dict[str, str]
 
     async def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
@@ -63,14 +64,19 @@ class Subscriber:
         found: list[Json] = (await self.data("GET", DELIVERIES, params=asked))["items"]
         return found
 
-    async def delivery_in(self, state: str, **asked: str) -> Json:
-        """The only delivery of these, once it is in this state; attempts do not wait for their time."""
+    async def delivery_in(self, state: str, *, last_try: bool = False, **asked: str) -> Json:
+        """The only delivery of these, once it is in this state; attempts do not wait for their time, and
+        with `last_try` the second is the last.
+        """
         found: list[Json] = []
 
         async def is_there() -> bool:
             nonlocal found
             await self.stack.ledger.change(
-                "UPDATE deliveries SET due_at = 1 WHERE state = 'pending' AND failures > 0"
+                "UPDATE deliveries SET due_at = 1, failures = CASE WHEN :last = 1 THEN 10 ELSE failures END"
+                " WHERE state = 'pending' AND failures > 0 AND tenant_id = :tenant",
+                last=int(last_try),
+                tenant=self.id,
             )
             found = await self.deliveries(state=state, **asked)
             return bool(found)
@@ -88,4 +94,6 @@ def believed(received: Received, secret: str) -> Json:
 
 async def new_subscriber(hooked: Hooked) -> Subscriber:
     stack, receiver = hooked
-    return Subscriber(stack, receiver, await key_of_another(stack, scopes="admin read submit"))
+    key = new_api_key()
+    tenant_id = await stack.ledger.add_tenant(key, scopes="admin read submit")
+    return Subscriber(stack, receiver, tenant_id, {"authorization": f"Bearer {key}"})

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-
-import pytest
-
-from tests.e2e.hooked import Hooked, hooked_split, hooked_stack, path_of
+from tests.e2e.hooked import path_of
 from tests.e2e.stack import marked
-from tests.e2e.subscribing import Subscriber, believed, new_subscriber
+from tests.e2e.subscribing import Subscriber, believed
 
 FAILS = marked("fail=1200")
-
-
-@pytest.fixture(scope="module", params=["up", "split"])
-async def subscribed(
-    request: pytest.FixtureRequest,
-    new_postgres_database: Callable[[], str],
-    new_valkey_url: Callable[[], str],
-) -> AsyncIterator[Hooked]:
-    """One process on SQLite, and a server with two workers on PostgreSQL."""
-    if request.param == "up":
-        async with hooked_stack() as both:
-            yield both
-    else:
-        async with hooked_split(database_url=new_postgres_database(), redis_url=new_valkey_url()) as both:
-            yield both
-
-
-@pytest.fixture
-async def tenant(subscribed: Hooked) -> Subscriber:
-    return await new_subscriber(subscribed)
 
 
 async def test_a_completed_job_is_told_as_a_get_of_it_answers(tenant: Subscriber) -> None:
@@ -91,3 +67,28 @@ async def test_in_wavespeeds_form_it_is_the_bare_prediction(tenant: Subscriber) 
     (received,) = await tenant.receiver.wait_for(path)
     assert received.is_signed_with(made["secret"])
     assert received.prediction == await tenant.data("GET", f"/api/v3/predictions/{job_id}")
+
+
+async def test_single_jobs_and_batches_may_be_told_in_either_form(tenant: Subscriber) -> None:
+    of_job, of_batch, of_line = path_of("200"), path_of("200"), path_of("200")
+    hook = tenant.receiver.url
+    job_id = await tenant.run(webhook=hook + of_job, webhook_scheme="v1")
+    batch_id = await tenant.batch(
+        "a hill", webhook=hook + of_batch, job_webhook=hook + of_line, webhook_scheme="v3"
+    )
+    secret = (await tenant.data("GET", "/api/v3/webhook/secret"))["secret"]
+    (told,) = await tenant.receiver.wait_for(of_job)
+    event = believed(told, secret)
+    assert (told.message_id, event["type"], event["data"]["id"]) == (f"{job_id}-1", "job.completed", job_id)
+    for path in (of_batch, of_line):
+        (bare,) = await tenant.receiver.wait_for(path)
+        assert bare.is_signed_with(secret)
+    assert tenant.receiver.got[of_batch][0].prediction["id"] == batch_id
+
+
+async def test_an_unknown_form_is_refused(tenant: Subscriber) -> None:
+    for path in ("wavespeed-ai/flux-dev", "batches"):
+        asked = {"webhook_scheme": "v2", "model": "wavespeed-ai/flux-dev"}
+        answer = await tenant.ask("POST", f"/api/v3/{path}", params=asked, json={"prompt": "a lake"})
+        assert answer.status_code == 400
+        assert answer.json()["message"] == "webhook_scheme: must be v1 or v3" or path == "batches"
