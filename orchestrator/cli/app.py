@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from orchestrator.cli import check, deliveries, demo, keys, run, tenants, use
+from orchestrator.cli import check, deliveries, demo, endpoints, keys, run, tenants, use
 from orchestrator.cli.bulk import command as bulk
 from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.look import to_stderr, to_stdout
@@ -72,6 +72,7 @@ app.command(
     "orchestrator redeliver 0193f0c2a7b94d6e8f1a2b3c4d5e6f70-1\n\n"
     "orchestrator redeliver --dead-since 2h --dry-run",
 )(deliveries.redeliver)
+app.add_typer(endpoints.app, name="endpoints", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(check.check)
 app.add_typer(tenants.app, name="tenants", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
