@@ -6,19 +6,21 @@ import asyncio
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection, text
+from sqlalchemy.util import await_only
 
 from orchestrator import policy
 from orchestrator.evidence import Source
 from orchestrator.ids import new_id
 from orchestrator.lifecycle import Job, Phase
 from orchestrator.store import deliveries, endpoint_health, endpoint_secrets, endpoints, outbox, retention
-from orchestrator.store.database import Database
 from orchestrator.store.deliveries import Due, Notice
 from orchestrator.store.endpoints import Endpoint
 from orchestrator.store.store import Store
 from orchestrator.webhook_events import Event
-from tests.factories import T0, TENANT, SetClock, add_tenant, make_id, stored_job
+from tests.factories import T0, TENANT, add_tenant, make_id, stored_job
 from tests.store import decisions
+from tests.store.locks import until_blocked
 from tests.store.rows import count, execute, select
 from tests.store.test_deliveries import attempted, take
 
@@ -169,31 +171,51 @@ async def test_the_others_of_the_tenant_are_told_of_a_disabled_one(store: Store)
     assert msgspec.json.decode(telling.told.data)["id"] == gone.id
 
 
-async def test_answers_of_one_endpoint_at_once_end_in_one_disabling(postgres: Database) -> None:
-    stores = [Store(postgres, SetClock()) for _ in range(2)]
-    await stored(stores[0])
-    await stored(stores[0], events=DISABLED)
-    for _ in range(20):
-        await completed(stores[0])
-    due = await take(stores[0])
-    answers = (
-        record(stores[number % 2], one, status=410 if number % 3 else 500, due_at=None)
-        for number, one in enumerate(due)
-    )
-    assert sum(await asyncio.gather(*answers)) == 1
-    notices = await select(stores[0], "SELECT id FROM deliveries WHERE event = 'endpoint.disabled'")
-    assert len(notices) == 1
+async def test_answers_of_one_endpoint_at_once_do_not_wait_in_a_circle(postgres_store: Store) -> None:
+    """One of them disables it, which ends what the other is about to record."""
+    store = postgres_store
+    await stored(store)
+    await stored(store, events=DISABLED)
+    for _ in range(2):
+        await completed(store)
+    gone, failing = await take(store)
+    release = asyncio.Event()
+    holding = await hold(store, "SELECT 1 FROM endpoints FOR UPDATE", until=release)
+    answers = [asyncio.create_task(record(store, gone, status=410, due_at=None))]
+    await until_blocked(store, 1)
+    answers.append(asyncio.create_task(record(store, failing, status=500)))
+    await until_blocked(store, 2)
+    release.set()
+    assert await asyncio.gather(*answers, holding) == [True, False, None]
+    assert len(await select(store, "SELECT id FROM deliveries WHERE event = 'endpoint.disabled'")) == 1
 
 
-async def test_two_that_are_made_at_once_do_not_both_get_the_last_place(store: Store) -> None:
+async def test_two_that_are_made_at_once_do_not_both_get_the_last_place(postgres_store: Store) -> None:
+    store = postgres_store
     for _ in range(endpoints.MOST_PER_TENANT - 1):
         last = await stored(store)
-    new = [
-        Endpoint(**{name: getattr(last, name) for name in last.__struct_fields__} | {"id": make_id()})
-        for _ in range(2)
-    ]
-    made = await asyncio.gather(*(store.write(endpoints.insert, new=one, actor="key 1") for one in new))
-    assert sorted(made) == [False, True]
+    release = asyncio.Event()
+    holding = await hold(store, "SELECT 1 FROM tenants FOR UPDATE", until=release)
+    new = [msgspec.structs.replace(last, id=make_id()) for _ in range(2)]
+    making = [asyncio.create_task(store.write(endpoints.insert, new=one, actor="key 1")) for one in new]
+    await until_blocked(store, 2)
+    release.set()
+    await holding
+    assert sorted(await asyncio.gather(*making)) == [False, True]
+
+
+async def hold(store: Store, statement: str, *, until: asyncio.Event) -> asyncio.Task[None]:
+    """A transaction that has done this statement, and ends when it is told to."""
+    has_locked = asyncio.Event()
+
+    def work(connection: Connection) -> None:
+        connection.execute(text(statement))
+        has_locked.set()
+        await_only(until.wait())
+
+    holding = asyncio.create_task(store.write(work))
+    await has_locked.wait()
+    return holding
 
 
 async def test_only_one_of_two_rotations_at_once_is_believed(store: Store) -> None:
