@@ -91,7 +91,9 @@ def change(
     """
     sets = [f"{column} = :{column}" for column in sorted(changes.keys() & _MAY_CHANGE)]
     if is_enabled:
-        sets += ["disabled_at = NULL", "disabled_because = NULL", "failing_since = NULL"]
+        sets += ["disabled_at = NULL", "disabled_because = NULL"]
+    if is_enabled or "url" in changes:
+        sets.append("failing_since = NULL")
     values = {"id": endpoint_id, "tenant": tenant_id, **changes}
     found = connection.execute(
         dialect.sql(

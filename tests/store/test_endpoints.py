@@ -114,7 +114,7 @@ async def test_an_answer_that_comes_after_the_disabling_still_counts(store: Stor
 
 
 async def test_a_late_410_of_its_older_url_disables_nothing(store: Store) -> None:
-    endpoint = await stored(store)
+    endpoint = await stored(store, failing_since=1)
     await completed(store)
     (due,) = await take(store)
     await store.write(
@@ -127,7 +127,8 @@ async def test_a_late_410_of_its_older_url_disables_nothing(store: Store) -> Non
         now=T0,
     )
     assert not await record(store, due, status=410, due_at=None)
-    assert (await found(store, endpoint)).disabled_at is None
+    now = await found(store, endpoint)
+    assert (now.disabled_at, now.failing_since) == (None, None)
 
 
 async def test_days_of_failing_count_from_the_first_failure_since_something_was_heard(store: Store) -> None:
