@@ -163,6 +163,8 @@ class Job(msgspec.Struct, frozen=True, gc=False):
     fingerprint: str | None = None
     """Equal for failures of one kind; None unless failed."""
     webhook: str | None = None
+    webhook_scheme: str | None = None
+    """None is the usual one."""
     answer_lost_at: int | None = None
     request_hash: str | None = None
 

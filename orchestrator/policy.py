@@ -191,6 +191,8 @@ def share_out(shares: list[Share], slots: int, room: Mapping[str, int]) -> dict[
 DELIVERY_SCHEDULE_S = (0, 5, 30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Delay before each attempt of a delivery; about 76 hours in all."""
 DELIVERY_DEADLINE_S = 15.0
+ENDPOINT_FAILING_MS = 5 * 86_400_000
+"""An endpoint that has heard nothing for so long is disabled by the next delivery that dies."""
 
 
 def delivery_in_s(failures: int, draw: float, retry_after_s: float | None = None) -> float | None:

@@ -25,8 +25,9 @@ from orchestrator.meters import Meters
 from orchestrator.net.clients import guarded_client, provider_client
 from orchestrator.net.guard import AddressPolicy
 from orchestrator.providers.wavespeed import WaveSpeed
+from orchestrator.sealing import Sealer
 from orchestrator.settings import Settings
-from orchestrator.store import claims, event_log, lanes, schema, views
+from orchestrator.store import claims, endpoints, event_log, lanes, schema, views
 from orchestrator.store.database import open_database
 from orchestrator.store.event_log import Cursor, EventRow
 from orchestrator.store.lanes import Lane
@@ -61,11 +62,14 @@ class Runtime:
     waits: Waits
     follower: EventFollower
     callback_keys: tuple[bytes, ...]
+    sealer: Sealer
     uploads: Uploads = field(default_factory=Uploads)
     meters: Meters = field(default_factory=Meters)
     log: Any = field(default_factory=lambda: structlog.get_logger().bind())
     lanes: dict[str, Lane] = field(default_factory=dict)
     failed_at: dict[str, int] = field(default_factory=dict)
+    listening_tenants: frozenset[str] = frozenset()
+    """Those with an endpoint: an end of theirs is told to somebody."""
     is_account_full: bool = False
 
     def is_pushed(self, lane_id: str) -> bool:
@@ -125,14 +129,15 @@ class Runtime:
             self.waits.wake(job.id)
             if self.is_account_full:
                 self.bell.ring(Kind.SUBMIT)  # a job may wait for the slot that is free now
-            if job.webhook:
+            if job.webhook or job.tenant_id in self.listening_tenants:
                 self.bell.ring(Kind.DELIVER)
         elif job.phase == Phase.READY:
             self.bell.ring(Kind.SUBMIT)
 
     async def look_at_lanes(self) -> None:
-        """Refresh what this process knows of the lanes."""
+        """Refresh what this process knows of the lanes, and of who listens."""
         self.lanes = {lane.id: lane for lane in await self.store.read(lanes.read_lanes)}
+        self.listening_tenants = await self.store.read(endpoints.listening_tenants)
         self.is_account_full = await self.store.read(claims.is_account_full, account_id=ACCOUNT)
 
 
@@ -177,6 +182,7 @@ async def open_runtime(settings: Settings, stack: AsyncExitStack, *, url: str = 
         waits=Waits(_finder(store)),
         follower=_follower(store),
         callback_keys=tuple(signing.derive_key(secret, "callback") for secret in settings.secrets),
+        sealer=Sealer([signing.derive_key(secret, "columns") for secret in settings.secrets]),
     )
     await runtime.look_at_lanes()
     return runtime

@@ -175,6 +175,8 @@ jobs = Table(
     # Equal for failures of the same kind; null unless failed.
     Column("fingerprint", String(16)),
     Column("webhook", Text),
+    # How that webhook is signed and told; null is the usual one of its kind.
+    Column("webhook_scheme", String(2)),
     # When the client went away before its answer began, and the hash of the request that was not answered.
     Column("answer_lost_at", BigInteger),
     Column("request_hash", String(64)),
@@ -222,6 +224,7 @@ batches = Table(
     Column("cancelled_at", BigInteger),
     Column("ending", Integer, nullable=False, server_default="0"),
     Column("webhook", Text),
+    Column("webhook_scheme", String(2)),
     # Its jobs by public state: always what a count of the rows would give.
     Column("created", Integer, nullable=False, server_default="0"),
     Column("processing", Integer, nullable=False, server_default="0"),
@@ -353,17 +356,47 @@ callbacks = Table(
     PrimaryKeyConstraint("job_id", "attempt", "verdict"),
 )
 
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    # Separated by spaces.
+    Column("events", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("scheme", String(2), nullable=False),
+    # Encrypted; after a rotation the old secret signs as well until then.
+    Column("secret", Text, nullable=False),
+    Column("old_secret", Text),
+    Column("old_secret_until", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    # The first failed attempt since something was delivered.
+    Column("failing_since", BigInteger),
+    Column("disabled_at", BigInteger),
+    Column("disabled_because", Text),
+    CheckConstraint("scheme IN ('v1','v3')", name="scheme"),
+    CheckConstraint("(old_secret IS NULL) = (old_secret_until IS NULL)", name="old_secret"),
+    CheckConstraint("(disabled_at IS NULL) = (disabled_because IS NULL)", name="disabled"),
+    Index("ix_endpoints_tenant", "tenant_id", "id"),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,
-    # `{job}-{ending}` or `{batch}-{ending}`: the same end is told once.
+    # `{job}-{ending}` or `{batch}-{ending}`, and the endpoint and event where it goes to one: the same end
+    # is told once.
     Column("id", Text, primary_key=True),
     Column("job_id", Id),
     Column("batch_id", Id),
+    Column("endpoint_id", Id),
     Column("tenant_id", Id, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("scheme", String(2), nullable=False),
     Column("url", Text, nullable=False),
     Column("host", Text, nullable=False),
-    # The end that is told, kept as it was: the job itself may have been redriven since.
+    # What is told, kept as it was: the job itself may have been redriven since.
     Column("phase", String(12)),
     Column("ending", Text, nullable=False),
     Column("state", String(12), nullable=False),
@@ -371,16 +404,22 @@ deliveries = Table(
     Column("due_at", BigInteger),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("finished_at", BigInteger),
+    # Why it died where no attempt says so.
+    Column("because", Text),
     CheckConstraint("state IN ('pending','delivered','dead')", name="state"),
     CheckConstraint("(state = 'pending') = (due_at IS NOT NULL)", name="due"),
-    CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name="subject"),
+    CheckConstraint("job_id IS NULL OR batch_id IS NULL", name="subject"),
+    CheckConstraint("coalesce(job_id, batch_id, endpoint_id) IS NOT NULL", name="told"),
     CheckConstraint("(job_id IS NULL) = (phase IS NULL)", name="phase"),
+    CheckConstraint("scheme IN ('v1','v3')", name="scheme"),
     Index("ix_deliveries_due", "due_at", **_where("due_at IS NOT NULL")),
     Index("ix_deliveries_host", "host", "due_at", **_where("due_at IS NOT NULL")),
     Index("ix_deliveries_tenant", "tenant_id", "id"),
     Index("ix_deliveries_dead", "tenant_id", "state", "id", **_where("state = 'dead'")),
     Index("ix_deliveries_job", "job_id", **_where("job_id IS NOT NULL")),
     Index("ix_deliveries_batch", "batch_id", **_where("batch_id IS NOT NULL")),
+    Index("ix_deliveries_endpoint", "endpoint_id", "id", **_where("endpoint_id IS NOT NULL")),
+    Index("ix_deliveries_notices", "finished_at", **_where("job_id IS NULL AND batch_id IS NULL")),
 )
 
 delivery_attempts = Table(

@@ -28,6 +28,8 @@ FLOORS = [
         "signing",
         "strict_json",
         "crash",
+        "sealing",
+        "webhook_events",
     ],
     # 1  the shape of what is stored and of what is configured
     ["tables", "settings"],
@@ -61,6 +63,7 @@ NEIGHBOURS = {
     "lifecycle": ["evidence", "fingerprint"],
     "decision": ["evidence", "lifecycle"],
     "strict_json": ["errors"],
+    "webhook_events": ["lifecycle"],
     "cli": ["processes"],
 }
 # A provider's stand-in, which knows nothing of the house and is known only to what starts it.
@@ -72,6 +75,7 @@ OUTSIDE = {
     "alembic": ["store"],
     "arq": ["bell", "worker"],
     "asyncpg": ["store"],
+    "cryptography": ["sealing"],
     "httpx": ["net", "providers", "runtime", "flow.deliver", "cli", "sandbox"],
     "jsonschema_rs": ["catalogue"],
     "PIL": ["sandbox"],

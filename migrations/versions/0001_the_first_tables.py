@@ -114,6 +114,7 @@ def upgrade() -> None:
         sa.Column("cancelled_at", sa.BigInteger(), nullable=True),
         sa.Column("ending", sa.Integer(), server_default="0", nullable=False),
         sa.Column("webhook", sa.Text(), nullable=True),
+        sa.Column("webhook_scheme", sa.String(length=2), nullable=True),
         sa.Column("created", sa.Integer(), server_default="0", nullable=False),
         sa.Column("processing", sa.Integer(), server_default="0", nullable=False),
         sa.Column("completed", sa.Integer(), server_default="0", nullable=False),
@@ -180,7 +181,10 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("job_id", ID, nullable=True),
         sa.Column("batch_id", ID, nullable=True),
+        sa.Column("endpoint_id", ID, nullable=True),
         sa.Column("tenant_id", ID, nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("scheme", sa.String(length=2), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("phase", sa.String(length=12), nullable=True),
@@ -190,10 +194,15 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("because", sa.Text(), nullable=True),
         sa.CheckConstraint("(state = 'pending') = (due_at IS NOT NULL)", name=op.f("ck_deliveries_due")),
+        sa.CheckConstraint("scheme IN ('v1','v3')", name=op.f("ck_deliveries_scheme")),
         sa.CheckConstraint("state IN ('pending','delivered','dead')", name=op.f("ck_deliveries_state")),
-        sa.CheckConstraint("(job_id IS NULL) <> (batch_id IS NULL)", name=op.f("ck_deliveries_subject")),
         sa.CheckConstraint("(job_id IS NULL) = (phase IS NULL)", name=op.f("ck_deliveries_phase")),
+        sa.CheckConstraint(
+            "coalesce(job_id, batch_id, endpoint_id) IS NOT NULL", name=op.f("ck_deliveries_told")
+        ),
+        sa.CheckConstraint("job_id IS NULL OR batch_id IS NULL", name=op.f("ck_deliveries_subject")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
     )
     op.create_index(
@@ -221,6 +230,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_index(
+        "ix_deliveries_endpoint",
+        "deliveries",
+        ["endpoint_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("endpoint_id IS NOT NULL"),
+        sqlite_where=sa.text("endpoint_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_deliveries_host",
         "deliveries",
         ["host", "due_at"],
@@ -235,6 +252,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("job_id IS NOT NULL"),
         sqlite_where=sa.text("job_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_deliveries_notices",
+        "deliveries",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("job_id IS NULL AND batch_id IS NULL"),
+        sqlite_where=sa.text("job_id IS NULL AND batch_id IS NULL"),
     )
     op.create_index("ix_deliveries_tenant", "deliveries", ["tenant_id", "id"], unique=False)
     op.create_table(
@@ -362,6 +387,7 @@ def upgrade() -> None:
         sa.Column("dismissed_at", sa.BigInteger(), nullable=True),
         sa.Column("fingerprint", sa.String(length=16), nullable=True),
         sa.Column("webhook", sa.Text(), nullable=True),
+        sa.Column("webhook_scheme", sa.String(length=2), nullable=True),
         sa.Column("answer_lost_at", sa.BigInteger(), nullable=True),
         sa.Column("request_hash", sa.String(length=64), nullable=True),
         sa.CheckConstraint("(phase = 'failed') = (reason IS NOT NULL)", name=op.f("ck_jobs_reason")),
@@ -522,6 +548,33 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_api_keys_digest")),
     )
     op.create_table(
+        "endpoints",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("tenant_id", ID, nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("events", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("scheme", sa.String(length=2), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("old_secret", sa.Text(), nullable=True),
+        sa.Column("old_secret_until", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger(), nullable=True),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.Column("disabled_because", sa.Text(), nullable=True),
+        sa.CheckConstraint("scheme IN ('v1','v3')", name=op.f("ck_endpoints_scheme")),
+        sa.CheckConstraint(
+            "(disabled_at IS NULL) = (disabled_because IS NULL)", name=op.f("ck_endpoints_disabled")
+        ),
+        sa.CheckConstraint(
+            "(old_secret IS NULL) = (old_secret_until IS NULL)", name=op.f("ck_endpoints_old_secret")
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_endpoints_tenant_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_endpoints")),
+    )
+    op.create_index("ix_endpoints_tenant", "endpoints", ["tenant_id", "id"], unique=False)
+    op.create_table(
         "lanes",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -557,6 +610,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("sessions")
     op.drop_table("lanes")
+    op.drop_index("ix_endpoints_tenant", table_name="endpoints")
+    op.drop_table("endpoints")
     op.drop_table("api_keys")
     op.drop_table("tenants")
     op.drop_table("stages")
@@ -646,6 +701,12 @@ def downgrade() -> None:
     op.drop_table("delivery_attempts")
     op.drop_index("ix_deliveries_tenant", table_name="deliveries")
     op.drop_index(
+        "ix_deliveries_notices",
+        table_name="deliveries",
+        postgresql_where=sa.text("job_id IS NULL AND batch_id IS NULL"),
+        sqlite_where=sa.text("job_id IS NULL AND batch_id IS NULL"),
+    )
+    op.drop_index(
         "ix_deliveries_job",
         table_name="deliveries",
         postgresql_where=sa.text("job_id IS NOT NULL"),
@@ -656,6 +717,12 @@ def downgrade() -> None:
         table_name="deliveries",
         postgresql_where=sa.text("due_at IS NOT NULL"),
         sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_deliveries_endpoint",
+        table_name="deliveries",
+        postgresql_where=sa.text("endpoint_id IS NOT NULL"),
+        sqlite_where=sa.text("endpoint_id IS NOT NULL"),
     )
     op.drop_index(
         "ix_deliveries_due",

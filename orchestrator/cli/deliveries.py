@@ -57,6 +57,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     due_at: str
     finished_at: str
+    event: str = ""
+    because: str = ""
     attempts: list[Attempt] = []
 
 
@@ -79,12 +81,15 @@ def deliveries(
     batch: Annotated[
         str, typer.Option(metavar="ID", show_default=False, help="Only this batch's and its jobs'.")
     ] = "",
+    endpoint: Annotated[
+        str, typer.Option(metavar="ID", show_default=False, help="Only what this endpoint was told.")
+    ] = "",
     limit: Limit = 20,
     url: Url = "",
     key: Key = "",
 ) -> None:
     """List what webhooks were told, newest first."""
-    asked = {"state": state or "", "job": job, "batch": batch, "limit": limit}
+    asked = {"state": state or "", "job": job, "batch": batch, "endpoint": endpoint, "limit": limit}
     with connected(url, key) as client:
         found = client.ask(Page, "GET", _PATH, params=asked).items
     if found:
@@ -122,6 +127,9 @@ def redeliver(
             help="All that have died in this time, such as 2h or 3d.",
         ),
     ] = None,
+    endpoint: Annotated[
+        str, typer.Option(metavar="ID", show_default=False, help="With --dead-since: only this endpoint's.")
+    ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With --dead-since: say how many, and send nothing.")
     ] = False,
@@ -129,19 +137,26 @@ def redeliver(
     key: Key = "",
 ) -> None:
     """Tell webhooks again: the same message under the same id, with the whole schedule before it."""
-    if bool(delivery_ids) == (dead_since is not None) or (dry_run and dead_since is None):
-        raise typer.BadParameter("give either IDs, or --dead-since with or without --dry-run")
+    has_more = dry_run or bool(endpoint)
+    if bool(delivery_ids) == (dead_since is not None) or (has_more and dead_since is None):
+        raise typer.BadParameter("give either IDs, or --dead-since with or without --dry-run and --endpoint")
     with connected(url, key) as client:
         if dead_since is not None:
-            _redeliver_dead(client, timedelta(milliseconds=dead_since), is_dry=dry_run)
+            ago = timedelta(milliseconds=dead_since)
+            _redeliver_dead(client, ago, endpoint=endpoint, is_dry=dry_run)
             return
         declined = sum(not _redelivered(client, one) for one in delivery_ids)
     if declined:
         raise typer.Exit(1)
 
 
-def _redeliver_dead(client: Client, ago: timedelta, *, is_dry: bool) -> None:
-    asked = {"state": "dead", "since": (now_utc() - ago).isoformat(), "dry_run": str(is_dry).lower()}
+def _redeliver_dead(client: Client, ago: timedelta, *, endpoint: str, is_dry: bool) -> None:
+    asked = {
+        "state": "dead",
+        "since": (now_utc() - ago).isoformat(),
+        "endpoint": endpoint,
+        "dry_run": str(is_dry).lower(),
+    }
     counted = client.ask(Counted, "POST", f"{_PATH}/redeliver", params=asked)
     to_stdout().print(f"{counted.count} {'would be' if is_dry else 'are'} sent again.")
 
@@ -184,11 +199,14 @@ def delivery_view(one: Delivery, now: datetime) -> RenderableType:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("Delivery", Text(one.id, style="bold"))
+    grid.add_row("Event", Text(one.event))
     grid.add_row("URL", Text(one.url))
     grid.add_row("State", Text(one.state, style=_COLOURS.get(one.state, "")))
     grid.add_row("Created", f"{one.created_at}, {age(one.created_at, now)} ago")
     if one.due_at:
         grid.add_row("Due", one.due_at)
+    if one.because:
+        grid.add_row("Because", Text(one.because))
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for heading in ("Try", "Time", "Took", "Answer"):
         table.add_column(heading, no_wrap=True)

@@ -8,6 +8,7 @@ import msgspec
 
 from orchestrator import policy
 from orchestrator.bell import Kind
+from orchestrator.clock import to_rfc3339
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.runtime import Runtime
 from orchestrator.store import batch_lines, batches, keys, tallies
@@ -70,12 +71,10 @@ async def find(runtime: Runtime, tenant_id: str, batch_id: str) -> Batch:
 async def progress(runtime: Runtime, batch: Batch) -> Progress:
     """From the counters: it costs the same for ten jobs and for a hundred thousand."""
     failures = await runtime.store.read(tallies.failure_groups, batch=batch.id, most=_MOST_FAILURES)
-    until = batch.finished_at or runtime.clock.now()
-    elapsed_s = max(1, until - (batch.opened_at or until)) / 1_000
-    per_second = (batch.completed + batch.failed) / elapsed_s
+    speed = per_second(batch, runtime.clock.now())
     return Progress(
-        per_second=per_second,
-        eta_s=await _eta_s(runtime, batch, per_second),
+        per_second=speed,
+        eta_s=await _eta_s(runtime, batch, speed),
         waiting_for=await _waiting_for(runtime, batch),
         failures=failures,
     )
@@ -86,6 +85,49 @@ async def _waiting_for(runtime: Runtime, batch: Batch) -> str:
         return ""
     now = runtime.clock.now()
     return " ".join(await runtime.store.read(batch_lines.reasons_to_wait, batch_id=batch.id, now=now))
+
+
+def per_second(batch: Batch, now: int) -> float:
+    """Jobs that ended, over the time since it was opened."""
+    until = batch.finished_at or now
+    elapsed_s = max(1, until - (batch.opened_at or until)) / 1_000
+    return (batch.completed + batch.failed) / elapsed_s
+
+
+def shown(batch: Batch, *, base_url: str) -> dict[str, Any]:
+    """The batch as its people see it, in an answer or in a webhook."""
+    path = f"{base_url}/api/v3/batches/{batch.id}"
+    return {
+        "id": batch.id,
+        "name": batch.name,
+        "state": batch.public_state,
+        "mode": batch.mode,
+        "model": batch.model,
+        "created_at": to_rfc3339(batch.created_at),
+        "finished_at": to_rfc3339(batch.finished_at) if batch.finished_at and batch.has_ended else "",
+        "total": batch.total,
+        "rejected_lines": batch.rejected,
+        "counts": {
+            "created": batch.created,
+            "processing": batch.processing,
+            "completed": batch.completed,
+            "failed": batch.failed,
+        },
+        "progress": (batch.completed + batch.failed) / (batch.total or 1),
+        # WaveSpeed tells no price of a task, and a quote made later need not be what was paid.
+        "cost": None,
+        "urls": {"get": path, "jobs": f"{path}/jobs", "results": f"{path}/results"},
+    }
+
+
+def shown_progress(progress: Progress) -> dict[str, Any]:
+    """What takes questions of its own: speed, seconds to go, failures by kind."""
+    return {
+        "per_second": round(progress.per_second, 3),
+        "eta_seconds": None if progress.eta_s is None else round(progress.eta_s, 1),
+        "waiting_for": progress.waiting_for,
+        "failures": progress.failures,
+    }
 
 
 async def _eta_s(runtime: Runtime, batch: Batch, per_second: float) -> float | None:

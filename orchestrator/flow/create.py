@@ -17,6 +17,7 @@ from orchestrator.ids import new_id
 from orchestrator.lifecycle import HeldFor, Job, Phase
 from orchestrator.net.guard import BlockedUrl, check_url
 from orchestrator.runtime import ACCOUNT, Runtime
+from orchestrator.signing import Scheme
 from orchestrator.store.creation import Created, Creation, Idempotency
 from orchestrator.store.lanes import lane_id
 
@@ -39,6 +40,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     api_version: str
     inputs: dict[str, Any]
     webhook: str | None = None
+    webhook_scheme: str | None = None
     idempotency: Idempotency | None = None
     request_hash: str | None = None
     """Of the whole request; given when it may join an earlier one whose answer was lost."""
@@ -90,6 +92,7 @@ def prepare(runtime: Runtime, new: NewJob) -> Creation:
         start_by=new.schedule.start_by,
         finish_by=new.schedule.finish_by,
         webhook=webhook,
+        webhook_scheme=new.webhook_scheme if webhook else None,
     )
     return Creation(
         job=_placed(job, now),
@@ -128,6 +131,13 @@ def _take_webhook(runtime: Runtime, inputs: dict[str, Any], from_query: str | No
         return None
     check_webhook(runtime, found, field="webhook")
     return found
+
+
+def read_scheme(given: str | None) -> str | None:
+    """How a webhook is to be told. Raises InvalidInput; None or "" is the usual way."""
+    if given and given not in tuple(Scheme):
+        raise InvalidInput("webhook_scheme", f"must be {' or '.join(Scheme)}")
+    return given or None
 
 
 def check_webhook(runtime: Runtime, url: str, *, field: str) -> None:

@@ -1,4 +1,4 @@
-"""Tells the users' webhooks how their jobs ended: signed, again and again until it is heard or dead."""
+"""Tells the users' webhooks and endpoints what has happened, signed, until it is heard or dead."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import httpx
 import msgspec
 
 from orchestrator import policy, signing
-from orchestrator.clock import to_rfc3339
-from orchestrator.flow.prediction import prediction
+from orchestrator.bell import Kind
+from orchestrator.flow.endpoints import signing_secrets
+from orchestrator.flow.message import message
 from orchestrator.flow.receivers import Outcome, Receivers
 from orchestrator.net.clients import deadline, read_capped
 from orchestrator.net.guard import BlockedUrl
 from orchestrator.runtime import Runtime
+from orchestrator.sealing import Unsealable
 from orchestrator.store import deliveries
-from orchestrator.store.deliveries import Attempted, BatchEnd, Due, JobEnd
+from orchestrator.store.deliveries import Attempted, Due
 
 _LOOK_AT = 200
 _ANSWER_LIMIT = 16_000
@@ -73,8 +75,11 @@ async def deliver(runtime: Runtime, due: Due, receivers: Receivers, *, on_answer
         answer=heard.answer,
         is_delivered=is_delivered,
         due_at=None if is_delivered else _next_at(due, heard, at),
+        endpoint=due.endpoint,
     )
-    await runtime.store.record(attempted)
+    if await runtime.store.record(attempted):
+        runtime.log.warning("endpoint.disabled", delivery=due.id, status=heard.status)
+        runtime.bell.ring(Kind.DELIVER)  # its tenant's other endpoints are told
 
 
 def _outcome(heard: _Heard, took_s: float) -> Outcome:
@@ -94,13 +99,14 @@ def _next_at(due: Due, heard: _Heard, at: int) -> int | None:
 async def _post(runtime: Runtime, due: Due, at: int) -> _Heard:
     """One POST of exactly the bytes that were signed; a redirect is an answer like any other."""
     timestamp = at // 1_000
-    body, scheme = _message(runtime, due.told)
+    body = message(due, base_url=runtime.base_url)
+    try:
+        secrets = signing_secrets(runtime, due, at)
+    except Unsealable:
+        runtime.log.warning("delivery.unsigned", delivery=due.id, because="no key of ours opens the secret")
+        return _Heard(error="its secret cannot be opened with any ORCHESTRATOR_SECRET in use")
     signature = signing.sign(
-        [runtime.webhook_secret(due.tenant_id)],
-        message_id=due.id,
-        timestamp=timestamp,
-        body=body,
-        scheme=scheme,
+        secrets, message_id=due.id, timestamp=timestamp, body=body, scheme=signing.Scheme(due.scheme)
     )
     headers = {
         "content-type": "application/json",
@@ -122,27 +128,6 @@ async def _post(runtime: Runtime, due: Due, at: int) -> _Heard:
         return _Heard(error="could not be reached")
     text = answer[:_KEPT_OF_ANSWER].decode(errors="replace").replace("\0", "�")
     return _Heard(status=response.status_code, answer=text, retry_after_s=_retry_after_s(response))
-
-
-def _message(runtime: Runtime, told: JobEnd | BatchEnd) -> tuple[bytes, signing.Scheme]:
-    """A job's end as WaveSpeed tells it; what it does not know in the form of Standard Webhooks."""
-    if isinstance(told, JobEnd):
-        shown = prediction(told.job, told.ending, base_url=runtime.base_url)
-        return msgspec.json.encode(shown), signing.Scheme.V3
-    path = f"{runtime.base_url}/api/v3/batches/{told.id}"
-    ended = {
-        "id": told.id,
-        "name": told.name,
-        "state": "cancelled" if told.is_cancelled else "completed",
-        "created_at": to_rfc3339(told.created_at),
-        "finished_at": to_rfc3339(told.finished_at),
-        "total": told.completed + told.failed,
-        "counts": {"completed": told.completed, "failed": told.failed},
-        "failures": told.failures,
-        "urls": {"get": path, "jobs": f"{path}/jobs", "results": f"{path}/results"},
-    }
-    event = {"type": "batch.completed", "timestamp": to_rfc3339(told.finished_at), "data": ended}
-    return msgspec.json.encode(event), signing.Scheme.V1
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

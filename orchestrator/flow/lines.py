@@ -37,6 +37,8 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Told once, when the whole batch has ended."""
     job_webhook: str | None = None
     """Told of each job that names no webhook of its own."""
+    webhook_scheme: str | None = None
+    """Of all of these webhooks; None is the usual one of each."""
     idempotency_key: str | None = None
     request_hash: str = ""
     is_bare: bool = False
@@ -81,6 +83,7 @@ def _job(runtime: Runtime, new: NewBatch, given: dict[str, Any], place: Place) -
         api_version=new.api_version,
         inputs={**new.inputs, **inputs} if new.inputs else inputs,
         webhook=webhook or new.job_webhook,
+        webhook_scheme=new.webhook_scheme,
         schedule=read_schedule(given, new.schedule),
         place=place,
     )

@@ -108,6 +108,7 @@ async def _begin(runtime: Runtime, new: NewBatch) -> Upload | None:
         receiver=new_id(now),
         receiver_until=now + RECEIVER_MS,
         webhook=new.webhook,
+        webhook_scheme=new.webhook_scheme,
     )
     started = await runtime.store.write_surely(batch_uploads.start, new=batch)
     if started.request_hash != new.request_hash:

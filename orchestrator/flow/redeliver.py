@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from orchestrator.bell import Kind
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.runtime import Runtime
 from orchestrator.store import delivery_log
-from orchestrator.store.delivery_log import Told
+from orchestrator.store.delivery_log import Dead, Told
 
 
 async def find(runtime: Runtime, tenant_id: str, delivery_id: str) -> Told:
@@ -17,8 +19,12 @@ async def find(runtime: Runtime, tenant_id: str, delivery_id: str) -> Told:
 
 
 async def redeliver(runtime: Runtime, tenant_id: str, delivery_id: str, *, actor: str) -> Told:
-    """The delivery afterwards. Raises NotFound, and Conflict while it is still being tried."""
+    """The delivery afterwards. Raises NotFound, and Conflict while it is still being tried, or when its
+    endpoint is disabled or gone.
+    """
     await find(runtime, tenant_id, delivery_id)
+    if not await runtime.store.read(delivery_log.can_hear, tenant_id=tenant_id, delivery_id=delivery_id):
+        raise Conflict("Its endpoint is disabled or was removed: nothing can be sent there.")
     is_due = await runtime.store.write(
         delivery_log.redeliver,
         tenant_id=tenant_id,
@@ -32,15 +38,13 @@ async def redeliver(runtime: Runtime, tenant_id: str, delivery_id: str, *, actor
     return await find(runtime, tenant_id, delivery_id)
 
 
-async def redeliver_dead(runtime: Runtime, tenant_id: str, *, since: int, actor: str) -> int:
-    """Send again all that have died since then, some at a time; answers how many."""
-    until, count, after_id = runtime.clock.now(), 0, ""
+async def redeliver_dead(runtime: Runtime, dead: Dead, *, actor: str) -> int:
+    """Send again all of these, some at a time; answers how many."""
+    dead, count, after_id = _until_now(runtime, dead), 0, ""
     while True:
         ids = await runtime.store.write(
             delivery_log.redeliver_dead,
-            tenant_id=tenant_id,
-            since=since,
-            until=until,
+            dead=dead,
             after_id=after_id,
             actor=actor,
             now=runtime.clock.now(),
@@ -53,7 +57,10 @@ async def redeliver_dead(runtime: Runtime, tenant_id: str, *, since: int, actor:
         after_id = ids[-1]
 
 
-async def count_dead(runtime: Runtime, tenant_id: str, *, since: int) -> int:
+async def count_dead(runtime: Runtime, dead: Dead) -> int:
     """How many `redeliver_dead` would send."""
-    until = runtime.clock.now()
-    return await runtime.store.read(delivery_log.count_dead, tenant_id=tenant_id, since=since, until=until)
+    return await runtime.store.read(delivery_log.count_dead, dead=_until_now(runtime, dead))
+
+
+def _until_now(runtime: Runtime, dead: Dead) -> Dead:
+    return replace(dead, until=min(dead.until, runtime.clock.now()))

@@ -11,6 +11,7 @@ from orchestrator.clock import DAY, to_rfc3339
 from orchestrator.decision import Applied, Decide, Decision
 from orchestrator.evidence import Error, ErrorKind, Source
 from orchestrator.flow import reckon
+from orchestrator.flow.endpoints import reseal
 from orchestrator.flow.settlement import Rules, look_up_later
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.runtime import ACCOUNT, Runtime
@@ -149,7 +150,9 @@ async def sweep_old(runtime: Runtime) -> None:
     await runtime.store.write(batch_uploads.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now)
     await runtime.store.write(batches.discard_empty, ended_before=now - runtime.settings.retention_days * DAY)
     await runtime.store.write(retention.delete_old_memories, before=now - _KEYS_KEPT_MS)
+    await reseal(runtime)
     ended_before = now - runtime.settings.retention_days * DAY
+    await runtime.store.write(retention.delete_old_notices, ended_before=ended_before)
     deleted = Deleted(_DELETED_AT_A_TIME, 0)
     while deleted.jobs == _DELETED_AT_A_TIME:
         deleted = await runtime.store.write(

@@ -35,6 +35,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     cancelled_at: int | None = None
     ending: int = 0
     webhook: str | None = None
+    webhook_scheme: str | None = None
     created: int = 0
     processing: int = 0
     completed: int = 0

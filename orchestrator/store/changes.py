@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from orchestrator.decision import Applied, Decide, LaneSignal
 from orchestrator.lifecycle import Attempt, Job, Move, Phase
-from orchestrator.store import deliveries, dialect, lanes, rows, tallies
+from orchestrator.store import dialect, lanes, outbox, rows, tallies
 from orchestrator.store.tallies import Pair
 
 
@@ -145,7 +145,7 @@ def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
     )
     rows.insert_events(connection, group.events)
     _write_endings(connection, group.endings)
-    _write_deliveries(connection, group.endings, now)
+    outbox.tell_jobs(connection, group.endings, now=now)
     # Lanes before shares, as a claim locks them; and batches after both, when they are counted.
     lanes.apply_signals(connection, group.signals, now)
     lanes.reopen(connection, [after for _, after in changed if after.phase == Phase.READY])
@@ -162,23 +162,6 @@ def _write_endings(connection: Connection, endings: Sequence[Move]) -> None:
         where={"job_id": "text"},
         changes={"ending": "text"},
     )
-
-
-def _write_deliveries(connection: Connection, endings: Sequence[Move], now: int) -> None:
-    """A delivery is named for the job's ending, so that the same end is never told twice."""
-    told = [
-        {
-            **deliveries.pending(
-                f"{move.after.id}-{move.after.ending}", move.after.tenant_id, move.after.webhook, now=now
-            ),
-            "job_id": move.after.id,
-            "phase": str(move.after.phase),
-            "ending": dialect.to_json(move.ending),
-        }
-        for move in endings
-        if move.after.webhook
-    ]
-    dialect.insert_many(connection, "deliveries", told)
 
 
 def _record_callbacks(connection: Connection, changes: Sequence[Change], now: int) -> None:

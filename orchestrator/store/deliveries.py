@@ -1,4 +1,4 @@
-"""Deliveries to the users' webhooks: what is due, and what came of an attempt."""
+"""Deliveries to the users' webhooks and endpoints: what is due, and what came of an attempt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from orchestrator import policy
 from orchestrator.lifecycle import Ending, Job, Phase
-from orchestrator.store import dialect, rows
+from orchestrator.store import dialect, endpoints, rows
+from orchestrator.store.endpoints import Endpoint
 
 _TAKEN_MS = 30_000
 # Closed hosts may have so many times as many due before the others are looked for host by host.
@@ -41,12 +42,22 @@ class BatchEnd(msgspec.Struct, frozen=True):
 
     id: str
     name: str
+    mode: str
+    model: str
     is_cancelled: bool
     created_at: int
+    opened_at: int | None
     finished_at: int
     completed: int
     failed: int
+    rejected: int
     failures: list[dict[str, Any]]
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What is neither a job's nor a batch's, as JSON text."""
+
+    data: msgspec.Raw
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -56,8 +67,10 @@ class Waiting(msgspec.Struct, frozen=True):
     host: str
 
 
-class Due(msgspec.Struct, frozen=True):
-    """A delivery to attempt now; `number` is this attempt's, `failures` what the schedule counts."""
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery to attempt now; `number` is this attempt's, `failures` what the schedule counts. `endpoint`
+    is the one that it goes to; None for the webhook of a single job or batch.
+    """
 
     id: str
     url: str
@@ -65,7 +78,11 @@ class Due(msgspec.Struct, frozen=True):
     failures: int
     number: int
     tenant_id: str
-    told: JobEnd | BatchEnd
+    event: str
+    scheme: str
+    created_at: int
+    endpoint: Endpoint | None
+    told: JobEnd | BatchEnd | Notice
 
 
 class Attempted(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,19 +99,37 @@ class Attempted(msgspec.Struct, frozen=True, kw_only=True):
     answer: str
     is_delivered: bool
     due_at: int | None
+    endpoint: Endpoint | None = None
 
 
-def pending(identifier: str, tenant_id: str, url: str, *, now: int) -> dict[str, Any]:
+def pending(
+    identifier: str,
+    tenant_id: str,
+    url: str,
+    *,
+    event: str,
+    scheme: str,
+    now: int,
+    endpoint_id: str | None = None,
+) -> dict[str, Any]:
     """The columns that every new delivery has, whatever it tells."""
     return {
         "id": identifier,
         "tenant_id": tenant_id,
+        "endpoint_id": endpoint_id,
+        "event": event,
+        "scheme": scheme,
         "url": url,
-        "host": urlsplit(url).netloc.lower(),
+        "host": host_of(url),
         "state": "pending",
         "created_at": now,
         "due_at": now,
     }
+
+
+def host_of(url: str) -> str:
+    """With the port: those who share it wait for each other."""
+    return urlsplit(url).netloc.lower()
 
 
 def due_deliveries(
@@ -143,7 +178,8 @@ def take_deliveries(connection: Connection, *, ids: Sequence[str], now: int) -> 
     name = connection.dialect.name
     found = connection.execute(
         dialect.sql(
-            "SELECT id, url, host, failures, tenant_id, job_id, phase, ending,"
+            "SELECT id, url, host, failures, tenant_id, event, scheme, created_at, endpoint_id, job_id,"
+            " batch_id, phase, ending,"
             " 1 + coalesce((SELECT max(number) FROM delivery_attempts WHERE delivery_id = deliveries.id), 0)"
             f" AS number FROM deliveries WHERE due_at <= :now AND {dialect.one_of(name, 'id')}"
             " ORDER BY due_at" + dialect.lock(name, skip_locked=True)
@@ -157,33 +193,73 @@ def take_deliveries(connection: Connection, *, ids: Sequence[str], now: int) -> 
         [{"taken": now + _TAKEN_MS, "id": row.id} for row in found],
     )
     jobs = rows.read_jobs(connection, [row.job_id for row in found if row.job_id])
+    known = _endpoints_of(connection, found, now)
     return [
-        Due(row.id, row.url, row.host, row.failures, row.number, row.tenant_id, _told(row, jobs))
+        _due(row, jobs, known)
         for row in found
-        if row.job_id is None or row.job_id in jobs
+        if row.job_id in (None, *jobs) and row.endpoint_id in (None, *known)
     ]
 
 
-def _told(row: Any, jobs: Mapping[str, Job]) -> JobEnd | BatchEnd:
-    if row.job_id is None:
+def _endpoints_of(connection: Connection, found: Sequence[Any], now: int) -> dict[str, Endpoint]:
+    """Where they go. An endpoint may have been disabled or removed while an end was just told to it: then
+    what it was to get ends here.
+    """
+    wanted = {row.endpoint_id for row in found if row.endpoint_id}
+    known = endpoints.enabled(connection, wanted) if wanted else {}
+    lost = [row.id for row in found if row.endpoint_id and row.endpoint_id not in known]
+    if lost:
+        connection.execute(
+            dialect.sql(
+                "UPDATE deliveries SET state = 'dead', due_at = NULL, finished_at = :now,"
+                " because = 'the endpoint was disabled or removed'"
+                f" WHERE {dialect.one_of(connection.dialect.name, 'id')}"
+            ),
+            {"ids": dialect.to_json(lost), "now": now},
+        )
+    return known
+
+
+def _due(row: Any, jobs: Mapping[str, Job], known: Mapping[str, Endpoint]) -> Due:
+    return Due(
+        id=row.id,
+        url=row.url,
+        host=row.host,
+        failures=row.failures,
+        number=row.number,
+        tenant_id=row.tenant_id,
+        event=row.event,
+        scheme=row.scheme,
+        created_at=row.created_at,
+        endpoint=known.get(row.endpoint_id),
+        told=_told(row, jobs),
+    )
+
+
+def _told(row: Any, jobs: Mapping[str, Job]) -> JobEnd | BatchEnd | Notice:
+    if row.batch_id is not None:
         return msgspec.json.decode(row.ending, type=BatchEnd)
+    if row.job_id is None:
+        return Notice(msgspec.Raw(row.ending.encode()))
     then = replace(jobs[row.job_id], phase=Phase(row.phase))
     return JobEnd(then, msgspec.json.decode(row.ending, type=Ending))
 
 
-def record_attempt(connection: Connection, *, attempted: Attempted) -> None:
+def record_attempt(connection: Connection, *, attempted: Attempted) -> bool:
     """Keep the attempt, and plan the next one or end the delivery.
 
     Two workers may have made the same attempt, when one of them was frozen: the first to say so is
-    believed, and what the other says changes nothing.
+    believed, and what the other says changes nothing: False then.
     """
     if not _keep(connection, attempted):
-        return
+        return False
     ended_state = "delivered" if attempted.is_delivered else "dead"
     connection.execute(
         dialect.sql(
             "UPDATE deliveries SET state = :state, due_at = :due_at, failures = failures + :failed,"
-            " finished_at = :finished_at WHERE id = :id AND state = 'pending'"
+            " finished_at = :finished_at, because = NULL WHERE id = :id AND "
+            # What was heard was heard, although the endpoint was disabled meanwhile.
+            + ("state <> 'delivered'" if attempted.is_delivered else "state = 'pending'")
         ),
         {
             "id": attempted.delivery_id,
@@ -193,6 +269,7 @@ def record_attempt(connection: Connection, *, attempted: Attempted) -> None:
             "finished_at": attempted.at if attempted.due_at is None else None,
         },
     )
+    return True
 
 
 def _keep(connection: Connection, attempted: Attempted) -> bool:

@@ -19,6 +19,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     job_id: str | None
     batch_id: str | None
+    endpoint_id: str | None
+    event: str
     url: str
     state: str
     failures: int
@@ -28,6 +30,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     last_status: int | None
     last_error: str | None
+    because: str | None
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -49,11 +52,22 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     job_id: str | None = None
     batch_id: str | None = None
+    endpoint_id: str | None = None
+
+
+class Dead(msgspec.Struct, frozen=True, kw_only=True):
+    """Those of a tenant that died in this time, both ends included; of one endpoint, unless that is None."""
+
+    tenant_id: str
+    since: int
+    until: int
+    endpoint_id: str | None = None
 
 
 _CONDITIONS = {
     "before_id": "d.id < :before_id",
     "job_id": "d.job_id = :job_id",
+    "endpoint_id": "d.endpoint_id = :endpoint_id",
     "batch_id": "(d.batch_id = :batch_id OR d.job_id IN (SELECT id FROM jobs WHERE batch_id = :batch_id))",
 }
 # Words and no parameters, so that both databases see that the index of the dead will do.
@@ -64,13 +78,18 @@ _STATES: dict[str | None, str] = {
     "dead": " AND d.state = 'dead'",
 }
 _TOLD = (
-    "SELECT d.id, d.job_id, d.batch_id, d.url, d.state, d.failures, d.created_at, d.due_at, d.finished_at,"
+    "SELECT d.id, d.job_id, d.batch_id, d.endpoint_id, d.event, d.url, d.state, d.failures, d.created_at,"
+    " d.due_at, d.finished_at, d.because,"
     " coalesce(a.number, 0) AS attempts, a.status AS last_status, a.error AS last_error"
     " FROM deliveries d LEFT JOIN delivery_attempts a ON a.delivery_id = d.id"
     " AND a.number = (SELECT max(number) FROM delivery_attempts WHERE delivery_id = d.id)"
     " WHERE d.tenant_id = :tenant"
 )
-_DEAD = "tenant_id = :tenant AND state = 'dead' AND finished_at BETWEEN :since AND :until"
+# Nothing is sent to an endpoint that is disabled or gone.
+_CAN_HEAR = (
+    "(endpoint_id IS NULL OR EXISTS (SELECT 1 FROM endpoints"
+    " WHERE endpoints.id = deliveries.endpoint_id AND endpoints.disabled_at IS NULL))"
+)
 
 
 def newest(connection: Connection, *, tenant_id: str, wanted: Wanted) -> list[Told]:
@@ -114,46 +133,65 @@ def redeliver(connection: Connection, *, tenant_id: str, delivery_id: str, actor
     return True
 
 
-def count_dead(connection: Connection, *, tenant_id: str, since: int, until: int) -> int:
-    """How many died in that time, both ends included."""
+def can_hear(connection: Connection, *, tenant_id: str, delivery_id: str) -> bool:
+    """Whether there is still somebody to send it to: its endpoint may be disabled, or gone."""
     found = connection.execute(
-        dialect.sql(f"SELECT count(*) FROM deliveries WHERE {_DEAD}"),
-        {"tenant": tenant_id, "since": since, "until": until},
+        dialect.sql(f"SELECT 1 FROM deliveries WHERE id = :id AND tenant_id = :tenant AND {_CAN_HEAR}"),
+        {"id": delivery_id, "tenant": tenant_id},
     )
+    return found.first() is not None
+
+
+def count_dead(connection: Connection, *, dead: Dead) -> int:
+    """How many `redeliver_dead` would send."""
+    condition, values = _dead(dead)
+    found = connection.execute(dialect.sql(f"SELECT count(*) FROM deliveries WHERE {condition}"), values)
     return int(found.scalar_one())
 
 
-def redeliver_dead(
-    connection: Connection, *, tenant_id: str, since: int, until: int, after_id: str, actor: str, now: int
-) -> list[str]:
-    """The same for the next of those that died in that time; answers their ids, `AT_A_TIME` at most.
+def redeliver_dead(connection: Connection, *, dead: Dead, after_id: str, actor: str, now: int) -> list[str]:
+    """The same for the next of these; answers their ids, `AT_A_TIME` at most.
 
     `until` is before the first call: what dies again meanwhile is not sent without end.
     """
+    condition, values = _dead(dead)
     found = connection.execute(
         dialect.sql(
-            f"SELECT id FROM deliveries WHERE {_DEAD} AND id > :after ORDER BY id LIMIT :most"
+            f"SELECT id FROM deliveries WHERE {condition} AND id > :after ORDER BY id LIMIT :most"
             + dialect.lock(connection.dialect.name)
         ),
-        {"tenant": tenant_id, "since": since, "until": until, "after": after_id, "most": AT_A_TIME},
+        values | {"after": after_id, "most": AT_A_TIME},
     )
     ids = [row[0] for row in found]
     if ids:
-        _restart(connection, ids, tenant_id=tenant_id, now=now)
+        _restart(connection, ids, tenant_id=dead.tenant_id, now=now)
         subject = f"{len(ids)} dead, {ids[0]} to {ids[-1]}"
         keys.record_audit(
-            connection, tenant_id=tenant_id, actor=actor, action="redeliver", subject=subject, now=now
+            connection, tenant_id=dead.tenant_id, actor=actor, action="redeliver", subject=subject, now=now
         )
     return ids
 
 
+def _dead(dead: Dead) -> tuple[str, dict[str, Any]]:
+    condition = (
+        f"tenant_id = :tenant AND state = 'dead' AND finished_at BETWEEN :since AND :until AND {_CAN_HEAR}"
+    )
+    values: dict[str, Any] = {"tenant": dead.tenant_id, "since": dead.since, "until": dead.until}
+    if dead.endpoint_id is None:
+        return condition, values
+    return f"{condition} AND endpoint_id = :endpoint", values | {"endpoint": dead.endpoint_id}
+
+
 def _restart(connection: Connection, ids: Sequence[str], *, tenant_id: str, now: int) -> int:
-    """The attempts so far stay, and the next is numbered after them."""
+    """The attempts so far stay, and the next is numbered after them. An endpoint's go where it is now."""
+    of_it = "FROM endpoints WHERE endpoints.id = deliveries.endpoint_id"
     changed = connection.execute(
         dialect.sql(
-            "UPDATE deliveries SET state = 'pending', due_at = :now, failures = 0, finished_at = NULL"
+            "UPDATE deliveries SET state = 'pending', due_at = :now, failures = 0, finished_at = NULL,"
+            f" because = NULL, url = coalesce((SELECT endpoints.url {of_it}), url),"
+            f" host = coalesce((SELECT endpoints.host {of_it}), host)"
             f" WHERE {dialect.one_of(connection.dialect.name, 'id')}"
-            " AND tenant_id = :tenant AND state IN ('dead', 'delivered')"
+            f" AND tenant_id = :tenant AND state IN ('dead', 'delivered') AND {_CAN_HEAR}"
         ),
         {"ids": dialect.to_json(list(ids)), "tenant": tenant_id, "now": now},
     )

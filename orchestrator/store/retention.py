@@ -94,6 +94,16 @@ def delete_old_memories(connection: Connection, *, before: int) -> None:
     )
 
 
+def delete_old_notices(connection: Connection, *, ended_before: int) -> None:
+    """Delete deliveries that tell of no job and no batch, and would stay for ever."""
+    old = "job_id IS NULL AND batch_id IS NULL AND finished_at < :before"
+    for statement in (
+        f"DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE {old})",
+        f"DELETE FROM deliveries WHERE {old}",
+    ):
+        connection.execute(dialect.sql(statement), {"before": ended_before})
+
+
 def _remember_tasks(
     connection: Connection, ids: Sequence[str], *, tenant_id: str, actor: str, now: int
 ) -> None:

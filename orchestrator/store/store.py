@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import id_time, new_id
-from orchestrator.store import deliveries, lanes
+from orchestrator.store import lanes
 from orchestrator.store.changes import Change, Seen, apply_changes
 from orchestrator.store.creation import Created, Creation, apply_creations
 from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now
@@ -87,9 +87,10 @@ class Store:
         self.on_commit()
         return applied
 
-    async def record(self, attempted: Attempted) -> None:
-        """Keep an attempt of a delivery, and plan the next one or end the delivery."""
-        await self._group.put(attempted)
+    async def record(self, attempted: Attempted) -> bool:
+        """Keep an attempt of a delivery; True when its endpoint has been disabled by it."""
+        has_disabled: bool = await self._group.put(attempted)
+        return has_disabled
 
     async def write(self, work: Callable[..., T], **arguments: Any) -> T:
         """Run `work(connection, **arguments)` in a write transaction."""
@@ -133,9 +134,8 @@ class Store:
             else ()
         )
         attempts = [item for item in items if isinstance(item, Attempted)]
-        for attempted in sorted(attempts, key=lambda one: one.delivery_id):
-            deliveries.record_attempt(connection, attempted=attempted)
-        following = {Creation: created, Change: changed, Attempted: iter([None] * len(attempts))}
+        recorded = iter(endpoint_health.record_attempts(connection, attempts))
+        following = {Creation: created, Change: changed, Attempted: recorded}
         results = [next(following[type(item)]) for item in items]
         # Cursors pass ids that are older than a commit usually takes; shares are locked last.
         lanes.reopen(connection, [c.job for c in creations if id_time(c.job.id) < now - _PROMPT_MS])

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Job, Move
-from orchestrator.store import deliveries, dialect
+from orchestrator.store import deliveries, dialect, outbox
 from orchestrator.store.rows import batch_event, insert_batch_events
+from orchestrator.webhook_events import Event
 
 Pair = tuple[Job | None, Job | None]
 """A job before and after; None where there is no row."""
@@ -118,7 +119,8 @@ def _finish(connection: Connection, batch: str, now: int) -> None:
     row = connection.execute(
         dialect.sql(
             "UPDATE batches SET finished_at = :now, ending = ending + 1 WHERE id = :id"
-            " RETURNING tenant_id, name, webhook, ending, cancelled_at, created_at, completed, failed"
+            " RETURNING tenant_id, name, mode, model, webhook, webhook_scheme, ending, cancelled_at,"
+            " created_at, opened_at, completed, failed, rejected"
         ),
         {"id": batch, "now": now},
     ).one()
@@ -130,19 +132,33 @@ def _finish(connection: Connection, batch: str, now: int) -> None:
         now=now,
     )
     insert_batch_events(connection, [ending])
-    if not row.webhook:
+    name = f"{batch}-{row.ending}"
+    telling = outbox.to_listeners(connection, row.tenant_id, Event.BATCH_COMPLETED, name=name, now=now)
+    if row.webhook:
+        own = deliveries.pending(
+            name,
+            row.tenant_id,
+            row.webhook,
+            event=Event.BATCH_COMPLETED,
+            scheme=row.webhook_scheme or outbox.BATCH_SCHEME,
+            now=now,
+        )
+        telling.append(own)
+    if not telling:
         return
     told = deliveries.BatchEnd(
         id=batch,
         name=row.name,
+        mode=row.mode,
+        model=row.model,
         is_cancelled=row.cancelled_at is not None,
         created_at=row.created_at,
+        opened_at=row.opened_at,
         finished_at=now,
         completed=row.completed,
         failed=row.failed,
+        rejected=row.rejected,
         failures=failure_groups(connection, batch, most=_MOST_FAILURES_TOLD),
     )
-    told_by = deliveries.pending(f"{batch}-{row.ending}", row.tenant_id, row.webhook, now=now)
-    dialect.insert_many(
-        connection, "deliveries", [told_by | {"batch_id": batch, "ending": dialect.to_json(told)}]
-    )
+    of_it = {"batch_id": batch, "ending": dialect.to_json(told)}
+    dialect.insert_many(connection, "deliveries", [one | of_it for one in telling])

@@ -9,10 +9,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.clock import to_rfc3339
 from orchestrator.errors import InvalidInput
 from orchestrator.flow import batch as flow
-from orchestrator.flow.create import check_webhook
+from orchestrator.flow.create import check_webhook, read_scheme
 from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.receive import Source, check, receive
 from orchestrator.flow.schedule import BULK, FIELDS, Schedule, read_schedule
@@ -29,7 +28,7 @@ _LONGEST_NAME = 200
 _MOST = 100
 _MOST_JOBS = 500
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
-_TEXTS = ("name", "model", "mode", "webhook", "job_webhook")
+_TEXTS = ("name", "model", "mode", "webhook", "job_webhook", "webhook_scheme")
 _KNOWN = frozenset({*_TEXTS, *FIELDS, "defaults", "strict", "dry_run"})
 
 
@@ -80,7 +79,7 @@ async def list_batches(request: Request) -> Response:
         before_id=request.query_params.get("before") or None,
         most=jobs.number(request, "limit", default=20, most=_MOST),
     )
-    return answer({"items": [_shown(here, one) for one in found]})
+    return answer({"items": [flow.shown(one, base_url=here.base_url) for one in found]})
 
 
 async def read_batch(request: Request) -> Response:
@@ -162,6 +161,7 @@ def _new_batch(here: Context, given: dict[str, Any], *, tenant_id: str, is_bare:
         schedule=read_schedule(given, Schedule(priority=BULK)),
         webhook=texts["webhook"] or None,
         job_webhook=texts["job_webhook"] or None,
+        webhook_scheme=read_scheme(texts["webhook_scheme"]),
         is_bare=is_bare,
     )
 
@@ -187,36 +187,5 @@ def _rejected(rejected: list[Rejected]) -> list[dict[str, Any]]:
 
 
 async def _with_progress(here: Context, batch: Batch) -> dict[str, Any]:
-    """The batch with what takes questions of its own: speed, seconds to go, failures by kind."""
     progress = await flow.progress(here.runtime, batch)
-    return _shown(here, batch) | {
-        "per_second": round(progress.per_second, 3),
-        "eta_seconds": None if progress.eta_s is None else round(progress.eta_s, 1),
-        "waiting_for": progress.waiting_for,
-        "failures": progress.failures,
-    }
-
-
-def _shown(here: Context, batch: Batch) -> dict[str, Any]:
-    path = f"{here.base_url}/api/v3/batches/{batch.id}"
-    return {
-        "id": batch.id,
-        "name": batch.name,
-        "state": batch.public_state,
-        "mode": batch.mode,
-        "model": batch.model,
-        "created_at": to_rfc3339(batch.created_at),
-        "finished_at": to_rfc3339(batch.finished_at) if batch.finished_at else "",
-        "total": batch.total,
-        "rejected_lines": batch.rejected,
-        "counts": {
-            "created": batch.created,
-            "processing": batch.processing,
-            "completed": batch.completed,
-            "failed": batch.failed,
-        },
-        "progress": (batch.completed + batch.failed) / (batch.total or 1),
-        # WaveSpeed tells no price of a task, and a quote made later need not be what was paid.
-        "cost": None,
-        "urls": {"get": path, "jobs": f"{path}/jobs", "results": f"{path}/results"},
-    }
+    return flow.shown(batch, base_url=here.base_url) | flow.shown_progress(progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -14,7 +13,8 @@ from orchestrator.errors import InvalidInput
 from orchestrator.flow import redeliver as flow
 from orchestrator.flow.schedule import read_time
 from orchestrator.store import delivery_log
-from orchestrator.store.delivery_log import Attempt, Told, Wanted
+from orchestrator.store.delivery_log import Attempt, Dead, Told, Wanted
+from orchestrator.store.endpoints import shown_url
 from orchestrator.web import jobs
 from orchestrator.web.context import Context
 from orchestrator.web.wire import answer
@@ -25,7 +25,7 @@ _SWITCHES = {"": False, "false": False, "0": False, "true": True, "1": True}
 
 
 async def list_deliveries(request: Request) -> Response:
-    """GET /api/v3/deliveries?state=&job=&batch=&limit=&before=: newest first, before that id."""
+    """GET /api/v3/deliveries?state=&job=&batch=&endpoint=&limit=&before=: newest first, before that id."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
     asked = request.query_params
@@ -37,6 +37,7 @@ async def list_deliveries(request: Request) -> Response:
         state=asked.get("state") or None,
         job_id=asked.get("job") or None,
         batch_id=asked.get("batch") or None,
+        endpoint_id=asked.get("endpoint") or None,
     )
     found = await here.runtime.store.read(delivery_log.newest, tenant_id=key.tenant_id, wanted=wanted)
     return answer({"items": [shown(one) for one in found]})
@@ -60,7 +61,7 @@ async def redeliver(request: Request) -> Response:
 
 
 async def redeliver_dead(request: Request) -> Response:
-    """POST /api/v3/deliveries/redeliver?state=dead&since=TIME&dry_run=: all that have died since then."""
+    """POST /api/v3/deliveries/redeliver?state=dead&since=TIME&until=&endpoint=&dry_run=: all of them."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
     asked = request.query_params
@@ -72,10 +73,17 @@ async def redeliver_dead(request: Request) -> Response:
     since = read_time(asked, "since")
     if since is None:
         raise InvalidInput("since", "must be given")
+    until = read_time(asked, "until")
+    dead = Dead(
+        tenant_id=key.tenant_id,
+        since=since,
+        until=here.runtime.clock.now() if until is None else until,
+        endpoint_id=asked.get("endpoint") or None,
+    )
     if is_dry:
-        count = await flow.count_dead(here.runtime, key.tenant_id, since=since)
+        count = await flow.count_dead(here.runtime, dead)
     else:
-        count = await flow.redeliver_dead(here.runtime, key.tenant_id, since=since, actor=f"key {key.id}")
+        count = await flow.redeliver_dead(here.runtime, dead, actor=f"key {key.id}")
     return answer({"dry_run": is_dry, "count": count})
 
 
@@ -84,22 +92,19 @@ def shown(one: Told) -> dict[str, Any]:
         "id": one.id,
         "job": one.job_id or "",
         "batch": one.batch_id or "",
+        "endpoint": one.endpoint_id or "",
+        "event": one.event,
         "url": shown_url(one.url),
         "state": one.state,
         "failures": one.failures,
         "attempted": one.attempts,
         "last_status": one.last_status,
         "last_error": one.last_error or "",
+        "because": one.because or "",
         "created_at": to_rfc3339(one.created_at),
         "due_at": "" if one.due_at is None else to_rfc3339(one.due_at),
         "finished_at": "" if one.finished_at is None else to_rfc3339(one.finished_at),
     }
-
-
-def shown_url(url: str) -> str:
-    """Without what may hold a secret: the query, the fragment and a user with a password."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _attempt(one: Attempt) -> dict[str, Any]:

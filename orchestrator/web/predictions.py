@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from orchestrator import strict_json
 from orchestrator.clock import from_rfc3339
 from orchestrator.errors import InvalidInput, NotFound
-from orchestrator.flow.create import NewJob, create
+from orchestrator.flow.create import NewJob, create, read_scheme
 from orchestrator.flow.prediction import prediction
 from orchestrator.flow.schedule import Schedule, read_schedule
 from orchestrator.flow.unanswered import mark_unanswered
@@ -29,6 +30,7 @@ _MOST_PER_PAGE = 100
 # The database walks over every page before: who wants to go further back says `created_before`.
 _DEEPEST_PAGE = 100
 _MOST_DELETED = 1_000
+_NOTHING_ASKED: Mapping[str, str] = {}
 
 
 async def submit(request: Request) -> Response:
@@ -41,6 +43,7 @@ async def submit(request: Request) -> Response:
     is_sync = _flag(inputs, "enable_sync_mode")
     idempotency = _idempotency(request, body)
     request_hash = None if idempotency else _request_hash(request, key.id, body)
+    asked = request.query_params if request.scope["query_string"] else _NOTHING_ASKED
     created = await create(
         here.runtime,
         NewJob(
@@ -48,10 +51,11 @@ async def submit(request: Request) -> Response:
             model=model,
             api_version=request.path_params["version"],
             inputs=inputs,
-            webhook=request.query_params.get("webhook") if request.scope["query_string"] else None,
+            webhook=asked.get("webhook"),
+            webhook_scheme=read_scheme(asked.get("webhook_scheme")),
             idempotency=idempotency,
             request_hash=request_hash,
-            schedule=read_schedule(request.query_params, Schedule()),
+            schedule=read_schedule(asked, Schedule()),
         ),
     )
     if is_sync:

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Generator
 
 import pytest
 
-from tests.e2e.hooked import Hooked, hooked_stack
+from tests.e2e.hooked import Hooked, hooked_split, hooked_stack
 from tests.e2e.invariants import check_invariants
 from tests.e2e.program import LIVE
 from tests.e2e.stack import Stack, split_stack, up_stack
+from tests.e2e.subscribing import Subscriber, new_subscriber
 
 SHOWN_OF_A_LOG = 6_000
 
@@ -73,3 +74,24 @@ async def hooked() -> AsyncIterator[Hooked]:
     """A stack of the module's own that may deliver to one receiver on loopback."""
     async with hooked_stack() as both:
         yield both
+
+
+@pytest.fixture(scope="module", params=["up", "split"])
+async def both_hooked(
+    request: pytest.FixtureRequest,
+    new_postgres_database: Callable[[], str],
+    new_valkey_url: Callable[[], str],
+) -> AsyncIterator[Hooked]:
+    """One process on SQLite, and a server with two workers on PostgreSQL."""
+    if request.param == "up":
+        async with hooked_stack() as both:
+            yield both
+    else:
+        async with hooked_split(database_url=new_postgres_database(), redis_url=new_valkey_url()) as both:
+            yield both
+
+
+@pytest.fixture
+async def tenant(both_hooked: Hooked) -> Subscriber:
+    """A tenant of the test's own, on each of them."""
+    return await new_subscriber(both_hooked)

@@ -10,7 +10,7 @@ from typing import Any
 from tests.e2e.invariants import check_invariants
 from tests.e2e.program import free_port
 from tests.e2e.receiver import Receiver, receiving
-from tests.e2e.stack import Stack, data_of, up_stack
+from tests.e2e.stack import Stack, data_of, split_stack, up_stack
 
 Hooked = tuple[Stack, Receiver]
 
@@ -19,14 +19,28 @@ Hooked = tuple[Stack, Receiver]
 async def hooked_stack() -> AsyncIterator[Hooked]:
     """A stack that may deliver to one receiver on loopback."""
     port = free_port()
-    allowed: dict[str, Any] = {
+    async with receiving(port) as receiver, up_stack(**allowed(port)) as stack:
+        yield stack, receiver
+        await check_invariants(stack)
+
+
+@asynccontextmanager
+async def hooked_split(*, database_url: str, redis_url: str) -> AsyncIterator[Hooked]:
+    """The same on PostgreSQL, with a server and two workers."""
+    port = free_port()
+    servers: dict[str, Any] = {"database_url": database_url, "redis_url": redis_url}
+    async with receiving(port) as receiver, split_stack(**servers, **allowed(port)) as stack:
+        yield stack, receiver
+        await check_invariants(stack)
+
+
+def allowed(port: int) -> dict[str, Any]:
+    """Settings with which webhooks may go there."""
+    return {
         "ORCHESTRATOR_ALLOW_NETWORKS": "127.0.0.1/32",
         "ORCHESTRATOR_ALLOW_HTTP": "true",
         "ORCHESTRATOR_ALLOW_PORTS": str(port),
     }
-    async with receiving(port) as receiver, up_stack(**allowed) as stack:
-        yield stack, receiver
-        await check_invariants(stack)
 
 
 def path_of(answers: str) -> str:

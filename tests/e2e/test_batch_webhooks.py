@@ -38,7 +38,7 @@ async def test_the_end_of_a_batch_is_told_once_with_counts_and_reasons(hooked: H
     assert (first.message_id, first.body) == (second.message_id, second.body)
     event = await believed(stack, second)
     assert (event["type"], event["data"]["id"]) == ("batch.completed", batch["id"])
-    assert event["data"]["counts"] == {"completed": 2, "failed": 1}
+    assert event["data"]["counts"] == {"created": 0, "processing": 0, "completed": 2, "failed": 1}
     assert [(one["reason"], one["count"]) for one in event["data"]["failures"]] == [("rejected", 1)]
 
 

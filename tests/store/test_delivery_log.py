@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from orchestrator.ids import new_id
-from orchestrator.store import deliveries, delivery_log
+from orchestrator.store import deliveries, delivery_log, dialect
 from orchestrator.store.deliveries import Attempted, Due
-from orchestrator.store.delivery_log import Told, Wanted
+from orchestrator.store.delivery_log import Dead, Told, Wanted
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, stored_job
 from tests.store.rows import execute, select
@@ -50,9 +50,7 @@ async def redeliver(store: Store, delivery_id: str, *, tenant_id: str = TENANT) 
 async def redeliver_dead(store: Store, *, tenant_id: str = TENANT, after_id: str = "") -> list[str]:
     return await store.write(
         delivery_log.redeliver_dead,
-        tenant_id=tenant_id,
-        since=T0 + 5,
-        until=T0 + 10,
+        dead=Dead(tenant_id=tenant_id, since=T0 + 5, until=T0 + 10),
         after_id=after_id,
         actor="key 1",
         now=T0 + 99,
@@ -84,14 +82,11 @@ async def test_the_deliveries_of_a_batch_are_its_own_and_those_of_its_jobs(store
     await execute(
         store, "UPDATE jobs SET batch_id = :batch, line = 1 WHERE id = :id", batch=batch_id, id=job.id
     )
-    end = deliveries.pending(f"{batch_id}-1", TENANT, "https://user.example/", now=T0)
-    await execute(
-        store,
-        "INSERT INTO deliveries (id, tenant_id, url, host, state, created_at, due_at, batch_id, ending)"
-        " VALUES (:id, :tenant_id, :url, :host, :state, :created_at, :due_at, :batch_id, '{}')",
-        **end,
-        batch_id=batch_id,
+    end = deliveries.pending(
+        f"{batch_id}-1", TENANT, "https://user.example/", event="batch.completed", scheme="v1", now=T0
     )
+    row = end | {"batch_id": batch_id, "ending": "{}"}
+    await store.write(dialect.insert_many, table="deliveries", rows=[row])
     assert sorted(await listed(store, batch_id=batch_id)) == sorted([f"{job.id}-1", f"{batch_id}-1"])
     assert f"{other.id}-1" in await listed(store)
 
@@ -133,8 +128,8 @@ async def test_another_tenants_delivery_is_not_there(store: Store) -> None:
     assert await listed(store, ANOTHER) == []
     assert not await redeliver(store, dead, tenant_id=ANOTHER)
     assert await redeliver_dead(store, tenant_id=ANOTHER) == []
-    since = {"tenant_id": ANOTHER, "since": 0, "until": T0 + 99}
-    assert await store.read(delivery_log.count_dead, **since) == 0
+    theirs = Dead(tenant_id=ANOTHER, since=0, until=T0 + 99)
+    assert await store.read(delivery_log.count_dead, dead=theirs) == 0
     assert await listed(store, state="dead") == [dead]
 
 
@@ -143,8 +138,8 @@ async def test_all_that_died_in_a_time_are_sent_again_and_no_others(store: Store
     first, last = [await dead_delivery(store, at=T0 + at) for at in (5, 10)]
     await stored_job(store)
     pending = f"{(await ended_job(store)).id}-1"
-    times = {"since": T0 + 5, "until": T0 + 10}
-    assert await store.read(delivery_log.count_dead, tenant_id=TENANT, **times) == 2
+    dead = Dead(tenant_id=TENANT, since=T0 + 5, until=T0 + 10)
+    assert await store.read(delivery_log.count_dead, dead=dead) == 2
     assert await redeliver_dead(store) == [first, last]
     assert await redeliver_dead(store) == []
     assert sorted(await listed(store, state="dead")) == sorted([early, late])

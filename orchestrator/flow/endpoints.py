@@ -1,0 +1,209 @@
+"""Standing webhook endpoints of a tenant: made, changed, rotated, tried out and removed."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping
+
+import msgspec
+
+from orchestrator.bell import Kind
+from orchestrator.clock import DAY
+from orchestrator.errors import Conflict, NotFound
+from orchestrator.ids import new_id
+from orchestrator.runtime import Runtime
+from orchestrator.sealing import Place, Unsealable
+from orchestrator.signing import SECRET_PREFIX, Scheme
+from orchestrator.store import endpoint_secrets, endpoints, outbox
+from orchestrator.store.deliveries import Due, host_of
+from orchestrator.store.endpoints import Endpoint
+from orchestrator.webhook_events import Event
+
+_SECRET_BYTES = 32
+_BOTH_SIGN_MS = DAY
+
+
+class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asks for, checked."""
+
+    url: str
+    events: tuple[str, ...]
+    description: str = ""
+    scheme: str = Scheme.V1
+    is_enabled: bool = True
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be another; None leaves it as it is."""
+
+    url: str | None = None
+    events: tuple[str, ...] | None = None
+    description: str | None = None
+    scheme: str | None = None
+    is_enabled: bool | None = None
+
+
+async def create(runtime: Runtime, tenant_id: str, new: NewEndpoint, *, actor: str) -> tuple[Endpoint, str]:
+    """The endpoint and its secret. Raises Conflict when the tenant has as many as it may."""
+    now, secret = runtime.clock.now(), _new_secret()
+    identifier = new_id(now)
+    endpoint = Endpoint(
+        id=identifier,
+        tenant_id=tenant_id,
+        url=new.url,
+        host=host_of(new.url),
+        events=" ".join(new.events),
+        description=new.description,
+        scheme=new.scheme,
+        secret=runtime.sealer.seal(secret, _place(identifier)),
+        created_at=now,
+        disabled_at=None if new.is_enabled else now,
+        disabled_because=None if new.is_enabled else endpoints.BY_OWNER,
+    )
+    if not await runtime.store.write(endpoints.insert, new=endpoint, actor=actor):
+        raise Conflict(f"A tenant has at most {endpoints.MOST_PER_TENANT} endpoints; remove one first.")
+    return endpoint, secret
+
+
+async def find(runtime: Runtime, tenant_id: str, endpoint_id: str) -> Endpoint:
+    found = await runtime.store.read(endpoints.find, tenant_id=tenant_id, endpoint_id=endpoint_id)
+    if found is None:
+        raise NotFound("There is no such endpoint.")
+    return found
+
+
+async def change(
+    runtime: Runtime, tenant_id: str, endpoint_id: str, changes: Changes, *, actor: str
+) -> Endpoint:
+    """The endpoint afterwards. Raises NotFound."""
+    changed = await runtime.store.write(
+        endpoints.change,
+        tenant_id=tenant_id,
+        endpoint_id=endpoint_id,
+        changes=_columns(changes),
+        is_enabled=changes.is_enabled,
+        actor=actor,
+        now=runtime.clock.now(),
+    )
+    if changed is None:
+        raise NotFound("There is no such endpoint.")
+    return changed
+
+
+async def remove(runtime: Runtime, tenant_id: str, endpoint_id: str, *, actor: str) -> None:
+    """Raises NotFound."""
+    is_removed = await runtime.store.write(
+        endpoints.remove,
+        tenant_id=tenant_id,
+        endpoint_id=endpoint_id,
+        actor=actor,
+        now=runtime.clock.now(),
+    )
+    if not is_removed:
+        raise NotFound("There is no such endpoint.")
+
+
+async def rotate(runtime: Runtime, tenant_id: str, endpoint_id: str, *, actor: str) -> tuple[Endpoint, str]:
+    """The endpoint with its new secret; for a day the old one signs as well. Raises NotFound."""
+    was, secret, now = await find(runtime, tenant_id, endpoint_id), _new_secret(), runtime.clock.now()
+    is_rotated = await runtime.store.write(
+        endpoint_secrets.rotate,
+        was=was,
+        secret=runtime.sealer.seal(secret, _place(was.id)),
+        old_secret=_resealed(runtime, was.secret, _place(was.id), _old_place(was.id)),
+        old_secret_until=now + _BOTH_SIGN_MS,
+        actor=actor,
+        now=now,
+    )
+    if not is_rotated:
+        raise Conflict("Somebody else has just rotated or removed it.")
+    return await find(runtime, tenant_id, endpoint_id), secret
+
+
+async def secret_of(runtime: Runtime, tenant_id: str, endpoint_id: str) -> str:
+    """Raises NotFound, and Conflict when nobody can read it any more."""
+    found = await find(runtime, tenant_id, endpoint_id)
+    try:
+        return runtime.sealer.open(found.secret, _place(found.id))
+    except Unsealable:
+        raise Conflict(
+            "The ORCHESTRATOR_SECRET that this secret was encrypted with is not in use any more: rotate it."
+        ) from None
+
+
+async def send_test(runtime: Runtime, tenant_id: str, endpoint_id: str) -> str:
+    """Have it told something at once; answers the delivery's id. Raises NotFound, Conflict if disabled."""
+    endpoint = await find(runtime, tenant_id, endpoint_id)
+    if endpoint.disabled_at is not None:
+        raise Conflict("This endpoint is disabled: enable it first.")
+    delivery_id = await runtime.store.write(
+        outbox.tell_one,
+        endpoint=endpoint,
+        event=Event.ENDPOINT_TEST,
+        data={"message": "This is a test.", "endpoint": endpoints.shown(endpoint)},
+        now=runtime.clock.now(),
+    )
+    runtime.bell.ring(Kind.DELIVER)
+    return delivery_id
+
+
+def signing_secrets(runtime: Runtime, due: Due, at: int) -> list[str]:
+    """What signs this delivery, newest first. Raises Unsealable.
+
+    WaveSpeed's form has room for one signature, so that of a v3 endpoint is the new secret's alone.
+    """
+    endpoint = due.endpoint
+    if endpoint is None:
+        return [runtime.webhook_secret(due.tenant_id)]
+    found = [runtime.sealer.open(endpoint.secret, _place(endpoint.id))]
+    is_kept = endpoint.old_secret is not None and at < (endpoint.old_secret_until or 0)
+    if is_kept and due.scheme == Scheme.V1:
+        found.append(runtime.sealer.open(str(endpoint.old_secret), _old_place(endpoint.id)))
+    return found
+
+
+async def reseal(runtime: Runtime) -> None:
+    """Forget old secrets, and seal with today's key what was sealed with an older one."""
+    await runtime.store.write(endpoint_secrets.forget_old, now=runtime.clock.now())
+    prefix = runtime.sealer.prefix
+    for was in await runtime.store.read(endpoint_secrets.sealed_otherwise, prefix=prefix):
+        here, old = _place(was.id), _old_place(was.id)
+        secret = _resealed(runtime, was.secret, here, here)
+        if secret is None:
+            runtime.log.warning("endpoint.unsealable", endpoint=was.id)
+            continue
+        old_secret = was.old_secret and _resealed(runtime, was.old_secret, old, old)
+        await runtime.store.write(endpoint_secrets.reseal, was=was, secret=secret, old_secret=old_secret)
+
+
+def _resealed(runtime: Runtime, sealed: str, place: Place, new_place: Place) -> str | None:
+    try:
+        return runtime.sealer.seal(runtime.sealer.open(sealed, place), new_place)
+    except Unsealable:
+        return None
+
+
+def _columns(changes: Changes) -> Mapping[str, str]:
+    columns: dict[str, str] = {}
+    if changes.url is not None:
+        columns |= {"url": changes.url, "host": host_of(changes.url)}
+    if changes.events is not None:
+        columns["events"] = " ".join(changes.events)
+    if changes.description is not None:
+        columns["description"] = changes.description
+    if changes.scheme is not None:
+        columns["scheme"] = changes.scheme
+    return columns
+
+
+def _place(endpoint_id: str) -> Place:
+    return Place("endpoints", "secret", endpoint_id)
+
+
+def _old_place(endpoint_id: str) -> Place:
+    return Place("endpoints", "old_secret", endpoint_id)
+
+
+def _new_secret() -> str:
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
