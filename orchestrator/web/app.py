@@ -11,6 +11,7 @@ from starlette.routing import Route
 from orchestrator.errors import OrchestratorError
 from orchestrator.runtime import Runtime
 from orchestrator.web import passed_on, predictions, versions
+from orchestrator.web.allowed import OTHERWISE
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.problems import on_defect, on_error, on_gone, on_http
 from orchestrator.web.reference import pages
@@ -26,7 +27,7 @@ ROUTES = [
     *SHORT,
     *(endpoint.route() for endpoint in table.ENDPOINTS if endpoint not in table.SHORT),
     Route("/docs.css", pages.style),
-    Route("/api/{version:version}/{other:path}", predictions.no_model, methods=["POST"]),
+    Route("/api/{version:version}/{other:path}", predictions.no_model, methods=["POST"], name=OTHERWISE),
 ]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +21,7 @@ from orchestrator.lifecycle import Job
 from orchestrator.store import retention, views
 from orchestrator.store.creation import Created, Idempotency
 from orchestrator.store.views import Found, HistoryFilter
+from orchestrator.web.allowed import allowed_methods
 from orchestrator.web.context import Context
 from orchestrator.web.query import IDEMPOTENCY_KEY
 from orchestrator.web.wire import answer, read_body
@@ -63,8 +65,10 @@ async def submit(request: Request) -> Response:
 
 
 async def no_model(request: Request) -> Response:
-    """POST to any other path under /api."""
+    """POST to any other path under /api, and to those that take other methods only."""
     await Context.of(request).authenticate(request, "submit")
+    if allowed_methods(request):
+        raise HTTPException(405)
     raise NotFound("There is no such path; a model is named like `wavespeed-ai/flux-dev`.")
 
 
