@@ -67,6 +67,7 @@ async def create(request: Request) -> Response:
     """POST /api/v3/batches: a JSON document of inputs, or JSONL; stored as a whole when this answers."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
+    idempotency_key = IDEMPOTENCY_KEY.read(request)
     source: Source
     given: dict[str, Any] = dict(request.query_params)
     is_document = request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
@@ -90,9 +91,7 @@ async def create(request: Request) -> Response:
     # A document says more than its inputs, and is here as a whole.
     said = [source.digest() if is_document else "", sorted(request.query_params.items())]
     request_hash = hashlib.sha256(msgspec.json.encode(said))
-    new = msgspec.structs.replace(
-        new, idempotency_key=IDEMPOTENCY_KEY.read(request), request_hash=request_hash.hexdigest()
-    )
+    new = msgspec.structs.replace(new, idempotency_key=idempotency_key, request_hash=request_hash.hexdigest())
     received = await receive(here.runtime, new, source)
     return answer(
         await _with_progress(here, received.batch) | {"rejected": _rejected(received.rejected)},

@@ -46,7 +46,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Header:
-    """A printable text in a header."""
+    """A printable ASCII text in a header."""
 
     name: str
     about: str
@@ -55,8 +55,10 @@ class Header:
     def read(self, request: Request) -> str | None:
         """Raises InvalidInput."""
         given = request.headers.get(self.name)
-        if given is not None and (not 0 < len(given) <= self.longest or not given.isprintable()):
-            raise InvalidInput(self.name, f"must be 1 to {self.longest} printable characters")
+        if given is not None and (
+            not 0 < len(given) <= self.longest or not (given.isascii() and given.isprintable())
+        ):
+            raise InvalidInput(self.name, f"must be 1 to {self.longest} printable ASCII characters")
         return given
 
     def schema(self) -> dict[str, Any]:

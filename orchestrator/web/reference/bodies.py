@@ -14,13 +14,17 @@ Priority = Annotated[int, Meta(ge=0, le=9)]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
+# Left empty it is none.
+TimeOrNone = Annotated[str, Meta(extra_json_schema={"anyOf": [{"format": "date-time"}, {"const": ""}]})]
+
+
 class HistoryQuestion(Struct, kw_only=True):
     page: Annotated[int, Meta(ge=1, le=DEEPEST_PAGE)] | None = 1
     page_size: Annotated[int, Meta(ge=1, le=MOST_PER_PAGE)] | None = 20
     model: str | None = None
     status: str | None = None
-    created_after: Time | None = None
-    created_before: Time | None = None
+    created_after: TimeOrNone | None = None
+    created_before: TimeOrNone | None = None
     include_inputs: bool | None = False
 
 

@@ -80,6 +80,8 @@ class Endpoint:
     refuses: Sequence[type[OrchestratorError]] = ()
     is_passed_on: bool = False
     """Whether the provider's own refusals are handed on, too."""
+    leads_to: Sequence[str] = ()
+    """The names of endpoints that take the `id` of the answer."""
     problem: Any = None
     """What a 400 looks like, where it says more than others."""
 

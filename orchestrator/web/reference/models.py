@@ -10,7 +10,7 @@ from orchestrator.web.reference.schemas import Json
 TAG = "Models"
 _PATTERNS = {
     Kind.SIZE: r"^[1-9][0-9]{0,4}\*[1-9][0-9]{0,4}$",
-    Kind.MEDIA: r"^([hH][tT][tT][pP][sS]?://[^\s/]\S*|[dD][aA][tT][aA]:[^,\s]*,.[\s\S]*|[A-Za-z0-9+/_=\r\n-]*)$",
+    Kind.MEDIA: r"^([hH][tT][tT][pP][sS]?://[^\s\x00-\x1f\x7f/][^\s\x00-\x1f\x7f]*|[dD][aA][tT][aA]:[^,\s]*,.[\s\S]*|[A-Za-z0-9+/_=\r\n-]*)$",
 }
 _EXAMPLES: dict[Kind, Any] = {Kind.MEDIA: "https://example.com/cat.png", Kind.LIST: []}
 

@@ -73,7 +73,14 @@ def responses(endpoint: Endpoint, schemas: Schemas) -> Json:
             "4XX": {"description": "The provider refused it.", "content": foreign},
             "5XX": {"description": "The provider is in trouble, or could not be asked.", "content": foreign},
         }
-    return {"200": {"description": "Success.", "content": schemas.answer(endpoint.gives)}, **found}
+    success: Json = {"description": "Success.", "content": schemas.answer(endpoint.gives)}
+    if endpoint.leads_to:
+        success["links"] = {name: _link(name) for name in endpoint.leads_to}
+    return {"200": success, **found}
+
+
+def _link(name: str) -> Json:
+    return {"operationId": name, "parameters": {"path.id": "$response.body#/data/id"}}
 
 
 def _refusal(endpoint: Endpoint, errors: list[type[OrchestratorError]], schemas: Schemas) -> Json:

@@ -44,10 +44,18 @@ is gone on with, and a complete one answers with itself and `Idempotent-Replayed
                     "application/json": bodies.BatchDocument | list[dict[str, Any]],
                 },
                 example={"model": "wavespeed-ai/flux-dev", "inputs": [{"prompt": "A lighthouse"}]},
+                is_required=False,
             ),
             gives=Either((shapes.NewBatch, shapes.DryRun)),
             refuses=(BadLines, Conflict, BeingSent, TooMany),
             problem=shapes.ProblemOfLines,
+            leads_to=(
+                "batch",
+                "batch_jobs",
+                "batch_results",
+                *(f"{verb}_batch" for verb, *_ in _ORDERS),
+                "retry_batch",
+            ),
         ),
         Endpoint(
             name="list_batches",
