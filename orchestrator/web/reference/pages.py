@@ -35,14 +35,14 @@ async def document(request: Request) -> Response:
 
 async def page(request: Request) -> Response:
     """GET /docs."""
-    described = _description(request)
-    text = (
-        _environment()
-        .get_template("reference.html")
-        .render(document=described, sections=sections(described), style=_style_hash())
-    )
     headers = {"cache-control": _BRIEFLY, "content-security-policy": _POLICY}
-    return HTMLResponse(text, headers=headers)
+    return HTMLResponse(rendered(_description(request)), headers=headers)
+
+
+def rendered(description: Json) -> str:
+    """The page of this description."""
+    template = _environment().get_template("reference.html")
+    return template.render(document=description, sections=sections(description), style=_style_hash())
 
 
 async def style(_request: Request) -> Response:

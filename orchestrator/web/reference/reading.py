@@ -66,14 +66,14 @@ def sections(document: Json) -> list[Section]:
                 shown = _operation(document, method, path, item[method], server=server)
                 by_tag[item[method]["tags"][0]].append(shown)
     found = [
-        Section(tag["name"].lower(), tag["name"], tag["description"], by_tag[tag["name"]])
+        Section(f"about-{tag['name'].lower()}", tag["name"], tag["description"], by_tag[tag["name"]])
         for tag in document["tags"]
     ]
     told = [
         _operation(document, "post", "YOUR WEBHOOK", item["post"], server="")
         for item in document["webhooks"].values()
     ]
-    return [*found, Section("webhooks", "Webhooks", "What your own server is sent.", told)]
+    return [*found, Section("about-webhooks", "Webhooks", "What your own server is sent.", told)]
 
 
 def _operation(document: Json, method: str, path: str, told: Json, *, server: str) -> Operation:
