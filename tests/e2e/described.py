@@ -30,6 +30,7 @@ def strict(document: Json, *, webhook: str) -> Json:
     for name, schema in [*_parameters(document), *_fields(document)]:
         if name in words:
             _narrow(schema, words[name])
+    _let_lines_be_wrong(document)
     return document
 
 
@@ -43,6 +44,14 @@ def _parameters(document: Json) -> Iterator[tuple[str, Json]]:
 def _fields(document: Json) -> Iterator[tuple[str, Json]]:
     for name in ("BatchDocument", "BatchLine"):
         yield from document["components"]["schemas"][name]["properties"].items()
+
+
+def _let_lines_be_wrong(document: Json) -> None:
+    """A batch with wrong lines is no wrong request where it only asks which of them are."""
+    document["components"]["schemas"]["BatchDocument"]["properties"]["inputs"]["items"] = {}
+    contents = document["paths"]["/api/v3/batches"]["post"]["requestBody"]["content"]
+    (lines,) = (one for one in contents["application/json"]["schema"]["anyOf"] if one.get("type") == "array")
+    lines["items"] = {}
 
 
 def _narrow(schema: Json, word: str) -> None:
