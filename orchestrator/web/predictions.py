@@ -197,6 +197,8 @@ def _whole(asked: dict[str, Any], name: str, *, default: int, most: int) -> int:
     given = asked.get(name)
     if given is None:
         return default
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)  # JSON knows one kind of number
     if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= most:
         raise InvalidInput(name, f"must be a whole number from 1 to {most}")
     return given

@@ -12,7 +12,7 @@ from orchestrator.flow.schedule import LAST, read_time
 
 # int() refuses thousands of digits with an error of its own.
 _LONGEST_NUMBER = 9
-SWITCHES = {"": False, "false": False, "0": False, "true": True, "1": True}
+SWITCHES = {"false": False, "0": False, "true": True, "1": True}
 _TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-02T03:04:05Z"]}
 
 
@@ -67,7 +67,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few words."""
+    """One of a few words; left empty it is none, or the default."""
 
     name: str
     about: str
@@ -86,7 +86,8 @@ class Choice:
 
     def schema(self) -> dict[str, Any]:
         default = {} if self.default is None else {"default": self.default}
-        return {"type": "string", "enum": list(self.words), **default}
+        empty = [] if self.is_required else [""]
+        return {"type": "string", "enum": [*self.words, *empty], **default}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +114,14 @@ class Whole:
 
 @dataclass(frozen=True)
 class Switch:
-    """`true` or `1`, `false` or `0`; false when it is left out or empty."""
+    """`true` or `1`, `false` or `0`; false when it is left out."""
 
     name: str
     about: str
 
     def read(self, request: Request) -> bool:
         """Raises InvalidInput."""
-        given = SWITCHES.get(request.query_params.get(self.name, ""))
+        given = SWITCHES.get(request.query_params.get(self.name, "false"))
         if given is None:
             raise InvalidInput(self.name, "must be true or false")
         return given

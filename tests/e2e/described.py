@@ -31,6 +31,7 @@ def strict(document: Json, *, webhook: str) -> Json:
         if name in words:
             _narrow(schema, words[name])
     _let_lines_be_wrong(document)
+    _store_batches(document)
     return document
 
 
@@ -54,6 +55,14 @@ def _let_lines_be_wrong(document: Json) -> None:
     lines["items"] = {}
 
 
+def _store_batches(document: Json) -> None:
+    """What is stored has an id, which leads on; a dry run has none."""
+    del document["components"]["schemas"]["BatchDocument"]["properties"]["dry_run"]
+    operation = document["paths"]["/api/v3/batches"]["post"]
+    operation["parameters"] = [one for one in operation["parameters"] if one["name"] != "dry_run"]
+
+
 def _narrow(schema: Json, word: str) -> None:
     schema.clear()
-    schema |= {"enum": [word]}
+    # No time is given by leaving it out, no webhook by an empty text as well.
+    schema |= {"enum": [word] if word in TIMES.values() else [word, ""]}

@@ -15,7 +15,7 @@ from tests.e2e.hooked import Hooked, path_of
 FUZZER = Path(sys.executable).parent / "schemathesis"
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 SHORTLY = ("--phases", "examples,coverage,fuzzing", "--max-examples", "10")
-AT_LENGTH = ("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "150")
+AT_LENGTH = ("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "100")
 
 
 @pytest.mark.parametrize(
