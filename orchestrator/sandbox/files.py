@@ -19,7 +19,7 @@ async def issue_ticket(request: Request) -> Response:
     account_key(request)
     body = decode_object(await read_body(request))
     filename, size = body.get("filename"), body.get("size")
-    if not isinstance(filename, str) or not filename or not isinstance(size, int) or size < 0:
+    if not isinstance(filename, str) or not filename or type(size) is not int or size < 0:
         raise Refusal(400, "filename and size are required")
     if size > BIGGEST_UPLOAD:
         raise Refusal(413, "file too large")

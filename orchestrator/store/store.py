@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import id_time, new_id
-from orchestrator.store import lanes
+from orchestrator.store import endpoint_health, lanes
 from orchestrator.store.changes import Change, Seen, apply_changes
 from orchestrator.store.creation import Created, Creation, apply_creations
 from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now

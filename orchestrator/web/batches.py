@@ -14,28 +14,61 @@ from orchestrator.flow import batch as flow
 from orchestrator.flow.create import check_webhook, read_scheme
 from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.receive import Source, check, receive
-from orchestrator.flow.schedule import BULK, FIELDS, Schedule, read_schedule
+from orchestrator.flow.schedule import BULK, Schedule, read_schedule
 from orchestrator.store import batch_lines, batches
 from orchestrator.store.batch_lines import Rejected, Wanted
 from orchestrator.store.batches import Batch
 from orchestrator.web import jobs
 from orchestrator.web.context import Context
 from orchestrator.web.lines import StreamedLines, read_document
-from orchestrator.web.predictions import idempotency_key
+from orchestrator.web.query import (
+    BEFORE,
+    IDEMPOTENCY_KEY,
+    SCHEME,
+    SWITCHES,
+    Choice,
+    Parameter,
+    Switch,
+    Text,
+    Whole,
+    limit,
+    schedule,
+)
 from orchestrator.web.wire import answer
 
 _LONGEST_NAME = 200
-_MOST = 100
-_MOST_JOBS = 500
-_SWITCHES = {"true": True, "1": True, "false": False, "0": False}
+PARAMETERS: tuple[Parameter, ...] = (
+    Text("name", "Your name for the batch."),
+    Text("model", "For lines that name none."),
+    Choice(
+        "mode",
+        "`atomic`: one bad line refuses all. `partial`: the good lines are taken, the bad ones reported.",
+        ("atomic", "partial"),
+        default="atomic",
+    ),
+    Text("webhook", "Told once, when the whole batch has ended.", format="uri"),
+    Text("job_webhook", "Told of each job whose line has no `webhook` of its own.", format="uri"),
+    SCHEME,
+    Switch("strict", "Refuse models that are not in the catalogue."),
+    Switch("dry_run", "Check every line, store nothing."),
+    *schedule(priority=BULK),
+)
+LIMIT = limit(default=20, most=100)
+LIMIT_OF_JOBS = limit(default=100, most=500)
+AFTER = Whole(name="after", about="Only lines after this one.", default=0, least=0, most=10**9 - 1)
+STATUS = jobs.STATUS
+FINGERPRINT = Text("fingerprint", "Only failures of this kind.")
+CUSTOM_ID = Text("custom_id", "Only the line with this `custom_id`.")
+OF_JOBS = (STATUS, FINGERPRINT, CUSTOM_ID, LIMIT_OF_JOBS, AFTER)
 _TEXTS = ("name", "model", "mode", "webhook", "job_webhook", "webhook_scheme")
-_KNOWN = frozenset({*_TEXTS, *FIELDS, "defaults", "strict", "dry_run"})
+_KNOWN = frozenset({*(one.name for one in PARAMETERS), "defaults"})
 
 
 async def create(request: Request) -> Response:
     """POST /api/v3/batches: a JSON document of inputs, or JSONL; stored as a whole when this answers."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
+    idempotency_key = IDEMPOTENCY_KEY.read(request)
     source: Source
     given: dict[str, Any] = dict(request.query_params)
     is_document = request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
@@ -59,9 +92,7 @@ async def create(request: Request) -> Response:
     # A document says more than its inputs, and is here as a whole.
     said = [source.digest() if is_document else "", sorted(request.query_params.items())]
     request_hash = hashlib.sha256(msgspec.json.encode(said))
-    new = msgspec.structs.replace(
-        new, idempotency_key=idempotency_key(request), request_hash=request_hash.hexdigest()
-    )
+    new = msgspec.structs.replace(new, idempotency_key=idempotency_key, request_hash=request_hash.hexdigest())
     received = await receive(here.runtime, new, source)
     return answer(
         await _with_progress(here, received.batch) | {"rejected": _rejected(received.rejected)},
@@ -76,8 +107,8 @@ async def list_batches(request: Request) -> Response:
     found = await here.runtime.store.read(
         batches.newest,
         tenant_id=key.tenant_id,
-        before_id=request.query_params.get("before") or None,
-        most=jobs.number(request, "limit", default=20, most=_MOST),
+        before_id=BEFORE.read(request),
+        most=LIMIT.read(request),
     )
     return answer({"items": [flow.shown(one, base_url=here.base_url) for one in found]})
 
@@ -95,14 +126,13 @@ async def list_jobs(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "read")
     batch = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
-    asked = request.query_params
     wanted = Wanted(
         batch_id=batch.id,
-        after=jobs.number(request, "after", default=0, least=0, most=10**9 - 1),
-        most=jobs.number(request, "limit", default=100, most=_MOST_JOBS),
-        state=asked.get("status") or None,
-        fingerprint=asked.get("fingerprint") or None,
-        custom_id=asked.get("custom_id") or None,
+        after=AFTER.read(request),
+        most=LIMIT_OF_JOBS.read(request),
+        state=STATUS.read(request),
+        fingerprint=FINGERPRINT.read(request),
+        custom_id=CUSTOM_ID.read(request),
     )
     found = await here.runtime.store.read(batch_lines.read, wanted=wanted)
     is_full = len(found) == wanted.most
@@ -119,7 +149,7 @@ async def order(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
     verb = request.url.path.rpartition("/")[2].removesuffix("-failed")
-    fingerprint = request.query_params.get("fingerprint") or None
+    fingerprint = FINGERPRINT.read(request)
     before = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
     known = (await flow.progress(here.runtime, before)).failures if verb == "retry" else []
     if verb == "retry" and fingerprint and fingerprint not in {one["fingerprint"] for one in known}:
@@ -176,7 +206,7 @@ def _text(given: dict[str, Any], name: str) -> str:
 def _switch(given: dict[str, Any], name: str) -> bool:
     value = given.get(name, False)
     if isinstance(value, str):
-        value = _SWITCHES.get(value)
+        value = SWITCHES.get(value)
     if not isinstance(value, bool):
         raise InvalidInput(name, "must be true or false")
     return value

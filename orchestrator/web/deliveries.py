@@ -9,35 +9,36 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.clock import to_rfc3339
-from orchestrator.errors import InvalidInput
 from orchestrator.flow import redeliver as flow
-from orchestrator.flow.schedule import read_time
 from orchestrator.store import delivery_log
 from orchestrator.store.delivery_log import Attempt, Dead, Told, Wanted
 from orchestrator.store.endpoints import shown_url
-from orchestrator.web import jobs
 from orchestrator.web.context import Context
+from orchestrator.web.query import BEFORE, Choice, Switch, Text, Time, limit
 from orchestrator.web.wire import answer
 
-_MOST = 100
-_STATES = ("pending", "delivered", "dead")
-_SWITCHES = {"": False, "false": False, "0": False, "true": True, "1": True}
+STATE = Choice("state", "Only those in this state.", ("pending", "delivered", "dead"))
+JOB = Text("job", "Only those of this job.")
+BATCH = Text("batch", "Only the end of this batch and those of its jobs.")
+LIMIT = limit(default=20, most=100)
+DEAD = Choice("state", "Others are sent again one by one.", ("dead",), is_required=True)
+SINCE = Time("since", "Those that died then or later.", is_required=True)
+UNTIL = Time("until", "Those that died then or earlier; now, if you do not say.")
+ENDPOINT = Text("endpoint", "Only those of this standing endpoint.")
+DRY_RUN = Switch("dry_run", "Only count them.")
 
 
 async def list_deliveries(request: Request) -> Response:
     """GET /api/v3/deliveries?state=&job=&batch=&endpoint=&limit=&before=: newest first, before that id."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
-    asked = request.query_params
-    if asked.get("state") and asked["state"] not in _STATES:
-        raise InvalidInput("state", f"must be one of {', '.join(_STATES)}")
     wanted = Wanted(
-        most=jobs.number(request, "limit", default=20, most=_MOST),
-        before_id=asked.get("before") or None,
-        state=asked.get("state") or None,
-        job_id=asked.get("job") or None,
-        batch_id=asked.get("batch") or None,
-        endpoint_id=asked.get("endpoint") or None,
+        most=LIMIT.read(request),
+        before_id=BEFORE.read(request),
+        state=STATE.read(request),
+        job_id=JOB.read(request),
+        batch_id=BATCH.read(request),
+        endpoint_id=ENDPOINT.read(request),
     )
     found = await here.runtime.store.read(delivery_log.newest, tenant_id=key.tenant_id, wanted=wanted)
     return answer({"items": [shown(one) for one in found]})
@@ -64,21 +65,15 @@ async def redeliver_dead(request: Request) -> Response:
     """POST /api/v3/deliveries/redeliver?state=dead&since=TIME&until=&endpoint=&dry_run=: all of them."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    asked = request.query_params
-    if asked.get("state") != "dead":
-        raise InvalidInput("state", "must be dead: others are sent again one by one")
-    is_dry = _SWITCHES.get(asked.get("dry_run", ""))
-    if is_dry is None:
-        raise InvalidInput("dry_run", "must be true or false")
-    since = read_time(asked, "since")
-    if since is None:
-        raise InvalidInput("since", "must be given")
-    until = read_time(asked, "until")
+    DEAD.read(request)
+    is_dry = DRY_RUN.read(request)
+    since = SINCE.must_read(request)
+    until = UNTIL.read(request)
     dead = Dead(
         tenant_id=key.tenant_id,
         since=since,
         until=here.runtime.clock.now() if until is None else until,
-        endpoint_id=asked.get("endpoint") or None,
+        endpoint_id=ENDPOINT.read(request),
     )
     if is_dry:
         count = await flow.count_dead(here.runtime, dead)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.clock import to_rfc3339
-from orchestrator.errors import InvalidInput, NotFound
+from orchestrator.errors import NotFound
 from orchestrator.flow.cancel import cancel
 from orchestrator.flow.dismiss import dismiss
 from orchestrator.flow.poll import check_now
@@ -18,23 +18,23 @@ from orchestrator.lifecycle import Attempt, Job
 from orchestrator.store import views
 from orchestrator.store.views import Found, HistoryFilter, Timeline
 from orchestrator.web.context import Context
+from orchestrator.web.query import BEFORE, Choice, Text, limit
 from orchestrator.web.wire import answer
 
-_MOST = 100
-# int() refuses thousands of digits with an error of its own.
-_LONGEST_NUMBER = 9
+STATUS = Choice("status", "Only those in this state.", tuple(views.STATES))
+MODEL = Text("model", "Only those of this model.")
+LIMIT = limit(default=20, most=100)
 
 
 async def list_jobs(request: Request) -> Response:
     """GET /api/v3/jobs?status=&model=&limit=&before=: newest first; `before` is the last id of a page."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
-    asked = request.query_params
     wanted = HistoryFilter(
-        before_id=asked.get("before") or None,
-        page_size=number(request, "limit", default=20, most=_MOST),
-        model=asked.get("model") or None,
-        state=asked.get("status") or None,
+        before_id=BEFORE.read(request),
+        page_size=LIMIT.read(request),
+        model=MODEL.read(request),
+        state=STATUS.read(request),
     )
     found = await here.runtime.store.read(views.list_jobs, tenant_id=key.tenant_id, wanted=wanted)
     return answer({"items": [shown(here, one) for one in found]})
@@ -56,8 +56,8 @@ async def list_dead_letters(request: Request) -> Response:
     found = await here.runtime.store.read(
         views.list_dead,
         tenant_id=key.tenant_id,
-        before_id=request.query_params.get("before"),
-        most=number(request, "limit", default=20, most=_MOST),
+        before_id=BEFORE.read(request),
+        most=LIMIT.read(request),
     )
     return answer({"items": [shown(here, one) for one in found]})
 
@@ -192,11 +192,3 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
 
 def _time(at: int | None) -> str:
     return "" if at is None else to_rfc3339(at)
-
-
-def number(request: Request, name: str, *, default: int, most: int, least: int = 1) -> int:
-    """A whole number of the query. Raises InvalidInput."""
-    given = request.query_params.get(name, str(default))
-    if not given.isdecimal() or len(given) > _LONGEST_NUMBER or not least <= int(given) <= most:
-        raise InvalidInput(name, f"must be a whole number from {least} to {most}")
-    return int(given)

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,15 +22,16 @@ from orchestrator.lifecycle import Job
 from orchestrator.store import retention, views
 from orchestrator.store.creation import Created, Idempotency
 from orchestrator.store.views import Found, HistoryFilter
+from orchestrator.web.allowed import allowed_methods
 from orchestrator.web.context import Context
+from orchestrator.web.query import IDEMPOTENCY_KEY
 from orchestrator.web.wire import answer, read_body
 
 SYNC_LIMIT_S = 90.0
-_LONGEST_KEY = 255
-_MOST_PER_PAGE = 100
+MOST_PER_PAGE = 100
 # The database walks over every page before: who wants to go further back says `created_before`.
-_DEEPEST_PAGE = 100
-_MOST_DELETED = 1_000
+DEEPEST_PAGE = 100
+MOST_DELETED = 1_000
 _NOTHING_ASKED: Mapping[str, str] = {}
 
 
@@ -67,8 +69,10 @@ async def submit(request: Request) -> Response:
 
 
 async def no_model(request: Request) -> Response:
-    """POST to any other path under /api."""
+    """POST to any other path under /api, and to those that take other methods only."""
     await Context.of(request).authenticate(request, "submit")
+    if allowed_methods(request):
+        raise HTTPException(405)
     raise NotFound("There is no such path; a model is named like `wavespeed-ai/flux-dev`.")
 
 
@@ -98,8 +102,8 @@ async def delete(request: Request) -> Response:
     ids = asked.get("ids")
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise InvalidInput("ids", "must be a list of prediction ids")
-    if len(ids) > _MOST_DELETED:
-        raise InvalidInput("ids", f"at most {_MOST_DELETED} at a time")
+    if len(ids) > MOST_DELETED:
+        raise InvalidInput("ids", f"at most {MOST_DELETED} at a time")
     runtime = here.runtime
     deleted = await runtime.store.write(
         retention.delete_jobs,
@@ -163,24 +167,8 @@ def _shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[st
 
 
 def _idempotency(request: Request, body: bytes) -> Idempotency | None:
-    key = idempotency_key(request)
+    key = IDEMPOTENCY_KEY.read(request)
     return None if key is None else Idempotency(key, _request_hash(request, "", body))
-
-
-def idempotency_key(request: Request) -> str | None:
-    """The client's name for this very request."""
-    key = request.headers.get("idempotency-key")
-    if key is not None and (not 0 < len(key) <= _LONGEST_KEY or not key.isprintable()):
-        raise InvalidInput("Idempotency-Key", f"must be 1 to {_LONGEST_KEY} printable characters")
-    return key
-
-
-def flag(request: Request, name: str) -> bool:
-    """A switch in the query: `true` or `1`, `false` or `0`."""
-    given = request.query_params.get(name, "false")
-    if given not in ("true", "1", "false", "0"):
-        raise InvalidInput(name, "must be true or false")
-    return given in ("true", "1")
 
 
 def _request_hash(request: Request, key_id: str, body: bytes) -> str:
@@ -199,8 +187,8 @@ def _flag(inputs: dict[str, Any], name: str) -> bool:
 
 def _history_filter(asked: dict[str, Any]) -> HistoryFilter:
     return HistoryFilter(
-        page=_whole(asked, "page", default=1, most=_DEEPEST_PAGE),
-        page_size=_whole(asked, "page_size", default=20, most=_MOST_PER_PAGE),
+        page=_whole(asked, "page", default=1, most=DEEPEST_PAGE),
+        page_size=_whole(asked, "page_size", default=20, most=MOST_PER_PAGE),
         model=_text(asked, "model"),
         state=_text(asked, "status"),
         created_after=_time(asked, "created_after"),
@@ -213,6 +201,8 @@ def _whole(asked: dict[str, Any], name: str, *, default: int, most: int) -> int:
     given = asked.get(name)
     if given is None:
         return default
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)  # JSON knows one kind of number
     if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= most:
         raise InvalidInput(name, f"must be a whole number from 1 to {most}")
     return given

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.errors import BadLines, BeingSent, Busy, InvalidInput, OrchestratorError, TooMany
+from orchestrator.web.allowed import allowed_methods
 from orchestrator.web.wire import problem
 
 _RETRY_AFTER = {
@@ -30,11 +31,21 @@ async def on_error(_request: Request, error: Exception) -> Response:
     return problem(error.status, str(error), field=field, headers=headers)
 
 
-async def on_http(_request: Request, error: Exception) -> Response:
+async def on_http(request: Request, error: Exception) -> Response:
     """Starlette's own: unknown path, wrong method."""
     if not isinstance(error, HTTPException):
         raise error
+    if error.status_code == 405:
+        return _wrong_method(request)
     return problem(error.status_code, str(error.detail), headers=error.headers)
+
+
+def _wrong_method(request: Request) -> Response:
+    """Starlette names the methods of one route only, and takes what serves no path of its own for a path."""
+    allowed = allowed_methods(request)
+    if not allowed:
+        return problem(404, "Not Found")
+    return problem(405, "Method Not Allowed", headers={"allow": ", ".join(allowed)})
 
 
 async def on_gone(_request: Request, _error: Exception) -> Response:

@@ -12,16 +12,17 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from orchestrator.errors import InvalidInput
 from orchestrator.flow import batch as flow
 from orchestrator.runtime import Runtime
 from orchestrator.store import batch_lines
 from orchestrator.store.batch_lines import Wanted
 from orchestrator.store.views import Found
-from orchestrator.web import jobs
+from orchestrator.web.batches import AFTER, STATUS
 from orchestrator.web.context import Context
-from orchestrator.web.predictions import flag
+from orchestrator.web.query import Choice, Switch
 
+FORMAT = Choice("format", "JSONL, or CSV for a spreadsheet.", ("jsonl", "csv"), default="jsonl")
+INCLUDE_INPUTS = Switch("include_inputs", "With the `input` of each line, in JSONL.")
 _AT_A_TIME = 200
 # An input may have 10 MB.
 _FEW_AT_A_TIME = 10
@@ -34,19 +35,15 @@ async def results(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "read")
     batch = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
-    asked = request.query_params
-    with_input = flag(request, "include_inputs")
-    form = asked.get("format", "jsonl")
-    if form not in _FORMS:
-        raise InvalidInput("format", "must be jsonl or csv")
+    with_input = INCLUDE_INPUTS.read(request)
     wanted = Wanted(
         batch_id=batch.id,
-        after=jobs.number(request, "after", default=0, least=0, most=10**9 - 1),
+        after=AFTER.read(request),
         most=_FEW_AT_A_TIME if with_input else _AT_A_TIME,
-        state=asked.get("status") or None,
+        state=STATUS.read(request),
         with_input=with_input,
     )
-    media_type, head, write = _FORMS[form]
+    media_type, head, write = _FORMS[FORMAT.read(request) or "jsonl"]
     return StreamingResponse(_stream(here.runtime, wanted, head, write), media_type=media_type)
 
 

@@ -6,10 +6,11 @@ from starlette.convertors import Convertor, register_url_convertor
 
 # A POST to a path of the API that takes none is a mistake, and no model of that name.
 _RESERVED = (
-    "accounts|balance|batches|dead-letters|deliveries|endpoints|events|jobs|keys|lanes|media|model|models"
+    "accounts|actions|balance|batches|dead-letters|deliveries|endpoints|events|jobs|keys|lanes|login-links|media|model|models"
     "|predictions|tenants|webhook"
 )
 _SEGMENT = "[A-Za-z0-9][A-Za-z0-9._-]*"
+MODEL = f"{_SEGMENT}(?:/{_SEGMENT}){{1,3}}"
 
 
 class VersionConvertor(Convertor[str]):
@@ -27,7 +28,7 @@ class VersionConvertor(Convertor[str]):
 class ModelConvertor(VersionConvertor):
     """A model's name: two to four segments, the first no path of the API's own."""
 
-    regex = f"(?!(?:{_RESERVED})/){_SEGMENT}(?:/{_SEGMENT}){{1,3}}"
+    regex = f"(?!(?:{_RESERVED})/){MODEL}"
 
 
 def register() -> None:

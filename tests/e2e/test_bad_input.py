@@ -144,12 +144,13 @@ async def test_an_unknown_key_is_401_everywhere(stack: Stack, authorization: str
         ("POST", "/api/v3/a/b/c/d/e", 404),
         ("POST", "/api/v3/a b/c", 404),
         ("GET", "/nothing/here", 404),
+        ("GET", "/api/v3/nothing-here", 404),
         ("PUT", PATH, 405),
         ("DELETE", "/api/v3/predictions", 405),
-        ("POST", "/api/v3/balance", 404),
-        ("POST", "/api/v3/webhook/secret", 404),
-        ("POST", f"/api/v3/jobs/{'0' * 32}", 404),
-        ("POST", f"/api/v3/predictions/{'0' * 32}/result", 404),
+        ("POST", "/api/v3/balance", 405),
+        ("POST", "/api/v3/webhook/secret", 405),
+        ("POST", f"/api/v3/jobs/{'0' * 32}", 405),
+        ("POST", f"/api/v3/predictions/{'0' * 32}/result", 405),
     ],
 )
 async def test_what_is_not_there_is_404_and_another_method_405(

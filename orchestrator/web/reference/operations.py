@@ -1,0 +1,106 @@
+"""One endpoint as an operation of OpenAPI: its parameters, its body, and an answer for every status."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from orchestrator.errors import BeingSent, Busy, OrchestratorError, TooMany
+from orchestrator.web.query import Parameter
+from orchestrator.web.reference import shapes
+from orchestrator.web.reference.endpoint import Endpoint
+from orchestrator.web.reference.schemas import Json, Schemas
+from orchestrator.web.versions import MODEL
+
+KEY = "key"
+_PLACE = re.compile(r"{(\w+)(?::\w+)?}")
+_PLACES: dict[str, Json] = {
+    "version": {"type": "string", "enum": ["v3", "v2"], "default": "v3"},
+    "model": {"type": "string", "pattern": f"^{MODEL}$", "examples": ["wavespeed-ai/flux-dev"]},
+    "attempt": {"type": "integer", "minimum": 0},
+}
+_ANY_PLACE: Json = {"type": "string", "pattern": "^[0-9A-Za-z_-]+$"}
+_RETRIED = (Busy, BeingSent, TooMany)
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+def shown_path(endpoint: Endpoint) -> str:
+    """The path as OpenAPI writes it."""
+    return _PLACE.sub(r"{\1}", endpoint.path)
+
+
+def operation(endpoint: Endpoint, schemas: Schemas, *, tag: str) -> Json:
+    told: Json = {
+        "operationId": endpoint.name,
+        "tags": [tag],
+        "summary": endpoint.summary,
+        "description": " ".join(endpoint.about.split()),
+        "parameters": parameters(endpoint),
+        "responses": responses(endpoint, schemas),
+        "security": [{KEY: [endpoint.scope]}] if endpoint.scope else [],
+    }
+    if endpoint.body is not None:
+        told["requestBody"] = {
+            "required": endpoint.body.is_required,
+            "content": schemas.contents(endpoint.body.contents),
+        }
+        if endpoint.body.example is not None:
+            told["requestBody"]["content"]["application/json"]["example"] = endpoint.body.example
+    return {name: value for name, value in told.items() if value or name == "security"}
+
+
+def parameters(endpoint: Endpoint) -> list[Json]:
+    return [
+        *(
+            {"name": name, "in": "path", "required": True, "schema": dict(_PLACES.get(name, _ANY_PLACE))}
+            for name in _PLACE.findall(endpoint.path)
+        ),
+        *_described(endpoint.query, place="query"),
+        *_described(endpoint.headers, place="header"),
+    ]
+
+
+def responses(endpoint: Endpoint, schemas: Schemas) -> Json:
+    """By status; the provider's refusals, where they are handed on, stand behind all of ours."""
+    by_status: dict[int, list[type[OrchestratorError]]] = {}
+    for error in endpoint.refusals():
+        by_status.setdefault(error.status, []).append(error)
+    found = {str(status): _refusal(endpoint, errors, schemas) for status, errors in by_status.items()}
+    if endpoint.is_passed_on:
+        foreign = {"application/json": {"schema": {"type": "object"}}}
+        found |= {
+            "4XX": {"description": "The provider refused it.", "content": foreign},
+            "5XX": {"description": "The provider is in trouble, or could not be asked.", "content": foreign},
+        }
+    success: Json = {"description": "Success.", "content": schemas.answer(endpoint.gives)}
+    if endpoint.leads_to:
+        success["links"] = {name: _link(name) for name in endpoint.leads_to}
+    return {"200": success, **found}
+
+
+def _link(name: str) -> Json:
+    return {"operationId": name, "parameters": {"path.id": "$response.body#/data/id"}}
+
+
+def _refusal(endpoint: Endpoint, errors: list[type[OrchestratorError]], schemas: Schemas) -> Json:
+    is_of_lines = endpoint.problem is not None and errors[0].status == 400
+    kind = endpoint.problem if is_of_lines else shapes.Problem
+    told: Json = {
+        "description": " ".join(str(error.__doc__).partition("\n")[0] for error in errors),
+        "content": {"application/json": {"schema": schemas.of(kind)}},
+    }
+    if any(issubclass(error, _RETRIED) for error in errors):
+        told["headers"] = _RETRY_AFTER
+    return told
+
+
+def _described(found: Iterable[Parameter], *, place: str) -> Iterable[dict[str, Any]]:
+    for one in found:
+        yield {
+            "name": one.name,
+            "in": place,
+            "description": one.about,
+            "schema": one.schema(),
+            **({"required": True} if getattr(one, "is_required", False) else {}),
+        }
