@@ -14,6 +14,7 @@ SHELL := bash
 UV_READY := $(VENV)/.uv-$(UV_VERSION)
 READY := $(VENV)/.ready
 JS_READY := tests/js/node_modules/.ready
+CHROMIUM_READY := $(VENV)/.chromium
 # Versions in a lock stay as they are unless pyproject.toml or ARGS="--upgrade" asks for others.
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --annotation-style line --quiet
@@ -28,7 +29,7 @@ setup: $(READY)  ## Install everything the lock names into .venv
 demo: $(READY)  ## Run the whole thing against a stand-in provider (ARGS="..." passes options)
 	@$(VENV)/bin/orchestrator demo $(ARGS)
 
-test: $(READY) $(JS_READY)  ## Run all tests, on real PostgreSQL, SQLite and Valkey (ARGS="..." selects)
+test: $(READY) $(JS_READY) $(CHROMIUM_READY)  ## Run all tests, on real PostgreSQL, SQLite and Valkey (ARGS="..." selects)
 	@$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 soak: $(READY)  ## Run the tests that take minutes: real rate windows, and nothing left behind by thousands of jobs
@@ -79,8 +80,12 @@ $(UV_READY):
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
+$(CHROMIUM_READY): $(READY)
+	@tools/need 'chromium --version' chromium
+	@touch $@
+
 $(JS_READY): tests/js/package-lock.json
 	@tools/need 'node --version && npm --version' nodejs npm
-	@echo "Installing the JavaScript SDK that the end-to-end tests use into tests/js/node_modules"
+	@echo "Installing what the end-to-end tests take from npm into tests/js/node_modules"
 	@npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@

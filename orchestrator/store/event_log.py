@@ -79,10 +79,13 @@ def topic(kind: str, identifier: str) -> str:
     return f"{kind}:{identifier}"
 
 
+EVERYTHING = topic("everything", "")
+
+
 def topics(event: EventRow) -> list[str]:
     """All names under which one may listen for this event."""
     about = {"tenant": event.tenant_id, "batch": event.batch_id, "job": event.job_id}
-    return [topic(kind, identifier) for kind, identifier in about.items() if identifier]
+    return [EVERYTHING] + [topic(kind, identifier) for kind, identifier in about.items() if identifier]
 
 
 def newest_cursor(connection: Connection) -> Cursor:
