@@ -48,7 +48,6 @@ class _Job(msgspec.Struct, frozen=True, array_like=True):
     lane_id: str
     created_at: int
     reason: str | None
-    batch_id: str | None
 
 
 class _Attempt(msgspec.Struct, frozen=True, array_like=True):
@@ -157,7 +156,7 @@ def _count_one(counts: Counter[Key], event: EventRow, job: _Job, attempt: _Attem
         counts[key._replace(name=name, bucket=bucket_of(ms))] += 1
 
     verb = event.verb
-    entered = _entered(event, job)
+    entered = _entered(event)
     if entered:
         count("created", entered)
     if verb == Verb.CLAIM:
@@ -184,21 +183,19 @@ def _count_end(event: EventRow, job: _Job, attempt: _Attempt | None, *, count: _
         took("run", event.at - (attempt.answered_at or attempt.claimed_at))
 
 
-def _entered(event: EventRow, job: _Job) -> int:
+def _entered(event: EventRow) -> int:
     """A job counts as created when it may go: one of a batch when the batch lets it."""
-    if event.verb == Verb.CREATE:
-        return 1
-    if job.batch_id is None or event.attempt:
+    if event.attempt:
         return 0
-    if event.from_phase == Phase.HELD:
-        return 1
-    return -1 if event.to_phase == Phase.HELD else 0
+    if event.to_phase == Phase.HELD:
+        return 0 if event.from_phase is None else -1
+    return 1 if event.from_phase in (None, Phase.HELD) else 0
 
 
 def _jobs(connection: Connection, ids: Sequence[str]) -> dict[str, _Job]:
     wanted = dialect.one_of(connection.dialect.name, "id")
     found = connection.execute(
-        dialect.sql(f"SELECT id, lane_id, created_at, reason, batch_id FROM jobs WHERE {wanted}"),
+        dialect.sql(f"SELECT id, lane_id, created_at, reason FROM jobs WHERE {wanted}"),
         {"ids": dialect.to_json(ids)},
     )
     return {row[0]: _Job(*row[1:]) for row in found}
