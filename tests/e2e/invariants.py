@@ -59,7 +59,7 @@ _MISCOUNTED = """
         WHERE phase IN ('ready', 'waiting', 'submitting', 'in_doubt', 'accepted')
         GROUP BY lane_id, tenant_id, phase
         UNION ALL SELECT lane_id, tenant_id, phase, -count FROM stages
-    ) AS both GROUP BY lane_id, tenant_id, phase HAVING sum(count) <> 0
+    ) AS counted GROUP BY lane_id, tenant_id, phase HAVING sum(count) <> 0
 """
 _TABLES = {
     "jobs": "SELECT jobs.*, documents.ending AS told FROM jobs JOIN documents ON documents.job_id = jobs.id",
