@@ -462,7 +462,7 @@ audit = Table(
 figures = Table(
     "figures",
     metadata,
-    # A minute or an hour, and when it began.
+    # A minute, a quarter or an hour, and when it began.
     Column("span", String(8), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("lane_id", Text, nullable=False),
@@ -470,7 +470,7 @@ figures = Table(
     Column("name", String(24), nullable=False),
     Column("bucket", Integer, nullable=False),
     Column("count", BigInteger, nullable=False),
-    PrimaryKeyConstraint("span", "at", "lane_id", "tenant_id", "name", "bucket"),
+    PrimaryKeyConstraint("span", "name", "at", "lane_id", "tenant_id", "bucket"),
 )
 
 stages = Table(

@@ -335,7 +335,7 @@ def upgrade() -> None:
         sa.Column("bucket", sa.Integer(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
-            "span", "at", "lane_id", "tenant_id", "name", "bucket", name=op.f("pk_figures")
+            "span", "name", "at", "lane_id", "tenant_id", "bucket", name=op.f("pk_figures")
         ),
     )
     op.create_table(

@@ -83,7 +83,7 @@ async def test_hours_hold_what_their_minutes_hold_and_outlive_them(store: Store)
         key = Key(at + minute * MINUTE, "lane", TENANT, "created")
         await store.write(figures.add, counts=Counter({key: minute + 1}))
     assert await sums(store, "created") == await sums(store, "created", span="hour") == {"created": 6}
-    await store.write(figures.delete_old, minutes_before=at + 2 * MINUTE, hours_before=0)
+    await store.write(figures.delete_old, before={"minute": at + 2 * MINUTE, "hour": 0})
     assert await sums(store, "created") == {"created": 3}
     assert await sums(store, "created", span="hour") == {"created": 6}
 

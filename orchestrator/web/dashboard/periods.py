@@ -47,7 +47,7 @@ class Period(msgspec.Struct, frozen=True):
 
 _PERIODS = (
     ("1h", "1 h", HOUR, MINUTE, "minute"),
-    ("24h", "24 h", DAY, 15 * MINUTE, "minute"),
+    ("24h", "24 h", DAY, 15 * MINUTE, "quarter"),
     ("7d", "7 d", 7 * DAY, 2 * HOUR, "hour"),
 )
 CHOICES = tuple((name, label) for name, label, *_ in _PERIODS)
