@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from orchestrator.catalogue.catalogue import Catalogue
-from orchestrator.web.reference import models, shapes
+from orchestrator.web.reference import models
 from orchestrator.web.reference.endpoint import Group
 from orchestrator.web.reference.operations import KEY, operation, shown_path
 from orchestrator.web.reference.schemas import Json, Schemas
+from orchestrator.web.reference.shapes.predictions import Prediction
+from orchestrator.web.reference.shapes.webhooks import BatchEnd
 
 _ABOUT = """A self-hosted job orchestrator for media-generation APIs. It speaks WaveSpeed's protocol, stores
 each job before it answers, and sees it through whatever happens in between.
@@ -73,13 +75,13 @@ def _webhooks(schemas: Schemas) -> Json:
     return {
         "jobEnded": _webhook(
             schemas,
-            shapes.Prediction,
+            Prediction,
             summary="A job has ended",
             about="Sent to the webhook of the job, signed as WaveSpeed does: `webhook-signature: v3,HEX`.",
         ),
         "batchEnded": _webhook(
             schemas,
-            shapes.BatchEnd,
+            BatchEnd,
             summary="A batch has ended",
             about="Sent to the webhook of the batch, and signed as Standard Webhooks: `v1,BASE64`.",
         ),

@@ -8,9 +8,9 @@ from typing import Any
 
 from orchestrator.errors import BeingSent, Busy, OrchestratorError, TooMany
 from orchestrator.web.query import Parameter
-from orchestrator.web.reference import shapes
 from orchestrator.web.reference.endpoint import Endpoint
 from orchestrator.web.reference.schemas import Json, Schemas
+from orchestrator.web.reference.shapes.problems import Problem
 from orchestrator.web.versions import MODEL
 
 KEY = "key"
@@ -85,7 +85,7 @@ def _link(name: str) -> Json:
 
 def _refusal(endpoint: Endpoint, errors: list[type[OrchestratorError]], schemas: Schemas) -> Json:
     is_of_lines = endpoint.problem is not None and errors[0].status == 400
-    kind = endpoint.problem if is_of_lines else shapes.Problem
+    kind = endpoint.problem if is_of_lines else Problem
     told: Json = {
         "description": " ".join(str(error.__doc__).partition("\n")[0] for error in errors),
         "content": {"application/json": {"schema": schemas.of(kind)}},

@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.web.reference import shapes
 from orchestrator.web.reference.endpoint import Either, Group, Lines, Plain
+from orchestrator.web.reference.shapes.predictions import Prediction
+from orchestrator.web.reference.shapes.problems import Problem, ProblemOfLines
+from orchestrator.web.reference.shapes.webhooks import BatchEnd
 
 Json = dict[str, Any]
 _TEMPLATE = "#/components/schemas/{name}"
@@ -59,7 +61,7 @@ class Schemas:
 
 
 def _kinds(groups: Iterable[Group]) -> Iterable[Any]:
-    yield from (shapes.Problem, shapes.ProblemOfLines, shapes.Prediction, shapes.BatchEnd)
+    yield from (Problem, ProblemOfLines, Prediction, BatchEnd)
     for endpoint in (endpoint for group in groups for endpoint in group.endpoints):
         gives = endpoint.gives.values() if isinstance(endpoint.gives, Mapping) else [endpoint.gives]
         body = endpoint.body.contents.values() if endpoint.body else ()

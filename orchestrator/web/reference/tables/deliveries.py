@@ -5,8 +5,8 @@ from __future__ import annotations
 from orchestrator.errors import Conflict
 from orchestrator.web import deliveries
 from orchestrator.web.query import BEFORE
-from orchestrator.web.reference import shapes
 from orchestrator.web.reference.endpoint import Endpoint, Group
+from orchestrator.web.reference.shapes import deliveries as shapes
 
 GROUP = Group(
     "Deliveries",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from orchestrator.errors import Conflict
 from orchestrator.web import jobs, lanes
 from orchestrator.web.query import BEFORE
-from orchestrator.web.reference import shapes
 from orchestrator.web.reference.endpoint import Endpoint, Group
+from orchestrator.web.reference.shapes import jobs as shapes
+from orchestrator.web.reference.shapes.lanes import Lanes
 
 GROUP = Group(
     "Jobs",
@@ -79,7 +80,7 @@ GROUP = Group(
             handler=lanes.read_lanes,
             scope="read",
             summary="Read limits and pauses, and why jobs wait",
-            gives=shapes.Lanes,
+            gives=Lanes,
         ),
     ),
 )

@@ -6,8 +6,9 @@ from orchestrator.errors import Conflict, TooMany
 from orchestrator.flow.schedule import INTERACTIVE
 from orchestrator.web import passed_on, predictions
 from orchestrator.web.query import IDEMPOTENCY_KEY, SCHEME, Text, schedule
-from orchestrator.web.reference import bodies, shapes
+from orchestrator.web.reference import bodies
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group, Plain
+from orchestrator.web.reference.shapes import predictions as shapes
 
 _V = "/api/{version:version}"
 
