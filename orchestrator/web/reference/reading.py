@@ -13,6 +13,7 @@ from orchestrator.web.reference.schemas import Json
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _DEEPEST = 3
+_STREAMS = {"application/x-ndjson": "JSON lines", "text/event-stream": "events"}
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -138,7 +139,7 @@ def _kind(document: Json, schema: Json) -> str:
     """In a word or two: what a value may be."""
     schema = _resolved(document, schema)
     if "contentSchema" in schema:
-        return "JSON lines"
+        return _STREAMS[schema["contentMediaType"]]
     if "const" in schema:
         return str(msgspec.json.encode(schema["const"]).decode())
     if "enum" in schema:

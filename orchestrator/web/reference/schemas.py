@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.web.reference.endpoint import Either, Group, Lines, Plain
-from orchestrator.web.reference.shapes.predictions import Prediction
+from orchestrator.web.reference.endpoint import Either, Events, Group, Lines, Plain
 from orchestrator.web.reference.shapes.problems import Problem, ProblemOfLines
-from orchestrator.web.reference.shapes.webhooks import BatchEnd
+from orchestrator.web.reference.shapes.webhooks import WEBHOOKS
 
 Json = dict[str, Any]
 _TEMPLATE = "#/components/schemas/{name}"
@@ -26,15 +25,13 @@ class Schemas:
         self._found = {str(kind): schema for kind, schema in zip(kinds, found, strict=True)}
 
     def of(self, kind: Any) -> Json:
-        """The schema of a type, or of Either, Lines or Plain."""
+        """The schema of a type, or of Either, Events, Lines or Plain."""
         if isinstance(kind, Plain):
             return dict(kind.schema)
-        if isinstance(kind, Lines):
-            return {
-                "type": "string",
-                "contentMediaType": "application/x-ndjson",
-                "contentSchema": self._found[str(kind.kind)],
-            }
+        if isinstance(kind, Lines | Events):
+            media_type = "text/event-stream" if isinstance(kind, Events) else "application/x-ndjson"
+            inner = self._found[str(kind.kind)]
+            return {"type": "string", "contentMediaType": media_type, "contentSchema": inner}
         if isinstance(kind, Either):
             return {"anyOf": [self.of(one) for one in kind.kinds]}
         return dict(self._found[str(kind)])
@@ -61,7 +58,9 @@ class Schemas:
 
 
 def _kinds(groups: Iterable[Group]) -> Iterable[Any]:
-    yield from (Problem, ProblemOfLines, Prediction, BatchEnd)
+    yield from (Problem, ProblemOfLines)
+    for webhook in WEBHOOKS:
+        yield from webhook.kinds
     for endpoint in (endpoint for group in groups for endpoint in group.endpoints):
         gives = endpoint.gives.values() if isinstance(endpoint.gives, Mapping) else [endpoint.gives]
         body = endpoint.body.contents.values() if endpoint.body else ()
@@ -73,7 +72,7 @@ def _types_in(kind: Any) -> Iterable[Any]:
     match kind:
         case Plain():
             return ()
-        case Lines():
+        case Lines() | Events():
             return (kind.kind,)
         case Either():
             return kind.kinds

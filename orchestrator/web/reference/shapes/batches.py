@@ -45,12 +45,14 @@ class BatchSummary(Struct, kw_only=True):
     rejected_lines: Count
     counts: BatchCounts
     progress: Annotated[float, Meta(ge=0, le=1)]
+    cost: Annotated[None, Meta(description="Always null: the provider tells no price of a task.")]
     urls: BatchUrls
 
 
 class Batch(BatchSummary, kw_only=True):
     per_second: float
     eta_seconds: Annotated[float | None, Meta(description="null where nobody can say.")]
+    waiting_for: Annotated[str, Meta(description="Why jobs that could be sent are kept back.")]
     failures: list[Failure]
 
 

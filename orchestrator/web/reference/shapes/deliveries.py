@@ -15,12 +15,15 @@ class DeliverySummary(Struct, kw_only=True):
     id: str
     job: NoId
     batch: NoId
+    endpoint: Annotated[NoId, Meta(description="The standing endpoint that it goes to.")]
+    event: Annotated[str, Meta(description="What it tells of, such as `job.completed`.")]
     url: Annotated[str, Meta(description="Without what may hold a secret.")]
     state: Literal["pending", "delivered", "dead"]
     failures: Count
     attempted: Count
     last_status: int | None
     last_error: str
+    because: Annotated[str, Meta(description="Why it died or was put off, besides what was answered.")]
     created_at: str
     due_at: str
     finished_at: str

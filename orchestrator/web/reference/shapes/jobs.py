@@ -24,6 +24,7 @@ class Job(Prediction, kw_only=True):
     api_version: Literal["v2", "v3"]
     finished_at: str
     due_at: Annotated[str, Meta(description="When its next step is due.")]
+    dismissed_at: Annotated[str, Meta(description="When somebody took it off the dead letters.")]
     cancel_requested: bool
     seconds: Annotated[float | None, Meta(description="From its creation to its end.")]
     priority: Annotated[int, Meta(ge=0, le=9)]

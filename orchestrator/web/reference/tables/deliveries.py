@@ -19,7 +19,14 @@ GROUP = Group(
             handler=deliveries.list_deliveries,
             scope="read",
             summary="List deliveries, newest first",
-            query=(deliveries.STATE, deliveries.JOB, deliveries.BATCH, deliveries.LIMIT, BEFORE),
+            query=(
+                deliveries.STATE,
+                deliveries.JOB,
+                deliveries.BATCH,
+                deliveries.ENDPOINT,
+                deliveries.LIMIT,
+                BEFORE,
+            ),
             gives=shapes.Deliveries,
         ),
         Endpoint(
@@ -28,8 +35,14 @@ GROUP = Group(
             path="/api/v3/deliveries/redeliver",
             handler=deliveries.redeliver_dead,
             scope="submit",
-            summary="Send again all that have died since a time",
-            query=(deliveries.DEAD, deliveries.SINCE, deliveries.DRY_RUN),
+            summary="Send again all that died in a time",
+            query=(
+                deliveries.DEAD,
+                deliveries.SINCE,
+                deliveries.UNTIL,
+                deliveries.ENDPOINT,
+                deliveries.DRY_RUN,
+            ),
             gives=shapes.Redelivered,
         ),
         Endpoint(

@@ -36,7 +36,7 @@ provider has the last word. With `enable_sync_mode` the answer waits for the end
     ),
     gives=shapes.Prediction,
     refuses=(Conflict, TooMany),
-    leads_to=("job", "cancel_job", "redrive_job", "check_job"),
+    leads_to=("job", "cancel_job", "redrive_job", "check_job", "dismiss_job", "job_events"),
 )
 
 GROUP = Group(
