@@ -39,9 +39,10 @@ class Lines:
 
 @dataclass(frozen=True)
 class Events:
-    """Server-Sent Events, the `data` of each of this type."""
+    """Server-Sent Events of these names, the `data` of each of one of these types."""
 
-    kind: Any
+    names: tuple[str, ...]
+    kinds: tuple[Any, ...]
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,12 @@ class Schemas:
         """The schema of a type, or of Either, Events, Lines or Plain."""
         if isinstance(kind, Plain):
             return dict(kind.schema)
-        if isinstance(kind, Lines | Events):
-            media_type = "text/event-stream" if isinstance(kind, Events) else "application/x-ndjson"
-            inner = self._found[str(kind.kind)]
-            return {"type": "string", "contentMediaType": media_type, "contentSchema": inner}
+        if isinstance(kind, Lines):
+            return _text(self.of(kind.kind), media_type="application/x-ndjson")
         if isinstance(kind, Either):
             return {"anyOf": [self.of(one) for one in kind.kinds]}
+        if isinstance(kind, Events):
+            return _event(kind.names, self.of(Either(kind.kinds)))
         return dict(self._found[str(kind)])
 
     def answer(self, gives: Any) -> Json:
@@ -57,6 +57,23 @@ class Schemas:
         }
 
 
+def _text(inner: Json, *, media_type: str) -> Json:
+    return {"type": "string", "contentMediaType": media_type, "contentSchema": inner}
+
+
+def _event(names: Iterable[str], data: Json) -> Json:
+    """Of a stream, each event is described."""
+    return {
+        "type": "object",
+        "properties": {
+            "event": {"enum": list(names)},
+            "id": {"type": "string"},
+            "data": _text(data, media_type="application/json"),
+        },
+        "required": ["data"],
+    }
+
+
 def _kinds(groups: Iterable[Group]) -> Iterable[Any]:
     yield from (Problem, ProblemOfLines)
     for webhook in WEBHOOKS:
@@ -72,8 +89,8 @@ def _types_in(kind: Any) -> Iterable[Any]:
     match kind:
         case Plain():
             return ()
-        case Lines() | Events():
+        case Lines():
             return (kind.kind,)
-        case Either():
+        case Either() | Events():
             return kind.kinds
     return (kind,)

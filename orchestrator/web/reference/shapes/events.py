@@ -9,9 +9,13 @@ from msgspec import Meta, Struct
 from orchestrator.web.reference.shapes.words import Count, NoId
 
 
-class StreamedEvent(Struct, kw_only=True):
-    """The `data` of each event but `reset`, which has only a `because`."""
+class Reset(Struct):
+    """The log does not reach back to where the client was."""
 
+    because: str
+
+
+class StreamedEvent(Struct, kw_only=True):
     id: Annotated[str, Meta(description="Of the job, or of the batch that has ended.")]
     batch: NoId
     status: Annotated[str, Meta(description="The public state from then on.")]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from orchestrator.errors import TooManyStreams
 from orchestrator.web import events
+from orchestrator.web.event_stream import NAMES, RESET
 from orchestrator.web.reference.endpoint import Endpoint, Events, Group
-from orchestrator.web.reference.shapes.events import StreamedEvent
+from orchestrator.web.reference.shapes.events import Reset, StreamedEvent
 
-_STREAM = {"text/event-stream": Events(StreamedEvent)}
+_STREAM = {"text/event-stream": Events((*NAMES, RESET), (StreamedEvent, Reset))}
 
 GROUP = Group(
     "Events",
