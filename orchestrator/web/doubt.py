@@ -18,7 +18,7 @@ from orchestrator.web.fields import read_fields
 from orchestrator.web.wire import answer
 
 
-class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`provider_id` belongs to adopt, `because` to fail."""
 
     action: Literal["resubmit", "fail", "adopt"]
@@ -32,7 +32,7 @@ async def resolve_job(request: Request) -> Response:
     """
     here = Context.of(request)
     by = await here.authenticate(request, ADMIN)
-    word = await read_fields(request, Word)
+    word = await read_fields(request, Resolution)
     if (word.action == "adopt") != (word.provider_id is not None):
         raise InvalidInput("provider_id", "must be given to adopt a task, and only then")
     if word.action == "adopt" and not by.is_operator:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -16,6 +16,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _LIMIT = 64 * 1024
 _SHOWN = 80
+_EXACT = 2.0**53
 _PATH = re.compile(r"^(?P<rule>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _NAMED = re.compile(r"(?P<rule>missing required|contains unknown) field `(?P<field>[^`]*)`")
 _RULES = {"missing required": "must be given", "contains unknown": "is not known here"}
@@ -26,9 +27,15 @@ async def read_fields(request: Request, kind: type[T]) -> T:
     body = await read_body(request, limit=_LIMIT)
     given = strict_json.decode_object(body) if body.strip() else {}
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert({name: _whole(value) for name, value in given.items()}, kind)
     except msgspec.ValidationError as error:
         raise _refusal(str(error)) from None
+
+
+def _whole(value: Any) -> Any:
+    """To JSON 36.0 is a whole number; beyond 2**53 not every one is a float."""
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT
+    return int(value) if is_whole else value
 
 
 def _refusal(message: str) -> InvalidInput:
