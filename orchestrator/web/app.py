@@ -13,6 +13,7 @@ from orchestrator.errors import Busy, OrchestratorError
 from orchestrator.runtime import Runtime
 from orchestrator.store import schema
 from orchestrator.web import (
+    actions,
     batches,
     callbacks,
     deliveries,
@@ -85,6 +86,10 @@ ROUTES: list[BaseRoute] = [
     Route("/api/v3/jobs/{id}/resolve", doubt.resolve_job, methods=["POST"]),
     Route("/api/v3/jobs/{id}/check", jobs.check_job, methods=["POST"]),
     Route("/api/v3/dead-letters", jobs.list_dead_letters),
+    Route("/api/v3/actions", actions.create, methods=["POST"]),
+    Route("/api/v3/actions", actions.list_actions),
+    Route("/api/v3/actions/{id}", actions.read_action),
+    Route("/api/v3/actions/{id}/stop", actions.stop_action, methods=["POST"]),
     Route("/api/v3/lanes", lanes.read_lanes),
     Route("/api/v3/lanes/{id:path}/pause", lanes.pause_lane, methods=["POST"]),
     Route("/api/v3/lanes/{id:path}/resume", lanes.resume_lane, methods=["POST"]),
