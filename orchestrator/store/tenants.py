@@ -5,6 +5,8 @@ What the limits do stands in `quotas`; null is none, and then only the account's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import UNSET, UnsetType
 from sqlalchemy import Connection
@@ -32,6 +34,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     weight: float | UnsetType = UNSET
     max_in_flight: int | UnsetType | None = UNSET
     max_queued: int | UnsetType | None = UNSET
+
+
+def names(connection: Connection, *, ids: Sequence[str]) -> dict[str, str]:
+    """By id."""
+    wanted = dialect.one_of(connection.dialect.name, "id")
+    found = connection.execute(
+        dialect.sql(f"SELECT id, name FROM tenants WHERE {wanted}"), {"ids": dialect.to_json(list(ids))}
+    )
+    return {row.id: row.name for row in found}
 
 
 def list_tenants(connection: Connection) -> list[Tenant]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from orchestrator.web.dashboard import overview
+from orchestrator.web.dashboard import batches, overview
+from orchestrator.web.dashboard.batch_page import BATCH_PAGE
 from orchestrator.web.dashboard.gate import GATE
 from orchestrator.web.dashboard.live import LIVE
 from orchestrator.web.dashboard.pages import view
@@ -12,6 +13,8 @@ from orchestrator.web.dashboard.static_files import STATIC_FILES
 
 DASHBOARD: list[BaseRoute] = [
     view("/", "now", overview.load),
+    view("/batches", "batches", batches.load),
+    *BATCH_PAGE,
     *GATE,
     *LIVE,
     *STATIC_FILES,
