@@ -47,5 +47,5 @@ def _picture(output: Any) -> Picture:
         path = urlsplit(output).path.lower()
     except ValueError:  # such as a bracket where only an IPv6 address may have one
         return Picture("text", text=output[:_SHOWN])
-    kind = next((kind for kind, endings in _ENDINGS.items() if path.endswith(endings)), "file")
-    return Picture(kind, url=output)
+    kinds = [kind for kind, endings in _ENDINGS.items() if path.endswith(endings)]
+    return Picture(kinds[0] if kinds else "file", url=output)

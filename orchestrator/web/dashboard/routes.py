@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from orchestrator.web.dashboard import batches, overview
+from orchestrator.web.dashboard import batches, new_job, overview
 from orchestrator.web.dashboard.batch_page import BATCH_PAGE
 from orchestrator.web.dashboard.gate import GATE
 from orchestrator.web.dashboard.live import LIVE
-from orchestrator.web.dashboard.pages import view
+from orchestrator.web.dashboard.pages import action, view
 from orchestrator.web.dashboard.static_files import STATIC_FILES
+from orchestrator.web.dashboard.viewer import Role
 
 DASHBOARD: list[BaseRoute] = [
     view("/", "now", overview.load),
     view("/batches", "batches", batches.load),
     *BATCH_PAGE,
+    view("/new", "new", new_job.load, role=Role.OPERATE),
+    action("/new", new_job.submit, limit=new_job.FORM_LIMIT),
     *GATE,
     *LIVE,
     *STATIC_FILES,
