@@ -128,10 +128,7 @@ def _json(row: Parameter, text: str) -> Any:
 
 
 def _plain(text: str) -> Any:
-    try:
-        value = strict_json.decode(text.encode())
-    except InvalidInput:
-        return text
+    value = strict_json.json_or_text(text)
     return value if isinstance(value, (int, float, bool)) else text
 
 
