@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from orchestrator.web.dashboard import batches, new_job, overview
+from orchestrator.web.dashboard import batches, new_batch, new_job, overview
 from orchestrator.web.dashboard.batch_page import BATCH_PAGE
 from orchestrator.web.dashboard.gate import GATE
 from orchestrator.web.dashboard.live import LIVE
@@ -18,6 +18,8 @@ DASHBOARD: list[BaseRoute] = [
     *BATCH_PAGE,
     view("/new", "new", new_job.load, role=Role.OPERATE),
     action("/new", new_job.submit, limit=new_job.FORM_LIMIT),
+    view("/new/batch", "new_batch", new_batch.load, role=Role.OPERATE),
+    action("/new/batch", new_batch.submit, limit=new_batch.FORM_LIMIT),
     *GATE,
     *LIVE,
     *STATIC_FILES,
