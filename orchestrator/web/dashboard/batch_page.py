@@ -57,7 +57,7 @@ async def load(look: Look) -> Mapping[str, Any]:
     """Raises NotFound."""
     batch = await flow.find(look.runtime, look.viewer.sees, look.request.path_params["id"])
     progress = await flow.progress(look.runtime, batch)
-    named = await look.runtime.store.read(tenants.names, ids=[batch.tenant_id])
+    named = await look.runtime.store.read(tenants.names)
     return {
         "batch": batch,
         "title": title_of(batch),

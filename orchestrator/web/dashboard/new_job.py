@@ -19,8 +19,8 @@ from orchestrator.ids import new_id
 from orchestrator.store import keys, views
 from orchestrator.store.creation import Idempotency
 from orchestrator.web.dashboard import model_form
+from orchestrator.web.dashboard.file_upload import upload
 from orchestrator.web.dashboard.forms import file_of, text_of
-from orchestrator.web.dashboard.media import upload
 from orchestrator.web.dashboard.model_form import PREFIX
 from orchestrator.web.dashboard.pages import Done, Look, Shown
 
