@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from orchestrator.web.dashboard import bulk, dead_letters, job, job_acts, jobs, overview
+from orchestrator.web.dashboard import (
+    batches,
+    bulk,
+    dead_letters,
+    job,
+    job_acts,
+    jobs,
+    new_batch,
+    new_job,
+    overview,
+)
+from orchestrator.web.dashboard.batch_page import BATCH_PAGE
 from orchestrator.web.dashboard.gate import GATE
 from orchestrator.web.dashboard.live import LIVE
 from orchestrator.web.dashboard.pages import action, view
@@ -26,6 +37,12 @@ DASHBOARD: list[BaseRoute] = [
     action("/actions/{id}/stop", bulk.stop),
     view("/dead-letters", "dead_letters", dead_letters.load),
     action("/dead-letters/act", dead_letters.order),
+    view("/batches", "batches", batches.load),
+    *BATCH_PAGE,
+    view("/new", "new", new_job.load, role=Role.OPERATE),
+    action("/new", new_job.submit, limit=new_job.FORM_LIMIT),
+    view("/new/batch", "new_batch", new_batch.load, role=Role.OPERATE),
+    action("/new/batch", new_batch.submit, limit=new_batch.FORM_LIMIT),
     *GATE,
     *LIVE,
     *STATIC_FILES,
