@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -25,8 +26,13 @@ async def read_fields(request: Request, kind: type[T]) -> T:
     """The body as this kind, which forbids unknown fields; no body is an empty one. Raises InvalidInput."""
     body = await read_body(request, limit=_LIMIT)
     given = strict_json.decode_object(body) if body.strip() else {}
+    return to_fields(given, kind)
+
+
+def to_fields(given: Mapping[str, Any], kind: type[T], *, strict: bool = True) -> T:
+    """What is given as this kind; a form's texts are numbers too where not `strict`. Raises InvalidInput."""
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(given, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise _refusal(str(error)) from None
 
