@@ -1,0 +1,18 @@
+"""The pages about the way to the provider and back: lanes, callbacks, deliveries, fairness, the system."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from orchestrator.web.dashboard import lane_actions, lanes
+from orchestrator.web.dashboard.pages import action, view
+from orchestrator.web.dashboard.viewer import Role
+
+PROVIDER: list[BaseRoute] = [
+    view("/lanes", "lanes", lanes.load),
+    action("/lanes/{id:path}/pause", lane_actions.pause, role=Role.ADMIN),
+    action("/lanes/{id:path}/resume", lane_actions.resume, role=Role.ADMIN),
+    action("/lanes/{id:path}/limit", lane_actions.set_rate, role=Role.ADMIN),
+    action("/accounts/{id}/limit", lane_actions.set_slots, role=Role.ADMIN),
+    view("/lanes/{id:path}", "lane", lanes.load_one),
+]
