@@ -11,7 +11,7 @@ from orchestrator.store.figures import duration_of
 from orchestrator.store.keys import FIRST_TENANT
 from orchestrator.store.lane_board import LaneBoard, LaneTrend, lane_board, lane_trend
 from orchestrator.store.lanes import Account
-from orchestrator.web.dashboard import charts, periods
+from orchestrator.web.dashboard import charts, periods, trends
 from orchestrator.web.dashboard.charts import Line
 from orchestrator.web.dashboard.lane_words import ACCOUNT_TROUBLE, seen
 from orchestrator.web.dashboard.pages import Look
@@ -111,7 +111,7 @@ def _ends(completed: int, reasons: Counter[str], outcomes: Counter[str]) -> list
 
 def _ended(period: Period, trend: LaneTrend) -> Mapping[str, Any]:
     good, bad = (period.laid_out(trend.ended[name]) for name in ("completed", "failed"))
-    return _columns(period, [Line("completed", "good", good), Line("failed", "bad", bad)])
+    return trends.columns(period, [Line("completed", "good", good), Line("failed", "bad", bad)])
 
 
 def _retried(period: Period, trend: LaneTrend) -> Mapping[str, Any]:
@@ -119,19 +119,7 @@ def _retried(period: Period, trend: LaneTrend) -> Mapping[str, Any]:
     throttled = period.laid_out(trend.retried.get("outcome_throttled", {}))
     others = [period.laid_out(found) for name, found in trend.retried.items() if name != "outcome_throttled"]
     rest = [sum(point) for point in zip(*others, strict=True)] if others else [0.0] * len(throttled)
-    return _columns(period, [Line("429", "doubt", throttled), Line("others", "wait", rest)])
-
-
-def _columns(period: Period, lines: list[Line]) -> Mapping[str, Any]:
-    """Stacked columns, with the numbers of each point in words."""
-    points = list(zip(*(line.values for line in lines), strict=True))
-    scale = charts.scale(max((sum(value or 0 for value in point) for point in points), default=0))
-    hints = [
-        f"{period.hint(at)}\n"
-        + ", ".join(f"{count(value)} {line.name}" for line, value in zip(lines, point, strict=True))
-        for at, point in zip(period.points, points, strict=True)
-    ]
-    return {"drawing": charts.stacked(lines, hints, top=scale.top), "scale": scale}
+    return trends.columns(period, [Line("429", "doubt", throttled), Line("others", "wait", rest)])
 
 
 def _histogram(runs: Counter[int]) -> Mapping[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from orchestrator.web.dashboard import lane_actions, lanes
+from orchestrator.web.dashboard import callbacks, fairness, lane_actions, lanes
 from orchestrator.web.dashboard.pages import action, view
 from orchestrator.web.dashboard.viewer import Role
 
@@ -15,4 +15,7 @@ PROVIDER: list[BaseRoute] = [
     action("/lanes/{id:path}/limit", lane_actions.set_rate, role=Role.ADMIN),
     action("/accounts/{id}/limit", lane_actions.set_slots, role=Role.ADMIN),
     view("/lanes/{id:path}", "lane", lanes.load_one),
+    view("/callbacks", "callbacks", callbacks.load),
+    view("/fairness", "fairness", fairness.load),
+    action("/fairness/{name:path}", fairness.change, role=Role.ADMIN),
 ]
