@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from orchestrator.web.dashboard import callbacks, fairness, lane_actions, lanes
+from orchestrator.web.dashboard import callbacks, deliveries, fairness, lane_actions, lanes, system
 from orchestrator.web.dashboard.pages import action, view
 from orchestrator.web.dashboard.viewer import Role
 
@@ -18,4 +18,9 @@ PROVIDER: list[BaseRoute] = [
     view("/callbacks", "callbacks", callbacks.load),
     view("/fairness", "fairness", fairness.load),
     action("/fairness/{name:path}", fairness.change, role=Role.ADMIN),
+    view("/system", "system", system.load),
+    view("/deliveries", "deliveries", deliveries.load),
+    view("/deliveries/{id}", "delivery", deliveries.load_one),
+    action("/deliveries/redeliver", deliveries.redeliver_dead),
+    action("/deliveries/{id}/redeliver", deliveries.redeliver),
 ]
