@@ -360,6 +360,8 @@ callbacks = Table(
     Column("count", Integer, nullable=False),
     Column("excerpt", Text, nullable=False),
     PrimaryKeyConstraint("job_id", "attempt", "verdict"),
+    # Those that were not believed: rightly signed ones keep an excerpt only when nobody could read them.
+    Index("ix_callbacks_doubted", "last_at", **_where("verdict <> 'valid' OR excerpt <> ''")),
 )
 
 endpoints = Table(
@@ -422,6 +424,7 @@ deliveries = Table(
     Index("ix_deliveries_host", "host", "due_at", **_where("due_at IS NOT NULL")),
     Index("ix_deliveries_tenant", "tenant_id", "id"),
     Index("ix_deliveries_dead", "tenant_id", "state", "id", **_where("state = 'dead'")),
+    Index("ix_deliveries_dead_of_all", "id", **_where("state = 'dead'")),
     Index("ix_deliveries_job", "job_id", **_where("job_id IS NOT NULL")),
     Index("ix_deliveries_batch", "batch_id", **_where("batch_id IS NOT NULL")),
     Index("ix_deliveries_endpoint", "endpoint_id", "id", **_where("endpoint_id IS NOT NULL")),

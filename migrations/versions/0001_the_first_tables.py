@@ -210,6 +210,14 @@ def upgrade() -> None:
         sa.Column("excerpt", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "attempt", "verdict", name=op.f("pk_callbacks")),
     )
+    op.create_index(
+        "ix_callbacks_doubted",
+        "callbacks",
+        ["last_at"],
+        unique=False,
+        postgresql_where=sa.text("verdict <> 'valid' OR excerpt <> ''"),
+        sqlite_where=sa.text("verdict <> 'valid' OR excerpt <> ''"),
+    )
     op.create_table(
         "deliveries",
         sa.Column("id", sa.Text(), nullable=False),
@@ -251,6 +259,14 @@ def upgrade() -> None:
         "ix_deliveries_dead",
         "deliveries",
         ["tenant_id", "state", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'dead'"),
+        sqlite_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "ix_deliveries_dead_of_all",
+        "deliveries",
+        ["id"],
         unique=False,
         postgresql_where=sa.text("state = 'dead'"),
         sqlite_where=sa.text("state = 'dead'"),
@@ -793,6 +809,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("due_at IS NOT NULL"),
     )
     op.drop_index(
+        "ix_deliveries_dead_of_all",
+        table_name="deliveries",
+        postgresql_where=sa.text("state = 'dead'"),
+        sqlite_where=sa.text("state = 'dead'"),
+    )
+    op.drop_index(
         "ix_deliveries_dead",
         table_name="deliveries",
         postgresql_where=sa.text("state = 'dead'"),
@@ -805,6 +827,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("batch_id IS NOT NULL"),
     )
     op.drop_table("deliveries")
+    op.drop_index(
+        "ix_callbacks_doubted",
+        table_name="callbacks",
+        postgresql_where=sa.text("verdict <> 'valid' OR excerpt <> ''"),
+        sqlite_where=sa.text("verdict <> 'valid' OR excerpt <> ''"),
+    )
     op.drop_table("callbacks")
     op.drop_index(
         "uq_batches_idempotency_key",

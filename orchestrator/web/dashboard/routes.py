@@ -19,6 +19,7 @@ from orchestrator.web.dashboard.batch_page import BATCH_PAGE
 from orchestrator.web.dashboard.gate import GATE
 from orchestrator.web.dashboard.live import LIVE
 from orchestrator.web.dashboard.pages import action, view
+from orchestrator.web.dashboard.provider_routes import PROVIDER
 from orchestrator.web.dashboard.static_files import STATIC_FILES
 from orchestrator.web.dashboard.viewer import Role
 
@@ -43,6 +44,7 @@ DASHBOARD: list[BaseRoute] = [
     action("/new", new_job.submit, limit=new_job.FORM_LIMIT),
     view("/new/batch", "new_batch", new_batch.load, role=Role.OPERATE),
     action("/new/batch", new_batch.submit, limit=new_batch.FORM_LIMIT),
+    *PROVIDER,
     *GATE,
     *LIVE,
     *STATIC_FILES,

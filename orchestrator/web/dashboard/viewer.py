@@ -111,6 +111,12 @@ def require(viewer: Viewer, role: Role) -> None:
         raise Forbidden(f"Your key may not do that; it lacks the scope `{scope}`.")
 
 
+def require_operator(viewer: Viewer) -> None:
+    """Raises Forbidden unless it is somebody who may change what all tenants share."""
+    if not viewer.is_operator:
+        raise Forbidden("Only the operator may do that: it takes an admin key of the tenant `default`.")
+
+
 def require_own_form(request: Request, viewer: Viewer, form: Mapping[str, Any]) -> None:
     """Raises Forbidden unless the form came from a page that we gave this session."""
     site = request.headers.get("sec-fetch-site", "same-origin")
