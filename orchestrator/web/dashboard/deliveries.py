@@ -13,9 +13,9 @@ from orchestrator.flow import redeliver as flow
 from orchestrator.store import board, delivery_log, delivery_search
 from orchestrator.store.delivery_log import Attempt, Dead
 from orchestrator.store.delivery_search import Asked, Listed
+from orchestrator.store.endpoints import shown_url
 from orchestrator.web.dashboard.pages import Done, Look
 from orchestrator.web.dashboard.words import count
-from orchestrator.web.deliveries import shown_url
 
 _SHOWN = 50
 _STATES = ("pending", "delivered", "dead")
