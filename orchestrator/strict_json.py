@@ -44,6 +44,15 @@ def decode_object(body: bytes, *, what: str = "the body") -> dict[str, Any]:
     return value
 
 
+def json_or_text(text: str) -> Any:
+    """What the text says in JSON; the text itself where it is no JSON, or says null."""
+    try:
+        value = decode(text.encode())
+    except InvalidInput:
+        return text
+    return text if value is None else value
+
+
 def encode(value: Any) -> bytes:
     """Compact UTF-8 JSON."""
     return msgspec.json.encode(value)

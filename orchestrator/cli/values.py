@@ -9,8 +9,7 @@ from typing import Any
 
 import typer
 
-from orchestrator import strict_json
-from orchestrator.errors import InvalidInput
+from orchestrator.strict_json import json_or_text
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,6 @@ def parse_value(text: str) -> Any:
     A JSON string stands for what is in its quotes, so that `"42"` or `"@home"` can be said as a text.
     """
     return _file(text) if text.startswith("@") else json_or_text(text)
-
-
-def json_or_text(text: str) -> Any:
-    """What the text says in JSON; the text itself where it is no JSON, or says null."""
-    try:
-        value = strict_json.decode(text.encode())
-    except InvalidInput:
-        return text
-    return text if value is None else value
 
 
 def _file(text: str) -> LocalFile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,8 +13,21 @@ from orchestrator.ids import new_api_key
 from orchestrator.runtime import Runtime
 from orchestrator.store import audit, keys, lane_orders, tenants
 from orchestrator.store.audit import Act
-from orchestrator.store.keys import Key, NamedKey, Refusal
+from orchestrator.store.keys import NamedKey, Refusal
 from orchestrator.store.tenants import Terms
+
+
+class By(Protocol):
+    """Who orders: a key, or somebody who is logged in to the dashboard; `actor` is the name in the audit."""
+
+    @property
+    def tenant_id(self) -> str: ...
+
+    @property
+    def actor(self) -> str: ...
+
+    @property
+    def is_operator(self) -> bool: ...
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -35,7 +48,7 @@ class Order(msgspec.Struct, frozen=True):
     arguments: dict[str, Any]
 
 
-async def create_key(runtime: Runtime, by: Key, new: NewKey) -> tuple[NamedKey, str]:
+async def create_key(runtime: Runtime, by: By, new: NewKey) -> tuple[NamedKey, str]:
     """The key's row and the key itself, which is nowhere else. Raises Conflict and InvalidInput."""
     key = new_api_key()
     given = {"key": key, "now": runtime.clock.now()} | msgspec.structs.asdict(new)
@@ -47,7 +60,7 @@ async def create_key(runtime: Runtime, by: Key, new: NewKey) -> tuple[NamedKey, 
     return made, key
 
 
-async def revoke_key(runtime: Runtime, by: Key, key_id: str) -> NamedKey:
+async def revoke_key(runtime: Runtime, by: By, key_id: str) -> NamedKey:
     """Raises NotFound, for another tenant's as well unless the operator asks."""
     owner = None if by.is_operator else by.tenant_id
     given = {"key_id": key_id, "tenant_id": owner, "now": runtime.clock.now()}
@@ -57,14 +70,14 @@ async def revoke_key(runtime: Runtime, by: Key, key_id: str) -> NamedKey:
     return revoked
 
 
-async def add_tenant(runtime: Runtime, by: Key, name: str, terms: Terms) -> None:
+async def add_tenant(runtime: Runtime, by: By, name: str, terms: Terms) -> None:
     """Raises Conflict."""
     given = {"name": name, "terms": terms, "now": runtime.clock.now()}
     if not await _do(runtime, by, Order(_told("add tenant", terms), name, tenants.add_tenant, given)):
         raise Conflict(f"There is a tenant {name!r} already.")
 
 
-async def change_tenant(runtime: Runtime, by: Key, name: str, terms: Terms) -> None:
+async def change_tenant(runtime: Runtime, by: By, name: str, terms: Terms) -> None:
     """Raises NotFound."""
     given = {"name": name, "terms": terms}
     if not await _do(runtime, by, Order(_told("change tenant", terms), name, tenants.change_tenant, given)):
@@ -72,19 +85,19 @@ async def change_tenant(runtime: Runtime, by: Key, name: str, terms: Terms) -> N
     runtime.bell.ring(Kind.SUBMIT)  # it may have room now
 
 
-async def pause_lane(runtime: Runtime, by: Key, lane: str, *, for_ms: int | None, because: str) -> None:
+async def pause_lane(runtime: Runtime, by: By, lane: str, *, for_ms: int | None, because: str) -> None:
     """For ever, with None. Raises NotFound."""
     until = lane_orders.FOREVER if for_ms is None else runtime.clock.now() + for_ms
     given = {"lane": lane, "until": until, "because": because}
     await _order(runtime, by, Order(f"pause lane: {because}", lane, lane_orders.stop_lane, given))
 
 
-async def resume_lane(runtime: Runtime, by: Key, lane: str) -> None:
+async def resume_lane(runtime: Runtime, by: By, lane: str) -> None:
     """Raises NotFound."""
     await _order(runtime, by, Order("resume lane", lane, lane_orders.resume_lane, {"lane": lane}))
 
 
-async def set_rate(runtime: Runtime, by: Key, lane: str, per_minute: int | None) -> None:
+async def set_rate(runtime: Runtime, by: By, lane: str, per_minute: int | None) -> None:
     """None goes back to what the settings say. Raises NotFound."""
     limits = runtime.settings.limits
     usual = limits.video_per_minute if lane.endswith("/video") else limits.image_per_minute
@@ -93,7 +106,7 @@ async def set_rate(runtime: Runtime, by: Key, lane: str, per_minute: int | None)
     await _order(runtime, by, Order(action, lane, lane_orders.set_rate, given))
 
 
-async def set_slots(runtime: Runtime, by: Key, account: str, max_in_flight: int | None) -> None:
+async def set_slots(runtime: Runtime, by: By, account: str, max_in_flight: int | None) -> None:
     """None goes back to what the settings say. Raises NotFound."""
     most = max_in_flight or runtime.settings.limits.max_in_flight
     given = {"account": account, "max_in_flight": most, "is_fixed": max_in_flight is not None}
@@ -101,15 +114,15 @@ async def set_slots(runtime: Runtime, by: Key, account: str, max_in_flight: int 
     await _order(runtime, by, Order(action, account, lane_orders.set_slots, given))
 
 
-async def _order(runtime: Runtime, by: Key, order: Order) -> None:
+async def _order(runtime: Runtime, by: By, order: Order) -> None:
     if not await _do(runtime, by, order):
         raise NotFound("There is no such lane or account.")
     await runtime.look_at_lanes()
     runtime.bell.ring(Kind.SUBMIT)  # more may be sent now
 
 
-async def _do(runtime: Runtime, by: Key, order: Order) -> Any:
-    act = Act(tenant_id=by.tenant_id, actor=f"key {by.id}", action=order.action, subject=order.subject)
+async def _do(runtime: Runtime, by: By, order: Order) -> Any:
+    act = Act(tenant_id=by.tenant_id, actor=by.actor, action=order.action, subject=order.subject)
     done = await runtime.store.write(
         audit.audited, act=act, now=runtime.clock.now(), do=order.work, arguments=order.arguments
     )

@@ -61,7 +61,8 @@ async def order(
     return changed
 
 
-async def find(runtime: Runtime, tenant_id: str, batch_id: str) -> Batch:
+async def find(runtime: Runtime, tenant_id: str | None, batch_id: str) -> Batch:
+    """With None as the tenant, whoever's it is. Raises NotFound."""
     found = await runtime.store.read(batches.find, tenant_id=tenant_id, batch_id=batch_id)
     if found is None:
         raise NotFound("There is no such batch.")

@@ -93,22 +93,29 @@ def last_line(connection: Connection, *, batch_id: str) -> int:
     return int(found.scalar() or 0)
 
 
-def read_rejected(connection: Connection, *, batch_id: str) -> list[Rejected]:
-    """In the order of the lines."""
+def read_rejected(
+    connection: Connection, *, batch_id: str, after: int = 0, most: int | None = None
+) -> list[Rejected]:
+    """Those after this line, in the order of the lines."""
     found = connection.execute(
         dialect.sql(
-            "SELECT line, custom_id, field, message FROM rejected_lines WHERE batch_id = :batch ORDER BY line"
+            "SELECT line, custom_id, field, message FROM rejected_lines"
+            " WHERE batch_id = :batch AND line > :after ORDER BY line"
+            + ("" if most is None else " LIMIT :most")
         ),
-        {"batch": batch_id},
+        {"batch": batch_id, "after": after} | ({} if most is None else {"most": most}),
     )
     return [Rejected(*row) for row in found]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs of a batch: `state` is public, `after` the last line that was read."""
+    """Which jobs of a batch: `state` is public, `after` the last line that was read, `until` the last one
+    that is looked at.
+    """
 
     batch_id: str
     after: int = 0
+    until: int | None = None
     most: int = 100
     state: str | None = None
     fingerprint: str | None = None
@@ -120,6 +127,9 @@ def read(connection: Connection, *, wanted: Wanted) -> list[Found]:
     """In the order of the lines. The caller has made sure that the batch is the tenant's."""
     conditions = ["jobs.batch_id = :batch", "jobs.line > :after"]
     values: dict[str, Any] = {"batch": wanted.batch_id, "after": wanted.after, "most": wanted.most}
+    if wanted.until is not None:
+        conditions.append("jobs.line <= :until")
+        values["until"] = wanted.until
     if wanted.state is not None:
         conditions.append(views.STATES.get(wanted.state, "1 = 0"))
     if wanted.fingerprint is not None:

@@ -124,13 +124,15 @@ def change(
     return to_batch(found) if found else None
 
 
-def find(connection: Connection, *, tenant_id: str, batch_id: str) -> Batch | None:
-    """None for an unknown id, another tenant's, and a batch that was given up before it was complete."""
+def find(connection: Connection, *, tenant_id: str | None, batch_id: str) -> Batch | None:
+    """None for an unknown id, another tenant's, and a batch that was given up before it was complete.
+
+    With None as the tenant, whoever's it is.
+    """
+    owned = "" if tenant_id is None else " AND tenant_id = :tenant"
     found = connection.execute(
-        dialect.sql(
-            f"SELECT {COLUMNS} FROM batches WHERE id = :id AND tenant_id = :tenant AND state <> 'discarded'"
-        ),
-        {"id": batch_id, "tenant": tenant_id},
+        dialect.sql(f"SELECT {COLUMNS} FROM batches WHERE id = :id{owned} AND state <> 'discarded'"),
+        {"id": batch_id} | ({} if tenant_id is None else {"tenant": tenant_id}),
     ).first()
     return to_batch(found) if found else None
 
@@ -144,15 +146,18 @@ def find_by_key(connection: Connection, *, tenant_id: str, key: str) -> Batch | 
     return to_batch(found) if found else None
 
 
-def newest(connection: Connection, *, tenant_id: str, before_id: str | None, most: int) -> list[Batch]:
-    """Newest first."""
+def newest(connection: Connection, *, tenant_id: str | None, before_id: str | None, most: int) -> list[Batch]:
+    """Newest first; with None as the tenant, of all tenants."""
+    owned = "" if tenant_id is None else " AND tenant_id = :tenant"
     cursor = "" if before_id is None else " AND id < :before"
     found = connection.execute(
         dialect.sql(
-            f"SELECT {COLUMNS} FROM batches WHERE tenant_id = :tenant AND state <> 'discarded'{cursor}"
+            f"SELECT {COLUMNS} FROM batches WHERE state <> 'discarded'{owned}{cursor}"
             " ORDER BY id DESC LIMIT :most"
         ),
-        {"tenant": tenant_id, "most": most} | ({} if before_id is None else {"before": before_id}),
+        {"most": most}
+        | ({} if tenant_id is None else {"tenant": tenant_id})
+        | ({} if before_id is None else {"before": before_id}),
     )
     return [to_batch(row) for row in found]
 

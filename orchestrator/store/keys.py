@@ -41,6 +41,11 @@ class Key(msgspec.Struct, frozen=True):
     def is_operator(self) -> bool:
         return self.is_of_first_tenant and ADMIN in self.scopes
 
+    @property
+    def actor(self) -> str:
+        """How the audit names whoever uses it."""
+        return f"key {self.id}"
+
     def is_valid(self, now: int) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 

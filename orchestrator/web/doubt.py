@@ -39,10 +39,11 @@ async def resolve_job(request: Request) -> Response:
         raise Forbidden("action: only the operator may say which task of the account is this job's.")
     owner = None if by.is_operator else by.tenant_id
     job = (await jobs.find(here, owner, request.path_params["id"])).job
+    actor = f"key {by.id}"
     if word.provider_id is not None:
-        await clear_doubt.adopt(here.runtime, job, by, provider_id=word.provider_id)
+        await clear_doubt.adopt(here.runtime, job, actor=actor, provider_id=word.provider_id)
     elif word.action == "fail":
-        await clear_doubt.fail(here.runtime, job, by, because=word.because)
+        await clear_doubt.fail(here.runtime, job, actor=actor, because=word.because)
     else:
-        await clear_doubt.resubmit(here.runtime, job, by)
+        await clear_doubt.resubmit(here.runtime, job, actor=actor)
     return answer(jobs.shown(here, await jobs.find(here, job.tenant_id, job.id)))

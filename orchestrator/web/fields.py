@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,8 +27,14 @@ async def read_fields(request: Request, kind: type[T]) -> T:
     """The body as this kind, which forbids unknown fields; no body is an empty one. Raises InvalidInput."""
     body = await read_body(request, limit=_LIMIT)
     given = strict_json.decode_object(body) if body.strip() else {}
+    return to_fields(given, kind)
+
+
+def to_fields(given: Mapping[str, Any], kind: type[T], *, strict: bool = True) -> T:
+    """What is given as this kind; a form's texts are numbers too where not `strict`. Raises InvalidInput."""
     try:
-        return msgspec.convert({name: _whole(value) for name, value in given.items()}, kind)
+        whole = {name: _whole(value) for name, value in given.items()}
+        return msgspec.convert(whole, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise _refusal(str(error)) from None
 

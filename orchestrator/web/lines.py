@@ -1,4 +1,4 @@
-"""The lines of a request's body: JSONL as it streams in, or one JSON document that holds them all."""
+"""The lines of a request's body: JSONL as it streams in or in a form, or one JSON document of them all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from orchestrator.errors import InvalidInput, TooLarge, UnsupportedBody
 from orchestrator.web.wire import JOB_BODY_LIMIT, read_body
 
 BODY_LIMIT = 200 * 1024 * 1024
+_AT_A_TIME = 1_000
 Piece = Sequence[tuple[int, bytes]]
 
 
@@ -54,6 +55,23 @@ class ListedLines:
 
     async def pieces(self) -> AsyncIterator[Piece]:
         yield [(number, item) for number, item in enumerate(self._items, start=1)]
+
+    def digest(self) -> str:
+        return hashlib.sha256(self._body).hexdigest()
+
+
+class TextLines:
+    """JSONL that is here as a whole, such as a form's."""
+
+    def __init__(self, text: str) -> None:
+        self._body = text.encode()
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """Blank lines are left out, and counted in the numbers of the others. Raises TooLarge."""
+        lines = self._body.split(b"\n")
+        _refuse_long(lines, 0)
+        for before in range(0, len(lines), _AT_A_TIME):
+            yield _numbered(lines[before : before + _AT_A_TIME], before)
 
     def digest(self) -> str:
         return hashlib.sha256(self._body).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,7 +34,15 @@ async def results(request: Request) -> Response:
     """GET /api/v3/batches/{id}/results?format=&status=&after=&include_inputs=."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
-    batch = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
+    return await results_of(request, key.tenant_id)
+
+
+async def results_of(
+    request: Request, tenant_id: str | None, *, headers: Mapping[str, str] | None = None
+) -> Response:
+    """For whoever may see this tenant's batches; all of them, with None. Raises NotFound and InvalidInput."""
+    here = Context.of(request)
+    batch = await flow.find(here.runtime, tenant_id, request.path_params["id"])
     with_input = INCLUDE_INPUTS.read(request)
     wanted = Wanted(
         batch_id=batch.id,
@@ -44,7 +52,9 @@ async def results(request: Request) -> Response:
         with_input=with_input,
     )
     media_type, head, write = _FORMS[FORMAT.read(request) or "jsonl"]
-    return StreamingResponse(_stream(here.runtime, wanted, head, write), media_type=media_type)
+    return StreamingResponse(
+        _stream(here.runtime, wanted, head, write), media_type=media_type, headers=headers
+    )
 
 
 async def _stream(

@@ -11,9 +11,9 @@ import pytest
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.cli.bulk.lines import Shared
 from orchestrator.cli.bulk.sources import open_source
-from orchestrator.cli.bulk.table import typed
 from orchestrator.cli.failures import BadSource
 from orchestrator.cli.values import LocalFile
+from orchestrator.flow.table import typed
 
 FLUX = "wavespeed-ai/flux-dev"
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.catalogue.page import Kind
-from orchestrator.cli.bulk.lines import Shared, Urls, encode_line, with_urls
+from orchestrator.cli.bulk.lines import Shared, Urls, with_urls
 from orchestrator.cli.failures import BadSource
+from orchestrator.flow.bare_lines import encode_line
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 

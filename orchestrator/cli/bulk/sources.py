@@ -14,11 +14,12 @@ from typing import Any
 
 from orchestrator import strict_json
 from orchestrator.cli.bulk.folder import find_images, folder_lines
-from orchestrator.cli.bulk.lines import Shared, Urls, raw_line, value_line, with_urls
-from orchestrator.cli.bulk.table import csv_lines, read_header
+from orchestrator.cli.bulk.lines import Shared, Urls, with_urls
+from orchestrator.cli.bulk.table import check_header, csv_lines
 from orchestrator.cli.failures import BadSource
 from orchestrator.cli.values import LocalFile
 from orchestrator.errors import InvalidInput
+from orchestrator.flow.bare_lines import raw_line, value_line
 
 _LONGEST_LINE = 10 * 1024 * 1024
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -47,7 +48,7 @@ def open_source(path: Path, shared: Shared) -> Source:
     if reader is None:
         raise BadSource(f"{path}: a batch is a .jsonl, .ndjson, .json or .csv file, or a folder of images.")
     if path.suffix.lower() == ".csv":
-        read_header(path)
+        check_header(path)
     return Source(path, tuple(common), partial(reader, path, shared))
 
 

@@ -26,14 +26,14 @@ from orchestrator.errors import Busy, OrchestratorError, Unauthorized
 from orchestrator.runtime import Runtime
 from orchestrator.web.context import Context
 from orchestrator.web.dashboard import charts, words
+from orchestrator.web.dashboard.forms import read_form
 from orchestrator.web.dashboard.navigation import NAVIGATION
 from orchestrator.web.dashboard.viewer import Door, Role, Viewer, find_viewer, require, require_own_form
 
 _FOLDER = Path(__file__).resolve().parent.parent
 STATIC = _FOLDER / "static"
 _NOTICE = "orchestrator_notice"
-_FORM_FIELDS = 2_000
-_FORM_FILES = 20
+_FORM_BYTES = 1024 * 1024
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -61,8 +61,16 @@ class Done(msgspec.Struct, frozen=True):
     is_trouble: bool = False
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """A page as the answer to a form: what was wrong at which field, or what is shown this once."""
+
+    template: str
+    context: Mapping[str, Any]
+    status: int = 422
+
+
 Load = Callable[[Look], Awaitable[Mapping[str, Any]]]
-Act = Callable[[Look, FormData], Awaitable[Done]]
+Act = Callable[[Look, FormData], Awaitable[Done | Shown]]
 
 
 def view(path: str, name: str, load: Load, *, role: Role = Role.READ) -> Route:
@@ -77,17 +85,20 @@ def view(path: str, name: str, load: Load, *, role: Role = Role.READ) -> Route:
         look = Look(request, here, viewer, here.runtime.clock.now())
         return page(request, f"{name}.html", await load(look), viewer=viewer)
 
-    return Route(path, _told(endpoint), methods=["GET"], name=f"dashboard:{name}")
+    return Route(path, guarded(endpoint), methods=["GET"], name=f"dashboard:{name}")
 
 
-def action(path: str, act: Act, *, role: Role = Role.OPERATE) -> Route:
-    """A form's target at `path`; it goes back to the page it came from, with a notice."""
+def action(path: str, act: Act, *, role: Role = Role.OPERATE, limit: int = _FORM_BYTES) -> Route:
+    """A form's target at `path`; it goes back to the page it came from, with a notice.
+
+    `limit` is how long the form may be, files and all.
+    """
 
     async def endpoint(request: Request) -> Response:
         viewer = await find_viewer(request)
         if viewer is None:
             return _to_login(request)
-        async with request.form(max_fields=_FORM_FIELDS, max_files=_FORM_FILES) as form:
+        async with read_form(request, limit=limit) as form:
             require_own_form(request, viewer, form)
             here = Context.of(request)
             look = Look(request, here, viewer, here.runtime.clock.now())
@@ -98,9 +109,11 @@ def action(path: str, act: Act, *, role: Role = Role.OPERATE) -> Route:
                 if refused.cause:
                     structlog.get_logger().info("action.refused", because=refused.cause)
                 done = Done(str(refused), is_trouble=True)
+            if isinstance(done, Shown):
+                return page(request, f"{done.template}.html", done.context, viewer=viewer, status=done.status)
             return _back(request, done, str(form.get("back", "")))
 
-    return Route(path, _told(endpoint), methods=["POST"])
+    return Route(path, guarded(endpoint), methods=["POST"])
 
 
 def page(
@@ -113,7 +126,7 @@ def page(
 ) -> Response:
     """A whole page. Its policy lets it run our script, show images, and nothing else."""
     door = Door.of(request)
-    told = _read_notice(request)
+    notice = _read_notice(request)
     html = (
         _templates()
         .get_template(template)
@@ -124,7 +137,7 @@ def page(
                 "path": request.url.path,
                 "here": _relative(request),
                 "query": dict(request.query_params),
-                "notice": told,
+                "notice": notice,
                 "now": Context.of(request).runtime.clock.now(),
                 "bell_is_up": Context.of(request).runtime.bell.is_up,
             }
@@ -132,7 +145,7 @@ def page(
         )
     )
     response = Response(html, status_code=status, media_type="text/html", headers=_headers(request))
-    if told is not None:
+    if notice is not None:
         response.delete_cookie(_NOTICE, path="/")
     return response
 
@@ -148,10 +161,10 @@ def static_url(name: str) -> str:
     return f"/static/{name}?{_hash(name)}"
 
 
-def _told(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
     """Errors as a page: what went wrong, and the way back."""
 
-    async def told(request: Request) -> Response:
+    async def answered(request: Request) -> Response:
         try:
             return await endpoint(request)
         except Unauthorized:
@@ -161,7 +174,7 @@ def _told(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Reque
             context = {"status": error.status, "message": str(error), "is_busy": isinstance(error, Busy)}
             return page(request, "trouble.html", context, viewer=viewer, status=error.status)
 
-    return told
+    return answered
 
 
 def _to_login(request: Request) -> Response:

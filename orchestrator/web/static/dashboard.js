@@ -167,6 +167,11 @@ document.addEventListener("drop", (event) => {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 });
 
+document.addEventListener("change", (event) => {
+  const name = event.target.matches("[data-file]") && $("[data-file-name]", event.target.closest("[data-drop]"));
+  if (name) name.textContent = [...event.target.files].map((file) => file.name).join(", ") || "No file is chosen.";
+});
+
 document.addEventListener("DOMContentLoaded", () => {
   document.body.append(tip);
   if (!$("[data-live-toggle]")) return;

@@ -1,0 +1,115 @@
+"""CSV: the first line names the parameters, each further line is one job, and an empty cell is left out."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import repeat
+from typing import Any, TextIO
+
+from orchestrator.catalogue.catalogue import Catalogue
+from orchestrator.catalogue.page import Kind
+from orchestrator.errors import InvalidInput
+from orchestrator.strict_json import json_or_text
+
+OWN_COLUMNS = ("custom_id", "model", "webhook", "priority")
+"""Columns that belong to the line itself; every other one is an input."""
+
+_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+_DELIMITERS = (",", ";", "\t")
+_LONGEST_CELL = 10 * 1024 * 1024
+_TEXTS = (Kind.TEXT, Kind.SIZE, Kind.MEDIA)
+_KINDS = {
+    (page.model, row.name): row.kind
+    for page in Catalogue().pages
+    if page.version == "v3"
+    for row in page.parameters
+}
+
+
+def read_header(file: TextIO) -> list[str]:
+    """The names of the columns. Raises InvalidInput where the first line has none."""
+    with _opened(file) as (_, header, _rows):
+        return header
+
+
+def table_lines(file: TextIO, *, model: str) -> Iterator[dict[str, Any] | None]:
+    """Lines of a batch. None stands for the header and for lines that a cell goes on in, so that numbers
+    are the file's. Raises InvalidInput, with a sentence that names the line.
+    """
+    with _opened(file) as (file_lines, header, rows):
+        sent = 0
+        start = file_lines.line_num + 1
+        for row in rows:
+            if any(cell.strip() for cell in row):
+                yield from repeat(None, start - 1 - sent)
+                sent = start
+                yield _line(header, row, number=start, model=model)
+            start = file_lines.line_num + 1
+
+
+def typed(text: str, *, model: str, name: str) -> Any:
+    """A cell's value: of the kind that the model's page names, else a JSON value where it is one.
+
+    What does not fit its kind stays a text, for the server to say what is wrong with it.
+    """
+    kind = _KINDS.get((model, name))
+    if kind in _TEXTS:
+        return text
+    value = json_or_text(text.lower() if text.lower() in ("true", "false") else text)
+    if kind is Kind.INTEGER and isinstance(value, float) and value.is_integer():
+        return int(value)  # a spreadsheet's way to write 28
+    return value
+
+
+def _line(header: Sequence[str], row: Sequence[str], *, number: int, model: str) -> dict[str, Any]:
+    if len(row) > len(header):
+        raise InvalidInput(
+            "",
+            f"line {number} has {len(row)} cells, but the first line names {len(header)} columns;"
+            ' a text with a comma goes in quotes: "like, this"',
+        )
+    cells = {name: cell for name, cell in zip(header, row, strict=False) if cell.strip()}
+    own = {name: cells.pop(name) for name in OWN_COLUMNS if name in cells}
+    model = own.get("model", model)
+    line: dict[str, Any] = {**own}
+    if "priority" in own:
+        line["priority"] = json_or_text(own["priority"])
+    line["input"] = {name: typed(cell, model=model, name=name) for name, cell in cells.items()}
+    return line
+
+
+@contextmanager
+def _opened(file: TextIO) -> Iterator[tuple[Any, list[str], Iterator[list[str]]]]:
+    """The csv reader, which counts lines, the header, and the rows below it."""
+    csv.field_size_limit(_LONGEST_CELL)
+    rows: Any = None
+    try:
+        rows = csv.reader(file, delimiter=_delimiter_of(file), strict=True)
+        yield rows, _checked_header(next(rows, [])), rows
+    except UnicodeDecodeError:
+        raise InvalidInput("", "it is not UTF-8: save it as “CSV UTF-8”") from None
+    except csv.Error as problem:
+        raise InvalidInput("", f"line {rows.line_num}: {problem}") from None
+
+
+def _delimiter_of(file: TextIO) -> str:
+    """The one that the first line uses most: spreadsheets of many countries write semicolons."""
+    first = file.readline()
+    file.seek(0)
+    return max(_DELIMITERS, key=first.count)
+
+
+def _checked_header(cells: Sequence[str]) -> list[str]:
+    header = [cell.strip() for cell in cells]
+    must = "the first line must name the columns, such as: custom_id,prompt,seed"
+    if not any(header):
+        raise InvalidInput("", must)
+    for place, name in enumerate(header, start=1):
+        if not _NAME.fullmatch(name):
+            raise InvalidInput("", f"{must} (column {place}, {name[:40]!r}, is no name)")
+        if name in header[: place - 1]:
+            raise InvalidInput("", f"two columns are named {name!r}")
+    return header

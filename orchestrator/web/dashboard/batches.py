@@ -1,0 +1,93 @@
+"""The list of batches: how far each is, how fast it goes, and how long it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+
+from orchestrator.flow import batch as flow
+from orchestrator.flow.batch import Progress
+from orchestrator.store import batches, tenants
+from orchestrator.store.batches import Batch
+from orchestrator.web.dashboard import charts
+from orchestrator.web.dashboard.pages import Look
+from orchestrator.web.dashboard.words import count
+
+_PER_PAGE = 20
+_MINUTE_S = 60
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A batch with what is reckoned of it; `left_ms` is None where nobody can say."""
+
+    batch: Batch
+    title: str
+    tenant: str
+    bar: Markup
+    per_minute: float | None
+    left_ms: float | None
+    waiting_for: str
+
+
+async def load(look: Look) -> Mapping[str, Any]:
+    """A page of them, newest first."""
+    store = look.runtime.store
+    found = await store.read(
+        batches.newest,
+        tenant_id=look.viewer.sees,
+        before_id=look.asked("before") or None,
+        most=_PER_PAGE + 1,
+    )
+    shown = found[:_PER_PAGE]
+    named = await store.read(tenants.names)
+    return {
+        "rows": [await _row(look, one, named[one.tenant_id]) for one in shown],
+        "has_many_tenants": look.viewer.is_operator,
+        "is_later_page": bool(look.asked("before")),
+        "next": {"before": shown[-1].id} if len(found) > _PER_PAGE else {},
+    }
+
+
+def title_of(batch: Batch) -> str:
+    """The name that its people gave it; those are free to give none."""
+    return batch.name or "Batch without a name"
+
+
+def bar_of(batch: Batch) -> Markup:
+    """Its jobs by state, side by side."""
+    shares = [
+        ("good", float(batch.completed)),
+        ("bad", float(batch.failed)),
+        ("busy", float(batch.processing)),
+        ("rest", float(batch.created)),
+    ]
+    told = f"{count(batch.completed)} completed, {count(batch.failed)} failed of {count(batch.total)}"
+    return charts.parts(shares, label=told)
+
+
+def per_minute(batch: Batch, now: int) -> float | None:
+    """Jobs that ended per minute since it was opened; None before the first has."""
+    speed = flow.per_second(batch, now)
+    return speed * _MINUTE_S if speed else None
+
+
+def left_ms(progress: Progress) -> float | None:
+    """How long it will take from now on, at the least."""
+    return None if progress.eta_s is None else progress.eta_s * 1_000
+
+
+async def _row(look: Look, batch: Batch, tenant: str) -> Row:
+    # What has ended waits for nothing: no question is asked about it.
+    progress = None if batch.has_ended else await flow.progress(look.runtime, batch)
+    return Row(
+        batch=batch,
+        title=title_of(batch),
+        tenant=tenant,
+        bar=bar_of(batch),
+        per_minute=per_minute(batch, look.now),
+        left_ms=left_ms(progress) if progress else None,
+        waiting_for=progress.waiting_for if progress else "",
+    )
