@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from orchestrator.web.dashboard import batches, keys, new_batch, new_job, overview
 from orchestrator.web.dashboard.batch_page import BATCH_PAGE
+from orchestrator.web.dashboard.endpoints import ENDPOINTS
 from orchestrator.web.dashboard.gate import GATE
 from orchestrator.web.dashboard.live import LIVE
 from orchestrator.web.dashboard.pages import action, view
@@ -20,6 +21,7 @@ DASHBOARD: list[BaseRoute] = [
     action("/new", new_job.submit, limit=new_job.FORM_LIMIT),
     view("/new/batch", "new_batch", new_batch.load, role=Role.OPERATE),
     action("/new/batch", new_batch.submit, limit=new_batch.FORM_LIMIT),
+    *ENDPOINTS,
     view("/keys", "keys", keys.load, role=Role.ADMIN),
     action("/keys", keys.create, role=Role.ADMIN),
     action("/keys/{id}/revoke", keys.revoke, role=Role.ADMIN),
