@@ -202,7 +202,13 @@ def _row(endpoint: Endpoint, tenant: str) -> Row:
     )
 
 
-_ACTS: dict[str, Act] = {"enable": enable, "disable": disable, "test": send_test, "rotate": rotate, "remove": remove}
+_ACTS: dict[str, Act] = {
+    "enable": enable,
+    "disable": disable,
+    "test": send_test,
+    "rotate": rotate,
+    "remove": remove,
+}
 ENDPOINTS: list[BaseRoute] = [
     view("/endpoints", "endpoints", load),
     action("/endpoints", create, role=Role.ADMIN),
