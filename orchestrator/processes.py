@@ -24,8 +24,8 @@ import uvloop
 from orchestrator import logs
 from orchestrator.broker import Broker
 from orchestrator.errors import Misconfigured
-from orchestrator.flow import learn, reckon, sweep
-from orchestrator.ids import new_api_key
+from orchestrator.flow import administer, learn, reckon, sweep
+from orchestrator.ids import key_digest, new_api_key
 from orchestrator.listening import PatientProtocol
 from orchestrator.runtime import Runtime, keep_current, open_runtime
 from orchestrator.settings import Settings, keep_secret
@@ -37,12 +37,16 @@ from orchestrator.worker import Worker
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
-    """How to reach a running server; `up` keeps it in `server.json` of its data directory."""
+    """How to reach a running server; `up` keeps it in `server.json` of its data directory.
+
+    `login_url` logs in to the dashboard once. It is told to whoever has started the server, and kept nowhere.
+    """
 
     url: str
     api_key: str
     pid: int
     is_new_key: bool = False
+    login_url: str = ""
 
 
 OnReady = Callable[[ServerInfo], None]
@@ -111,14 +115,24 @@ async def _up(
         worker.start()
         learn.start(runtime, stack)
         _report(runtime, stack, "up", worker)
+        login_url = await _login_url(runtime, info)
 
         def ready() -> None:
             _write_private(data_dir / "server.json", msgspec.json.encode(info))
             if on_ready is not None:
-                on_ready(info)
+                on_ready(msgspec.structs.replace(info, login_url=login_url))
 
         stack.callback((data_dir / "server.json").unlink, missing_ok=True)
         await _until_signal(_Server(runtime, listener, ready), worker)
+
+
+async def _login_url(runtime: Runtime, info: ServerInfo) -> str:
+    """The page to log in by hand where the first key was revoked."""
+    key = await runtime.store.read(keys.find_key, digest=key_digest(info.api_key))
+    if key is None or not key.is_valid(runtime.clock.now()):
+        return f"{info.url}/login"
+    token, _ = await administer.make_login_link(runtime, key)
+    return f"{info.url}/login/{token}"
 
 
 async def _serve(

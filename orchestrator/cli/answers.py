@@ -99,6 +99,13 @@ class Uploaded(msgspec.Struct, frozen=True):
     download_url: str
 
 
+class LoginLink(msgspec.Struct, frozen=True):
+    """Logs in to the dashboard once, until then."""
+
+    url: str
+    expires_at: str
+
+
 class Lane(msgspec.Struct, frozen=True):
     """One account's submissions of one media class."""
 

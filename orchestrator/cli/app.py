@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from orchestrator.cli import check, deliveries, demo, endpoints, keys, lanes, run, tenants, use, watch
+from orchestrator.cli import check, deliveries, demo, endpoints, keys, lanes, login, run, tenants, use, watch
 from orchestrator.cli.bulk import command as bulk
 from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.look import to_stderr, to_stdout
@@ -84,6 +84,7 @@ app.command(
     "orchestrator lanes wavespeed/image --per-minute 300",
 )(lanes.lanes)
 app.add_typer(endpoints.app, name="endpoints", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(login.login)
 app.command(rich_help_panel=LOOK)(check.check)
 app.add_typer(tenants.app, name="tenants", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)

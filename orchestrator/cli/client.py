@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from orchestrator.cli.answers import Envelope, Job, Lanes, Page, Problem, Uploaded
+from orchestrator.cli.answers import Envelope, Job, Lanes, LoginLink, Page, Problem, Uploaded
 from orchestrator.cli.failures import Declined, KeyRefused, NoAnswer, NoServer
 from orchestrator.ids import key_prefix
 from orchestrator.settings import Settings
@@ -119,6 +119,9 @@ class Client:
 
     def redrive(self, job_id: str) -> Job:
         return self.ask(Job, "POST", f"/api/v3/jobs/{quote(job_id, safe='')}/redrive")
+
+    def login_link(self) -> LoginLink:
+        return self.ask(LoginLink, "POST", "/api/v3/login-links")
 
     def lanes(self) -> Lanes:
         return self.ask(Lanes, "GET", "/api/v3/lanes")

@@ -103,7 +103,10 @@ def run_lines(server: Running, lines: list[Line], *, beside: Path, out: Path, co
 
 def stay(server: Running, console: Console) -> None:
     """Until Ctrl-C."""
-    console.print(Text.assemble("\nIt stays up at ", (server.url, "bold"), ". Go on with"))
+    with open_client(Server(server.url, server.api_key, "the demo")) as client:
+        link = client.login_link().url
+    console.print(Text.assemble("\nLook at all of it on the dashboard: ", (link, "bold")), soft_wrap=True)
+    console.print(Text.assemble("It stays up at ", (server.url, "bold"), ". Go on with"))
     console.print(f"  {curl_line(server.url, server.api_key)}", soft_wrap=True, markup=False)
     batch = f"orchestrator batch examples/batch.jsonl --url {server.url} --key {server.api_key}"
     console.print(f"  {batch}", soft_wrap=True, markup=False, highlight=False)

@@ -99,6 +99,11 @@ def _greet(found: Settings, info: ServerInfo) -> None:
     """The key is shown whole only once, when it was made."""
     console = to_stderr()
     console.print(Text("\nOrchestrator is up.\n", style="bold green"))
+    # Never folded, so that it can be clicked in a narrow window, too.
+    console.print(Text.assemble(("  Dashboard ", "dim"), (info.login_url, "bold")), soft_wrap=True)
+    console.print(
+        Text("            logs you in once, within 15 minutes; then: orchestrator login", style="dim")
+    )
     console.print(_facts(found, info))
     if not found.wavespeed_api_key:
         console.print(_how_to_get_a_provider())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -11,9 +12,9 @@ from orchestrator.bell import Kind
 from orchestrator.errors import Conflict, InvalidInput, NotFound
 from orchestrator.ids import new_api_key
 from orchestrator.runtime import Runtime
-from orchestrator.store import audit, keys, lane_orders, tenants
+from orchestrator.store import audit, keys, lane_orders, sessions, tenants
 from orchestrator.store.audit import Act
-from orchestrator.store.keys import NamedKey, Refusal
+from orchestrator.store.keys import Key, NamedKey, Refusal
 from orchestrator.store.tenants import Terms
 
 
@@ -68,6 +69,13 @@ async def revoke_key(runtime: Runtime, by: By, key_id: str) -> NamedKey:
     if revoked is None:
         raise NotFound("There is no such key.")
     return revoked
+
+
+async def make_login_link(runtime: Runtime, by: Key) -> tuple[str, int]:
+    """A token that logs in to the dashboard once, as the owner of this key, and until when it does."""
+    token = secrets.token_urlsafe(32)
+    given = {"token": token, "key_id": by.id, "now": runtime.clock.now()}
+    return token, await _do(runtime, by, Order("make login link", by.id, sessions.make_link, given))
 
 
 async def add_tenant(runtime: Runtime, by: By, name: str, terms: Terms) -> None:

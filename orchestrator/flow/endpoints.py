@@ -66,7 +66,8 @@ async def create(runtime: Runtime, tenant_id: str, new: NewEndpoint, *, actor: s
     return endpoint, secret
 
 
-async def find(runtime: Runtime, tenant_id: str, endpoint_id: str) -> Endpoint:
+async def find(runtime: Runtime, tenant_id: str | None, endpoint_id: str) -> Endpoint:
+    """With None as the tenant, whoever's it is. Raises NotFound."""
     found = await runtime.store.read(endpoints.find, tenant_id=tenant_id, endpoint_id=endpoint_id)
     if found is None:
         raise NotFound("There is no such endpoint.")

@@ -57,20 +57,22 @@ def insert(connection: Connection, *, new: Endpoint, actor: str) -> bool:
     return True
 
 
-def of_tenant(connection: Connection, *, tenant_id: str) -> list[Endpoint]:
-    """Oldest first."""
+def of_tenant(connection: Connection, *, tenant_id: str | None) -> list[Endpoint]:
+    """Oldest first; with None as the tenant, of all tenants."""
+    owned = "" if tenant_id is None else " WHERE tenant_id = :tenant"
     found = connection.execute(
-        dialect.sql(f"SELECT {COLUMNS} FROM endpoints WHERE tenant_id = :tenant ORDER BY id"),
-        {"tenant": tenant_id},
+        dialect.sql(f"SELECT {COLUMNS} FROM endpoints{owned} ORDER BY id"),
+        {} if tenant_id is None else {"tenant": tenant_id},
     )
     return [Endpoint(**row._mapping) for row in found]
 
 
-def find(connection: Connection, *, tenant_id: str, endpoint_id: str) -> Endpoint | None:
-    """None for an unknown id and for another tenant's."""
+def find(connection: Connection, *, tenant_id: str | None, endpoint_id: str) -> Endpoint | None:
+    """None for an unknown id and for another tenant's; with None as the tenant, whoever's it is."""
+    owned = "" if tenant_id is None else " AND tenant_id = :tenant"
     found = connection.execute(
-        dialect.sql(f"SELECT {COLUMNS} FROM endpoints WHERE id = :id AND tenant_id = :tenant"),
-        {"id": endpoint_id, "tenant": tenant_id},
+        dialect.sql(f"SELECT {COLUMNS} FROM endpoints WHERE id = :id{owned}"),
+        {"id": endpoint_id} | ({} if tenant_id is None else {"tenant": tenant_id}),
     ).first()
     return Endpoint(**found._mapping) if found else None
 

@@ -30,15 +30,10 @@ def open_session(connection: Connection, *, token: str, key_id: str, now: int) -
     _insert(connection, token=token, key_id=key_id, is_link=False, until=now + SESSION_MS)
 
 
-def make_link(connection: Connection, *, token: str, key: str, now: int) -> bool:
-    """A token that logs in once as the owner of `key`; False when there is no such valid key."""
-    found = connection.execute(
-        dialect.sql("SELECT id FROM api_keys WHERE digest = :digest AND revoked_at IS NULL"),
-        {"digest": key_digest(key)},
-    ).scalar()
-    if found is not None:
-        _insert(connection, token=token, key_id=found, is_link=True, until=now + LINK_MS)
-    return found is not None
+def make_link(connection: Connection, *, token: str, key_id: str, now: int) -> int:
+    """Let this token log in once as the key's owner; answers until when."""
+    _insert(connection, token=token, key_id=key_id, is_link=True, until=now + LINK_MS)
+    return now + LINK_MS
 
 
 def take_link(connection: Connection, *, token: str, now: int) -> str | None:

@@ -106,22 +106,26 @@ def _actor(key: Key) -> str:
 
 async def _read(runtime: Runtime, request: Request) -> dict[str, Any]:
     """The fields that were given, checked, by the names that the flow has for them."""
-    given = strict_json.decode_object(await read_body(request, limit=_BODY_LIMIT))
+    return checked(runtime, strict_json.decode_object(await read_body(request, limit=_BODY_LIMIT)))
+
+
+def checked(runtime: Runtime, given: dict[str, Any]) -> dict[str, Any]:
+    """The same for fields that came otherwise. Raises InvalidInput."""
     stranger = next((name for name in given if name not in _FIELDS), None)
     if stranger is not None:
         raise InvalidInput(stranger[:80], f"is not known here; an endpoint has {', '.join(_FIELDS)}")
-    checked: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     if "url" in given:
-        checked["url"] = _url(runtime, given["url"])
+        found["url"] = _url(runtime, given["url"])
     if "events" in given:
-        checked["events"] = _events(given["events"])
+        found["events"] = _events(given["events"])
     if "description" in given:
-        checked["description"] = _description(given["description"])
+        found["description"] = _description(given["description"])
     if "scheme" in given:
-        checked["scheme"] = _scheme(given["scheme"])
+        found["scheme"] = _scheme(given["scheme"])
     if "enabled" in given:
-        checked["is_enabled"] = _enabled(given["enabled"])
-    return checked
+        found["is_enabled"] = _enabled(given["enabled"])
+    return found
 
 
 def _url(runtime: Runtime, url: Any) -> str:

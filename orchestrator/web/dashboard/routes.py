@@ -11,11 +11,13 @@ from orchestrator.web.dashboard import (
     job,
     job_acts,
     jobs,
+    keys,
     new_batch,
     new_job,
     overview,
 )
 from orchestrator.web.dashboard.batch_page import BATCH_PAGE
+from orchestrator.web.dashboard.endpoints import ENDPOINTS
 from orchestrator.web.dashboard.gate import GATE
 from orchestrator.web.dashboard.live import LIVE
 from orchestrator.web.dashboard.pages import action, view
@@ -45,6 +47,10 @@ DASHBOARD: list[BaseRoute] = [
     view("/new/batch", "new_batch", new_batch.load, role=Role.OPERATE),
     action("/new/batch", new_batch.submit, limit=new_batch.FORM_LIMIT),
     *PROVIDER,
+    *ENDPOINTS,
+    view("/keys", "keys", keys.load, role=Role.ADMIN),
+    action("/keys", keys.create, role=Role.ADMIN),
+    action("/keys/{id}/revoke", keys.revoke, role=Role.ADMIN),
     *GATE,
     *LIVE,
     *STATIC_FILES,
