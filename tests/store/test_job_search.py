@@ -81,7 +81,7 @@ async def test_no_filter_tells_of_another_tenants_job(store: Store, wanted: dict
 @pytest.mark.parametrize("in_batch", [False, True])
 async def test_pages_follow_each_other_without_a_gap_to_the_end(store: Store, in_batch: bool) -> None:
     batch_id = make_id()
-    of_batch = [{"batch_id": batch_id, "line": line} for line in range(1, 8)]
+    of_batch: list[dict[str, Any]] = [{"batch_id": batch_id, "line": line} for line in range(1, 8)]
     made = [await stored_job(store, **(of_batch[n] if in_batch else {})) for n in range(7)]
     wanted = {"batch_id": batch_id} if in_batch else {}
     seen, before = [], ""
