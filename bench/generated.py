@@ -72,8 +72,9 @@ def _jobs(connection: Connection, *, first: int, last: int, jobs: int, now: int)
     name = connection.dialect.name
     at = f"({now - _PERIOD_MS} + CAST(n AS bigint) * {_PERIOD_MS} / {jobs})"
     identifier = _ID[name].format(at=at, n="n")
-    tenant = "CASE n % 5 WHEN 0 THEN (SELECT min(tenant_id) FROM api_keys) ELSE " + (
-        "printf('%032x', n % 5) END" if name == "sqlite" else "lpad(to_hex(n % 5), 32, '0') END"
+    tenant = (
+        f"CASE WHEN n % 5 = 0 OR n < {_BATCHES * PER_BATCH} THEN (SELECT min(tenant_id) FROM api_keys) ELSE "
+        + ("printf('%032x', n % 5) END" if name == "sqlite" else "lpad(to_hex(n % 5), 32, '0') END")
     )
     batched = f"n < {_BATCHES * PER_BATCH} AND n < :ended"
     batch = _ID[name].format(at=now - _PERIOD_MS, n=f"(n / {PER_BATCH})")

@@ -194,7 +194,7 @@ def _oldest_at_provider(connection: Connection, tenant_id: str | None) -> dict[s
 
 def _counted(connection: Connection, rows: str, values: dict[str, Any]) -> int:
     found = connection.execute(
-        dialect.sql(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED_UP_TO}) AS some"), values
+        dialect.sql(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {COUNTED_UP_TO}) AS found"), values
     )
     return int(found.scalar_one())
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.routing import Route
 
 from orchestrator.web.dashboard.routes import DASHBOARD
-from tests.e2e.hooked import hooked_stack, path_of
+from tests.e2e.hooked import Hooked, hooked_stack, path_of
 from tests.e2e.stack import FLUX, Stack, data_of
 
 EVIL = '"\'><img src=x onerror="window.ran=1"><script>window.ran=1</script>{{7*7}}javascript:window.ran=1'
@@ -43,9 +43,9 @@ class Filled:
 
 
 @asynccontextmanager
-async def filled() -> AsyncIterator[Filled]:
+async def filled(hooked: AbstractAsyncContextManager[Hooked] | None = None) -> AsyncIterator[Filled]:
     """One of everything, each with a name, a prompt, an error or an answer that is markup."""
-    async with hooked_stack() as (stack, receiver):
+    async with hooked or hooked_stack() as (stack, receiver):
         receiver.text = EVIL
         hook = receiver.url + path_of("500")
         done = await stack.created(f"done {EVIL}", params={"webhook": hook})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from playwright.async_api import Page, Response
 
 from tests.e2e.browser import browser_page, faults_of, overflow_of
 from tests.e2e.dashboard import EVIL, Filled, filled
+from tests.e2e.hooked import hooked_split
 
 MOST_BYTES = 200_000
 
@@ -30,6 +31,17 @@ async def test_nothing_that_is_stored_runs_on_any_page(full: Filled) -> None:
             assert await page.locator("img[src='x']").count() == 0, path
         await page.goto(f"/jobs/{full.ids['jobs']}")
         assert EVIL in await page.inner_text("main")
+
+
+async def test_every_page_is_there_on_postgresql(
+    new_postgres_database: Callable[[], str], new_valkey_url: Callable[[], str]
+) -> None:
+    split = hooked_split(database_url=new_postgres_database(), redis_url=new_valkey_url())
+    async with filled(split) as full, browser_page(full.stack) as page:
+        for path in (*full.paths, *("/?period=24h", "/jobs?q=done", "/jobs?phase=failed")):
+            answer = await page.goto(path)
+            assert answer is not None
+            assert answer.status == 200, path
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,0 +1,76 @@
+"""What the first page reads, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.clock import HOUR, MINUTE
+from orchestrator.ids import id_time
+from orchestrator.lifecycle import Phase, Reason
+from orchestrator.store import board, figures
+from orchestrator.store.board import FirstPage
+from orchestrator.store.store import Store
+from tests.factories import T0, TENANT, add_tenant, make_creation, make_id, stored_job
+from tests.store import decisions
+from tests.store.bulk import opened, receiving
+from tests.store.claiming import claim
+
+
+async def first_page(store: Store, *, tenant_id: str | None = None) -> FirstPage:
+    while await store.write(figures.follow, most=100):
+        pass
+    return await store.read(
+        board.first_page, tenant_id=tenant_id, span="minute", since=T0 - HOUR, now=T0 + MINUTE
+    )
+
+
+async def test_an_empty_database_has_a_first_page(store: Store) -> None:
+    page = await first_page(store)
+    assert page.phases.total() == 0
+    assert page.oldest == {}
+    assert (page.seen.dead, page.seen.in_doubt, page.seen.dead_deliveries, page.seen.workers) == (0, 0, 0, 0)
+
+
+async def test_stages_have_their_number_and_their_oldest(store: Store) -> None:
+    made = [(await store.create(make_creation())).job for _ in range(3)]
+    (claimed,) = await claim(store, slots=1)
+    page = await first_page(store)
+    assert +page.phases == {"ready": 2, "submitting": 1}
+    assert page.oldest["submitting"] == claimed.attempt.claimed_at
+    assert page.oldest["ready"] == id_time(made[1].id)
+
+
+async def test_what_came_out_is_shown_newest_first(store: Store) -> None:
+    done = [(await store.create(make_creation())).job.id for _ in range(2)]
+    await claim(store, slots=2)
+    for job in done:
+        await store.change(job, decisions.complete, source="poll", attempt=1)
+    page = await first_page(store)
+    assert [one.job.id for one in page.newest] == sorted(done, reverse=True)
+    assert sum(page.trend["completed"].values()) == 2
+
+
+@pytest.mark.parametrize("reason", [Reason.EXHAUSTED, Reason.CANCELLED])
+async def test_a_dead_letter_is_one_that_nobody_cancelled(store: Store, reason: Reason) -> None:
+    await stored_job(store, Phase.FAILED, reason=reason)
+    page = await first_page(store)
+    assert page.seen.dead == (reason != Reason.CANCELLED)
+
+
+async def test_jobs_of_batches_that_may_not_go_are_held(store: Store) -> None:
+    await receiving(store, 4)
+    assert (await first_page(store)).held == 4
+
+
+async def test_batches_under_way_are_named(store: Store) -> None:
+    batch = await opened(store, 2)
+    assert [one.id for one in (await first_page(store)).batches] == [batch.id]
+
+
+async def test_a_tenant_sees_its_own_alone(store: Store) -> None:
+    stranger = await store.write(add_tenant, tenant_id=make_id())
+    await store.create(make_creation())
+    await stored_job(store, Phase.FAILED, reason=Reason.EXHAUSTED)
+    page = await first_page(store, tenant_id=stranger)
+    assert (page.phases.total(), page.seen.dead, page.oldest, page.newest) == (0, 0, {}, [])
+    assert (await first_page(store, tenant_id=TENANT)).seen.dead == 1
