@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from orchestrator.store import dialect
 
-LOOKED_THROUGH = 20_000
+LOOKED_THROUGH = 10_000
 RECEIVERS_OF = 1_000
 """So many of the newest deliveries tell how their receivers are."""
 

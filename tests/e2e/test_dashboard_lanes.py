@@ -37,7 +37,7 @@ async def test_a_lane_is_paused_with_a_reason_and_resumed(calm: Stack) -> None:
         await page.select_option("select[name=seconds]", "3600")
         await page.click("main button:has-text('Pause')")
         await page.wait_for_selector("[role=status]:has-text('is paused for 1 h')")
-        assert "the <b>invoice</b> is looked at. It goes on in" in await page.inner_text("main")
+        assert "The <b>invoice</b> is looked at. It goes on in" in await page.inner_text("main")
         waiting = await calm.created()
         await calm.in_phase(waiting, "ready")
         await page.goto("/lanes")

@@ -99,7 +99,8 @@ def door(lane: Lane, account: Account, *, now: int) -> Door:
     """The strongest reason first: an operator's word, the account, the breaker, a 429, a lower rate."""
     if lane.stopped_until > now:
         because = lane.stop_reason or "an operator has paused it"
-        return Door("wait", "paused", f"{because}. {_goes_on(lane.stopped_until, now)}")
+        why = f"{because[:1].upper()}{because[1:].rstrip('.')}. {_goes_on(lane.stopped_until, now)}"
+        return Door("wait", "paused", why)
     if account.trouble:
         return Door("bad", "account", "Its account does not work; jobs wait until it does.")
     if lane.paused_until > now:
