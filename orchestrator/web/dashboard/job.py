@@ -19,6 +19,14 @@ from orchestrator.web.deliveries import shown_url
 
 _LONGEST_COPIED = 20_000
 _LONGEST_INLINE = 1_000_000
+_NEXT = {
+    Phase.HELD: "It waits for its batch, which is still being received, or is paused.",
+    Phase.READY: "It is sent as soon as its lane has room, and it is its tenant's turn.",
+    Phase.SUBMITTING: "It is being sent right now.",
+    Phase.IN_DOUBT: "It may have been sent, and no answer came. It is being looked for in the provider's history,"
+    " so that nothing is paid for twice; you need not do anything.",
+    Phase.ACCEPTED: "The provider works on it. Its callback is awaited, and it is asked about now and then.",
+}
 _UNSENT = frozenset({Phase.HELD, Phase.READY, Phase.WAITING})
 
 
@@ -38,6 +46,7 @@ async def load(look: Look) -> Mapping[str, Any]:
         "batch": read.listed.batch,
         "webhook": shown_url(job.webhook) if job.webhook else "",
         "path_taken": timeline.path(job, read.timeline.events, now=look.now),
+        "next_words": "" if job.held_for == HeldFor.DOUBT else _NEXT.get(job.phase, ""),
         "moments": timeline.moments(read.timeline, read.audit),
         "outputs": outputs,
         "given": given,
