@@ -23,8 +23,8 @@ _NEXT = {
     Phase.HELD: "It waits for its batch, which is still being received, or is paused.",
     Phase.READY: "It is sent as soon as its lane has room, and it is its tenant's turn.",
     Phase.SUBMITTING: "It is being sent right now.",
-    Phase.IN_DOUBT: "It may have been sent, and no answer came. It is being looked for in the provider's history,"
-    " so that nothing is paid for twice; you need not do anything.",
+    Phase.IN_DOUBT: "It may have been sent, and no answer came. It is being looked for in the provider's"
+    " history, so that nothing is paid for twice; you need not do anything.",
     Phase.ACCEPTED: "The provider works on it. Its callback is awaited, and it is asked about now and then.",
 }
 _UNSENT = frozenset({Phase.HELD, Phase.READY, Phase.WAITING})
