@@ -196,7 +196,8 @@ jobs = Table(
     Index("ix_jobs_due", "due_at", **_where("due_at IS NOT NULL")),
     Index("ix_jobs_open", "tenant_id", **_where("finished_at IS NULL")),
     # Dead letters: of a tenant, of all tenants, and those of one kind. Only jobs that fail pay for these.
-    Index("ix_jobs_dead", "tenant_id", "id", **_where(_DEAD)),
+    # SQLite takes the index of which more columns are given, and would else walk over all of a tenant's.
+    Index("ix_jobs_dead", "tenant_id", "phase", "id", **_where(_DEAD)),
     Index("ix_jobs_dead_of_all", "id", **_where(_DEAD)),
     Index("ix_jobs_fingerprint", "fingerprint", "id", **_where("fingerprint IS NOT NULL")),
     Index("ix_jobs_in_doubt", "id", **_where("held_for = 'doubt'")),

@@ -461,7 +461,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_jobs_dead",
         "jobs",
-        ["tenant_id", "id"],
+        ["tenant_id", "phase", "id"],
         unique=False,
         postgresql_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),
         sqlite_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),

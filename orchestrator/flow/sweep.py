@@ -15,7 +15,7 @@ from orchestrator.flow.endpoints import reseal
 from orchestrator.flow.settlement import Rules, look_up_later
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.runtime import ACCOUNT, Runtime
-from orchestrator.store import batch_uploads, batches, lanes, retention, sessions, turns, views
+from orchestrator.store import actions, batch_uploads, batches, lanes, retention, sessions, turns, views
 from orchestrator.store.retention import Deleted
 
 _AT_A_TIME = 200
@@ -149,6 +149,7 @@ async def sweep_old(runtime: Runtime) -> None:
     await runtime.store.write(batches.forget_keys, before=now - _KEYS_KEPT_MS)
     await runtime.store.write(batch_uploads.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now)
     await runtime.store.write(batches.discard_empty, ended_before=now - runtime.settings.retention_days * DAY)
+    await runtime.store.write(actions.delete_old, ended_before=now - runtime.settings.retention_days * DAY)
     await runtime.store.write(retention.delete_old_memories, before=now - _KEYS_KEPT_MS)
     await reseal(runtime)
     ended_before = now - runtime.settings.retention_days * DAY

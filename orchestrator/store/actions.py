@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import MINUTE, SECOND
 from orchestrator.decision import Applied, Decide
-from orchestrator.ids import new_ids
+from orchestrator.ids import first_id_at, new_ids
 from orchestrator.lifecycle import Job
 from orchestrator.store import dialect, job_search, retention, rows
 from orchestrator.store.changes import Change, apply_changes
@@ -124,6 +124,13 @@ def stop(connection: Connection, *, action_id: str, now: int) -> bool:
         {"id": action_id, "now": now},
     )
     return stopped.rowcount > 0
+
+
+def delete_old(connection: Connection, *, ended_before: int) -> None:
+    connection.execute(
+        dialect.sql("DELETE FROM actions WHERE id < :before AND finished_at < :ended"),
+        {"before": first_id_at(ended_before), "ended": ended_before},
+    )
 
 
 def take_step(

@@ -6,8 +6,8 @@ from starlette.convertors import Convertor, register_url_convertor
 
 # A POST to a path of the API that takes none is a mistake, and no model of that name.
 _RESERVED = (
-    "accounts|actions|balance|batches|dead-letters|deliveries|endpoints|events|jobs|keys|lanes|login-links|media|model|models"
-    "|predictions|tenants|webhook"
+    "accounts|actions|balance|batches|dead-letters|deliveries|endpoints|events|jobs|keys|lanes|login-links"
+    "|media|model|models|predictions|tenants|webhook"
 )
 _SEGMENT = "[A-Za-z0-9][A-Za-z0-9._-]*"
 MODEL = f"{_SEGMENT}(?:/{_SEGMENT}){{1,3}}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from orchestrator.store.actions import Action, Matched, StepTaken
 from orchestrator.store.job_filter import JobFilter
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, add_tenant, make_id, stored_job
-from tests.store.rows import count, job_of
+from tests.store.rows import count, job_of, select
 
 DEAD = Matched(filter=JobFilter(is_dead=True))
 
@@ -123,6 +124,27 @@ async def test_a_job_that_changed_since_it_was_found_is_left_as_it_is(store: Sto
     decide = decide_for(action, T0)
     assert decide(job, None).note == "dismissed"
     assert decide(replace(job, fingerprint="e" * 16), None).job is None
+
+
+async def test_two_workers_never_do_one_step_twice(postgres_store: Store) -> None:
+    store = postgres_store
+    for _ in range(5):
+        await dead(store)
+    action = await ordered(store, "redrive", DEAD, per_minute=120)
+    done = await asyncio.gather(*(stepped(store, action) for _ in range(6)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in done) == ["Action", *["StepTaken"] * 5]
+    (after,) = await store.read(actions.newest, tenant_id=TENANT, before="", most=9)
+    assert (after.done, after.refused) == (2, 0)
+    redriven = await select(store, "SELECT count(*) FROM events WHERE verb = 'redrive'")
+    assert redriven[0][0] == 2
+
+
+async def test_old_actions_are_forgotten_and_running_ones_are_not(store: Store) -> None:
+    running, ended = await ordered(store, "dismiss", DEAD), await ordered(store, "dismiss", DEAD)
+    await stepped(store, ended)
+    long_after = T0 * 2
+    await store.write(actions.delete_old, ended_before=long_after)
+    assert await store.read(actions.newest, tenant_id=TENANT, before="", most=9) == [running]
 
 
 async def test_a_tenants_actions_are_its_own(store: Store) -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from orchestrator.lifecycle import Job, Phase, Reason
 from orchestrator.store import dead_letters, job_search
-from orchestrator.store.job_filter import JobFilter
+from orchestrator.store.job_filter import JobFilter, conditions
 from orchestrator.store.job_search import Page
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, add_tenant, make_creation, make_id, make_job, stored_job
-from tests.store.rows import execute
+from tests.store.rows import execute, select
 
 
 async def page(store: Store, *, owner: str | None = TENANT, before: str = "", **wanted: Any) -> Page:
@@ -81,9 +81,9 @@ async def test_no_filter_tells_of_another_tenants_job(store: Store, wanted: dict
 @pytest.mark.parametrize("in_batch", [False, True])
 async def test_pages_follow_each_other_without_a_gap_to_the_end(store: Store, in_batch: bool) -> None:
     batch_id = make_id()
-    of_batch: list[dict[str, Any]] = [{"batch_id": batch_id, "line": line} for line in range(1, 8)]
-    made = [await stored_job(store, **(of_batch[n] if in_batch else {})) for n in range(7)]
-    wanted = {"batch_id": batch_id} if in_batch else {}
+    lines: list[dict[str, Any]] = [{"batch_id": batch_id, "line": n} if in_batch else {} for n in range(1, 8)]
+    made = [await stored_job(store, **line) for line in lines]
+    wanted: dict[str, Any] = {"batch_id": batch_id} if in_batch else {}
     seen, before = [], ""
     while True:
         found = await page(store, before=before, **wanted)
@@ -159,3 +159,12 @@ async def test_dead_letters_are_grouped_by_kind_with_words_and_times(store: Stor
     assert (large.first_at, large.last_at, large.job_id) == (T0, T0 + 2, job.id)
     assert (small.count, small.reason, small.job_id) == (1, "exhausted", other.id)
     assert not found.is_cut
+
+
+async def test_a_tenants_dead_letters_are_found_by_their_own_index(store: Store) -> None:
+    if store.database.dialect != "sqlite":
+        pytest.skip("PostgreSQL reads a table this small from end to end")
+    wanted = JobFilter(is_dead=True)
+    where, _ = conditions(wanted, owner=TENANT, like="LIKE")
+    plan = await select(store, f"EXPLAIN QUERY PLAN SELECT model FROM jobs WHERE {where}", owner=TENANT)
+    assert plan[0][-1] == "SEARCH jobs USING INDEX ix_jobs_dead (tenant_id=? AND phase=?)"

@@ -7,14 +7,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from sqlalchemy import Connection
 from starlette.datastructures import FormData
 
 from orchestrator.errors import InvalidInput
 from orchestrator.flow import actions as flow
 from orchestrator.flow.actions import FASTEST, NewAction
 from orchestrator.ids import is_id
-from orchestrator.store import actions, tenants
+from orchestrator.store import job_pages
 from orchestrator.store.actions import Action, Matched
 from orchestrator.web.dashboard import job_filters
 from orchestrator.web.dashboard.pages import Done, Look
@@ -36,9 +35,11 @@ async def load(look: Look) -> Mapping[str, Any]:
     before = look.asked("before")
     if before and not is_id(before):
         raise InvalidInput("before", "is no place in this list")
-    found, names = await look.runtime.store.read(_read, tenant_id=look.viewer.sees, before=before)
-    shown = [_shown(one, names) for one in found[:_A_PAGE]]
-    return {"actions": shown, "next": found[_A_PAGE - 1].id if len(found) > _A_PAGE else ""}
+    read = await look.runtime.store.read(
+        job_pages.read_actions, owner=look.viewer.sees, before=before, most=_A_PAGE + 1
+    )
+    shown = [_shown(one, read.tenants) for one in read.actions[:_A_PAGE]]
+    return {"actions": shown, "next": shown[-1].action.id if len(read.actions) > _A_PAGE else ""}
 
 
 async def order(look: Look, form: FormData) -> Done:
@@ -76,13 +77,6 @@ async def stop(look: Look, _form: FormData) -> Done:
     action_id = look.request.path_params["id"]
     stopped = await flow.stop(look.runtime, look.viewer.sees, action_id, actor=look.viewer.actor)
     return Done(f"Stopped. What was done stays done: {_jobs(stopped.done)}.")
-
-
-def _read(
-    connection: Connection, *, tenant_id: str | None, before: str
-) -> tuple[list[Action], dict[str, str]]:
-    names = {} if tenant_id is not None else tenants.names(connection)
-    return actions.newest(connection, tenant_id=tenant_id, before=before, most=_A_PAGE + 1), names
 
 
 def _shown(action: Action, names: Mapping[str, str]) -> Shown:

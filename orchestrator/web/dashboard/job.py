@@ -7,37 +7,33 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection
-
 from orchestrator.errors import NotFound
 from orchestrator.lifecycle import HeldFor, Job, Phase
-from orchestrator.store import audit, job_search, views
-from orchestrator.store.audit import Line
+from orchestrator.store import job_pages
 from orchestrator.store.endpoints import shown_url
-from orchestrator.store.job_search import Listed
-from orchestrator.store.views import Found, Timeline
+from orchestrator.store.job_search import SHOWN_CHARS
+from orchestrator.store.views import Found
 from orchestrator.web.dashboard import media, timeline
 from orchestrator.web.dashboard.advice import advice_for
 from orchestrator.web.dashboard.pages import Look
 
-_MOST_LINES = 100
 _LONGEST_COPIED = 20_000
 _LONGEST_INLINE = 1_000_000
+_NEXT = {
+    Phase.HELD: "It waits for its batch, which is still being received, or is paused.",
+    Phase.READY: "It is sent as soon as its lane has room, and it is its tenant's turn.",
+    Phase.SUBMITTING: "It is being sent right now.",
+    Phase.IN_DOUBT: "It may have been sent, and no answer came. It is being looked for in the provider's"
+    " history, so that nothing is paid for twice; you need not do anything.",
+    Phase.ACCEPTED: "The provider works on it. Its callback is awaited, and it is asked about now and then.",
+}
 _UNSENT = frozenset({Phase.HELD, Phase.READY, Phase.WAITING})
 
 
-class Read(msgspec.Struct, frozen=True):
-    """All that the page needs of the database."""
-
-    found: Found
-    listed: Listed
-    timeline: Timeline
-    audit: list[Line]
-
-
 async def load(look: Look) -> Mapping[str, Any]:
-    read = await look.runtime.store.read(_read, job_id=look.request.path_params["id"], owner=look.viewer.sees)
+    read = await look.runtime.store.read(
+        job_pages.read_job, job_id=look.request.path_params["id"], owner=look.viewer.sees
+    )
     if read is None:
         raise NotFound("There is no such job.")
     job, inputs = read.found.job, _inputs(read.found.input)
@@ -45,11 +41,12 @@ async def load(look: Look) -> Mapping[str, Any]:
     given = media.inputs_of(inputs)
     return {
         "job": job,
-        "title": media.prompt_of(read.found.input[: job_search.SHOWN_CHARS]),
+        "title": media.prompt_of(read.found.input[:SHOWN_CHARS]),
         "tenant": read.listed.tenant,
         "batch": read.listed.batch,
         "webhook": shown_url(job.webhook) if job.webhook else "",
         "path_taken": timeline.path(job, read.timeline.events, now=look.now),
+        "next_words": "" if job.held_for == HeldFor.DOUBT else _NEXT.get(job.phase, ""),
         "moments": timeline.moments(read.timeline, read.audit),
         "outputs": outputs,
         "given": given,
@@ -62,19 +59,6 @@ async def load(look: Look) -> Mapping[str, Any]:
         # A page of many megabytes is not sent again every second.
         "is_live": sum(len(one.url) for one in (*outputs, *given) if one.is_inline) < _LONGEST_INLINE,
     }
-
-
-def _read(connection: Connection, *, job_id: str, owner: str | None) -> Read | None:
-    found = views.find_job(connection, tenant_id=owner, job_id=job_id, with_input=True)
-    if found is None:
-        return None
-    (listed,) = job_search.read_listed(connection, ids=[job_id], owner=owner)
-    return Read(
-        found,
-        listed,
-        views.read_timeline(connection, job_id=job_id),
-        audit.lines_about(connection, subject=job_id, most=_MOST_LINES),
-    )
 
 
 def _allowed(look: Look, job: Job) -> dict[str, bool]:

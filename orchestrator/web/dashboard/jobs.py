@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
 
 from orchestrator.errors import InvalidInput
 from orchestrator.ids import is_id
 from orchestrator.lifecycle import Ending, Job
-from orchestrator.store import actions, job_search, tenants
-from orchestrator.store.job_filter import JobFilter
-from orchestrator.store.job_search import LOOKED_THROUGH, Listed, Page
+from orchestrator.store import job_pages
+from orchestrator.store.job_search import LOOKED_THROUGH, Listed
 from orchestrator.web.dashboard import job_filters
 from orchestrator.web.dashboard.media import Media, first_output, prompt_of
 from orchestrator.web.dashboard.pages import Look
@@ -40,9 +38,10 @@ class Row(msgspec.Struct, frozen=True):
 async def load(look: Look) -> Mapping[str, Any]:
     asked = dict(look.request.query_params)
     wanted = job_filters.read_filter(asked, now=look.now)
-    page, running, names = await look.runtime.store.read(
-        _read, wanted=wanted, owner=look.viewer.sees, before=_before(look)
+    read = await look.runtime.store.read(
+        job_pages.read_list, wanted=wanted, owner=look.viewer.sees, before=_before(look), most=_A_PAGE
     )
+    page = read.page
     return {
         "rows": [row(one, now=look.now) for one in page.items],
         "page": page,
@@ -51,10 +50,10 @@ async def load(look: Look) -> Mapping[str, Any]:
         "phases": _PHASES,
         "ages": job_filters.SINCE,
         "models": sorted({one.job.model for one in page.items}),
-        "tenants": names,
-        "running": running,
+        "tenants": read.tenants,
+        "running": read.running,
         "looked_through": LOOKED_THROUGH,
-        "told": job_filters.told(wanted, names),
+        "told": job_filters.told(wanted, read.tenants),
         # What takes a look through thousands is not repeated every second.
         "is_live": not (page.is_cut or wanted.words),
     }
@@ -72,20 +71,6 @@ def row(one: Listed, *, now: int) -> Row:
         error=_error(one.ending) if job.phase == "failed" else "",
         took=None if until is None else max(0, until - job.created_at),
     )
-
-
-def _read(
-    connection: Connection, *, wanted: JobFilter, owner: str | None, before: str
-) -> tuple[Page, list[actions.Action], dict[str, str]]:
-    """In one transaction: the page, the actions under way, and for the operator the tenants' names."""
-    running = actions.running(connection, tenant_id=owner, most=3)
-    names = {} if owner is not None else tenants.names(connection)
-    if wanted.is_only_words and not before:
-        named = job_search.read_named(connection, words=wanted.words, owner=owner)
-        if named:
-            return Page(named), running, names
-    page = job_search.read_page(connection, wanted=wanted, owner=owner, before=before, most=_A_PAGE)
-    return page, running, names
 
 
 def _before(look: Look) -> str:

@@ -107,7 +107,7 @@ def _of_attempt(attempt: Attempt, events: Sequence[Event]) -> Iterator[Moment]:
         yield msgspec.structs.replace(end, said=attempt.excerpt)
     elif attempt.check_at and attempt.ended_at is None:
         detail = f"if nobody calls back before{_checks(attempt)}"
-        yield _moment(attempt, attempt.check_at, "Next check", detail)
+        yield msgspec.structs.replace(_moment(attempt, attempt.check_at, "Next check", detail), icon="eye")
 
 
 def _is_told(attempt: Attempt, at: int, events: Sequence[Event]) -> bool:

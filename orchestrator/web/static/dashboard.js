@@ -117,7 +117,7 @@ async function copy(button) {
 
 // What cannot be taken back is asked for once more.
 document.addEventListener("submit", (event) => {
-  const ask = event.target.dataset.ask;
+  const ask = event.submitter?.dataset.ask ?? event.target.dataset.ask;
   if (ask && !confirm(ask)) event.preventDefault();
 });
 
