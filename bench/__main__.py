@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from bench import accept, bulk, claims, hooks, latency, moves, whole
+from bench import accept, bulk, claims, hooks, latency, moves, views, whole
 from bench.figures import Figure, show
 
 BENCHES: dict[str, tuple[str, Callable[[], Awaitable[list[Figure]]]]] = {
@@ -18,6 +18,7 @@ BENCHES: dict[str, tuple[str, Callable[[], Awaitable[list[Figure]]]]] = {
     "moves": ("One move beside a large upload and an export, SQLite", moves.moves),
     "hooks": ("Webhooks to users, and callbacks from the provider, SQLite", hooks.hooks),
     "bulk": ("Batches, on both databases", bulk.bulk),
+    "views": ("The dashboard over a million jobs", views.views),
     "footprint": ("Start and memory, embedded default", whole.footprint),
 }
 

@@ -12,6 +12,7 @@
     │   ├── TooSlow             408, the body took too long
     │   ├── TooLarge            413
     │   ├── TooMany             429, the tenant has as much stored as it may
+    │   │   └── TooManyStreams  429, as many streams of events are open as may be
     │   └── UnsupportedBody     415
     ├── Busy                    503, the same request may succeed a moment later
     ├── ProviderTrouble         the provider did not give what was asked of it; passed on as a 5xx or 4xx
@@ -91,6 +92,10 @@ class TooMany(Refused):
     """This tenant has as many jobs stored as it may; send more when some have ended."""
 
     status = 429
+
+
+class TooManyStreams(TooMany):
+    """As many streams of events are open as this tenant or this server may have; close one first."""
 
 
 class TooLarge(Refused):

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from orchestrator.errors import Busy, TooMany
+from orchestrator.errors import Busy, TooManyStreams
 
 LOOK_EVERY_S, LONGEST_PAUSE_S, PAUSE_GROWTH = 0.2, 1.0, 1.5
 CALM_S = 0.02
@@ -91,11 +91,15 @@ class Follower(Generic[Event, Cursor]):
 
     @contextmanager
     def seat(self, tenant_id: str) -> Iterator[None]:
-        """A place among the listeners; raises TooMany where all are taken."""
+        """A place among the listeners; raises TooManyStreams where all are taken."""
         if self._of_tenant[tenant_id] >= MOST_OF_A_TENANT:
-            raise TooMany(f"{MOST_OF_A_TENANT} streams of events are open for this tenant; close one first.")
+            raise TooManyStreams(
+                f"{MOST_OF_A_TENANT} streams of events are open for this tenant; close one first."
+            )
         if sum(self._of_tenant.values()) >= MOST_LISTENERS:
-            raise TooMany("This server has as many streams of events open as it can serve; try again later.")
+            raise TooManyStreams(
+                "This server has as many streams of events open as it can serve; try again later."
+            )
         self._of_tenant[tenant_id] += 1
         try:
             yield

@@ -1,9 +1,10 @@
 """The tables, for PostgreSQL and SQLite alike; migrations/ builds exactly these (a test compares).
 
 Times are whole milliseconds since 1970 UTC in columns named `_at` (and `_by` for deadlines).
-Documents are JSON text, kept byte for byte and never searched by the database. The rows of a job
-have no foreign keys: PostgreSQL would lock the referenced row for each insert, and those rows
-(lane, tenant) are the hot ones; `store/retention.py` is the one place that deletes.
+Documents are JSON text, kept byte for byte; only a person who looks for words has some thousands of them
+searched by the database. The rows of a job have no foreign keys: PostgreSQL would lock the referenced row
+for each insert, and those rows (lane, tenant) are the hot ones; `store/retention.py` is the one place that
+deletes.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ metadata = MetaData(
 Id = String(32).with_variant(postgresql.VARCHAR(32, collation="C"), "postgresql")
 # PostgreSQL keeps room on each page so that an update of a hot row stays on its page (HOT).
 _HOT = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.02, "autovacuum_vacuum_threshold": 1_000}
+
+_DEAD = "phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"
 
 
 def _where(condition: str) -> dict[str, Any]:
@@ -192,7 +195,10 @@ jobs = Table(
     Index("ix_jobs_ready", "lane_id", "tenant_id", "priority", "id", **_where("phase = 'ready'")),
     Index("ix_jobs_due", "due_at", **_where("due_at IS NOT NULL")),
     Index("ix_jobs_open", "tenant_id", **_where("finished_at IS NULL")),
-    Index("ix_jobs_dead", "tenant_id", "id", **_where("phase = 'failed'")),
+    # Dead letters: of a tenant, of all tenants, and those of one kind. Only jobs that fail pay for these.
+    Index("ix_jobs_dead", "tenant_id", "id", **_where(_DEAD)),
+    Index("ix_jobs_dead_of_all", "id", **_where(_DEAD)),
+    Index("ix_jobs_fingerprint", "fingerprint", "id", **_where("fingerprint IS NOT NULL")),
     Index("ix_jobs_in_doubt", "id", **_where("held_for = 'doubt'")),
     Index("ix_jobs_finished", "finished_at", **_where("finished_at IS NOT NULL")),
     Index("ix_jobs_unanswered", "request_hash", **_where("answer_lost_at IS NOT NULL")),
@@ -354,6 +360,8 @@ callbacks = Table(
     Column("count", Integer, nullable=False),
     Column("excerpt", Text, nullable=False),
     PrimaryKeyConstraint("job_id", "attempt", "verdict"),
+    # Those that were not believed: rightly signed ones keep an excerpt only when nobody could read them.
+    Index("ix_callbacks_doubted", "last_at", **_where("verdict <> 'valid' OR excerpt <> ''")),
 )
 
 endpoints = Table(
@@ -416,6 +424,7 @@ deliveries = Table(
     Index("ix_deliveries_host", "host", "due_at", **_where("due_at IS NOT NULL")),
     Index("ix_deliveries_tenant", "tenant_id", "id"),
     Index("ix_deliveries_dead", "tenant_id", "state", "id", **_where("state = 'dead'")),
+    Index("ix_deliveries_dead_of_all", "id", **_where("state = 'dead'")),
     Index("ix_deliveries_job", "job_id", **_where("job_id IS NOT NULL")),
     Index("ix_deliveries_batch", "batch_id", **_where("batch_id IS NOT NULL")),
     Index("ix_deliveries_endpoint", "endpoint_id", "id", **_where("endpoint_id IS NOT NULL")),
@@ -457,12 +466,44 @@ audit = Table(
     Column("action", Text, nullable=False),
     Column("object", Text, nullable=False),
     Index("ix_audit_tenant", "tenant_id", "id"),
+    Index("ix_audit_object", "object"),
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    # Whose jobs it may touch; null for an operator's, which may touch all.
+    Column("owner_id", Id),
+    Column("actor", Text, nullable=False),
+    Column("verb", String(8), nullable=False),
+    # The ids, or the filter that they match, as JSON; and how far it has come in them.
+    Column("matched", Text, nullable=False),
+    Column("place", Text, nullable=False, server_default=""),
+    # No job made later is touched.
+    Column("up_to", Id, nullable=False),
+    Column("per_minute", Integer),
+    # How many there were when it was ordered; null where that was too many to count.
+    Column("expected", Integer),
+    Column("done", Integer, nullable=False, server_default="0"),
+    Column("refused", Integer, nullable=False, server_default="0"),
+    Column("state", String(8), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("finished_at", BigInteger),
+    CheckConstraint("verb IN ('redrive','cancel','dismiss','delete')", name="verb"),
+    CheckConstraint("state IN ('running','stopped','finished')", name="state"),
+    CheckConstraint("(state = 'running') = (due_at IS NOT NULL)", name="due"),
+    CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="ended"),
+    Index("ix_actions_due", "due_at", **_where("due_at IS NOT NULL")),
+    Index("ix_actions_tenant", "tenant_id", "id"),
 )
 
 figures = Table(
     "figures",
     metadata,
-    # A minute or an hour, and when it began.
+    # A minute, a quarter or an hour, and when it began.
     Column("span", String(8), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("lane_id", Text, nullable=False),
@@ -470,7 +511,7 @@ figures = Table(
     Column("name", String(24), nullable=False),
     Column("bucket", Integer, nullable=False),
     Column("count", BigInteger, nullable=False),
-    PrimaryKeyConstraint("span", "at", "lane_id", "tenant_id", "name", "bucket"),
+    PrimaryKeyConstraint("span", "name", "at", "lane_id", "tenant_id", "bucket"),
 )
 
 stages = Table(

@@ -25,7 +25,7 @@ from orchestrator.bell import QUEUE, Kind, from_bytes, redis_settings, to_bytes
 from orchestrator.clock import MINUTE
 from orchestrator.drain import Drain, Slots
 from orchestrator.errors import Busy
-from orchestrator.flow import deliver, poll, reckon, steps, submit, sweep
+from orchestrator.flow import actions, deliver, poll, reckon, steps, submit, sweep
 from orchestrator.flow.receivers import Receivers
 from orchestrator.runtime import Runtime
 from orchestrator.store.claims import Claim
@@ -178,7 +178,9 @@ class Worker:
         self.drains[Kind.DELIVER].start()  # others may wait for a place at this host
 
     async def _step_batches(self) -> bool:
-        return await steps.take_steps(self._runtime)
+        """Batches and actions in turns: neither waits for the end of the other."""
+        has_more = [await take(self._runtime) for take in (steps.take_steps, actions.take_steps)]
+        return any(has_more)
 
     async def _count_events(self) -> bool:
         return await reckon.count_events(self._runtime)

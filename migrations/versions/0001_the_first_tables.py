@@ -22,6 +22,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
     )
     op.create_table(
+        "actions",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("tenant_id", ID, nullable=False),
+        sa.Column("owner_id", ID, nullable=True),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("verb", sa.String(length=8), nullable=False),
+        sa.Column("matched", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), server_default="", nullable=False),
+        sa.Column("up_to", ID, nullable=False),
+        sa.Column("per_minute", sa.Integer(), nullable=True),
+        sa.Column("expected", sa.Integer(), nullable=True),
+        sa.Column("done", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("refused", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("(state = 'running') = (due_at IS NOT NULL)", name=op.f("ck_actions_due")),
+        sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name=op.f("ck_actions_ended")),
+        sa.CheckConstraint("state IN ('running','stopped','finished')", name=op.f("ck_actions_state")),
+        sa.CheckConstraint("verb IN ('redrive','cancel','dismiss','delete')", name=op.f("ck_actions_verb")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_actions")),
+    )
+    op.create_index(
+        "ix_actions_due",
+        "actions",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_index("ix_actions_tenant", "actions", ["tenant_id", "id"], unique=False)
+    op.create_table(
         "attempts",
         sa.Column("job_id", ID, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -85,6 +118,7 @@ def upgrade() -> None:
         sa.Column("object", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
+    op.create_index("ix_audit_object", "audit", ["object"], unique=False)
     op.create_index("ix_audit_tenant", "audit", ["tenant_id", "id"], unique=False)
     op.create_table(
         "batch_failures",
@@ -176,6 +210,14 @@ def upgrade() -> None:
         sa.Column("excerpt", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "attempt", "verdict", name=op.f("pk_callbacks")),
     )
+    op.create_index(
+        "ix_callbacks_doubted",
+        "callbacks",
+        ["last_at"],
+        unique=False,
+        postgresql_where=sa.text("verdict <> 'valid' OR excerpt <> ''"),
+        sqlite_where=sa.text("verdict <> 'valid' OR excerpt <> ''"),
+    )
     op.create_table(
         "deliveries",
         sa.Column("id", sa.Text(), nullable=False),
@@ -217,6 +259,14 @@ def upgrade() -> None:
         "ix_deliveries_dead",
         "deliveries",
         ["tenant_id", "state", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'dead'"),
+        sqlite_where=sa.text("state = 'dead'"),
+    )
+    op.create_index(
+        "ix_deliveries_dead_of_all",
+        "deliveries",
+        ["id"],
         unique=False,
         postgresql_where=sa.text("state = 'dead'"),
         sqlite_where=sa.text("state = 'dead'"),
@@ -335,7 +385,7 @@ def upgrade() -> None:
         sa.Column("bucket", sa.Integer(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
-            "span", "at", "lane_id", "tenant_id", "name", "bucket", name=op.f("pk_figures")
+            "span", "name", "at", "lane_id", "tenant_id", "bucket", name=op.f("pk_figures")
         ),
     )
     op.create_table(
@@ -413,8 +463,16 @@ def upgrade() -> None:
         "jobs",
         ["tenant_id", "id"],
         unique=False,
-        postgresql_where=sa.text("phase = 'failed'"),
-        sqlite_where=sa.text("phase = 'failed'"),
+        postgresql_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),
+        sqlite_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),
+    )
+    op.create_index(
+        "ix_jobs_dead_of_all",
+        "jobs",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),
+        sqlite_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),
     )
     op.create_index(
         "ix_jobs_due",
@@ -423,6 +481,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("due_at IS NOT NULL"),
         sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_jobs_fingerprint",
+        "jobs",
+        ["fingerprint", "id"],
+        unique=False,
+        postgresql_where=sa.text("fingerprint IS NOT NULL"),
+        sqlite_where=sa.text("fingerprint IS NOT NULL"),
     )
     op.create_index(
         "ix_jobs_finished",
@@ -662,16 +728,28 @@ def downgrade() -> None:
         sqlite_where=sa.text("finished_at IS NOT NULL"),
     )
     op.drop_index(
+        "ix_jobs_fingerprint",
+        table_name="jobs",
+        postgresql_where=sa.text("fingerprint IS NOT NULL"),
+        sqlite_where=sa.text("fingerprint IS NOT NULL"),
+    )
+    op.drop_index(
         "ix_jobs_due",
         table_name="jobs",
         postgresql_where=sa.text("due_at IS NOT NULL"),
         sqlite_where=sa.text("due_at IS NOT NULL"),
     )
     op.drop_index(
+        "ix_jobs_dead_of_all",
+        table_name="jobs",
+        postgresql_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),
+        sqlite_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),
+    )
+    op.drop_index(
         "ix_jobs_dead",
         table_name="jobs",
-        postgresql_where=sa.text("phase = 'failed'"),
-        sqlite_where=sa.text("phase = 'failed'"),
+        postgresql_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),
+        sqlite_where=sa.text("phase = 'failed' AND reason <> 'cancelled' AND dismissed_at IS NULL"),
     )
     op.drop_table("jobs")
     op.drop_index("ix_idempotency_keys_created_at", table_name="idempotency_keys")
@@ -731,6 +809,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("due_at IS NOT NULL"),
     )
     op.drop_index(
+        "ix_deliveries_dead_of_all",
+        table_name="deliveries",
+        postgresql_where=sa.text("state = 'dead'"),
+        sqlite_where=sa.text("state = 'dead'"),
+    )
+    op.drop_index(
         "ix_deliveries_dead",
         table_name="deliveries",
         postgresql_where=sa.text("state = 'dead'"),
@@ -743,6 +827,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("batch_id IS NOT NULL"),
     )
     op.drop_table("deliveries")
+    op.drop_index(
+        "ix_callbacks_doubted",
+        table_name="callbacks",
+        postgresql_where=sa.text("verdict <> 'valid' OR excerpt <> ''"),
+        sqlite_where=sa.text("verdict <> 'valid' OR excerpt <> ''"),
+    )
     op.drop_table("callbacks")
     op.drop_index(
         "uq_batches_idempotency_key",
@@ -772,6 +862,7 @@ def downgrade() -> None:
     op.drop_table("batches")
     op.drop_table("batch_failures")
     op.drop_index("ix_audit_tenant", table_name="audit")
+    op.drop_index("ix_audit_object", table_name="audit")
     op.drop_table("audit")
     op.drop_index(
         "uq_attempts_provider_id",
@@ -792,4 +883,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("check_at IS NOT NULL"),
     )
     op.drop_table("attempts")
+    op.drop_index("ix_actions_tenant", table_name="actions")
+    op.drop_index(
+        "ix_actions_due",
+        table_name="actions",
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.drop_table("actions")
     op.drop_table("accounts")

@@ -16,18 +16,17 @@ from orchestrator.providers.base import TaskRef
 from orchestrator.runtime import Runtime
 from orchestrator.store import keys
 from orchestrator.store.database import RowRefused
-from orchestrator.store.keys import Key
 
 _NOT_HELD = "not held in doubt"
 
 
-async def resubmit(runtime: Runtime, job: Job, by: Key) -> None:
+async def resubmit(runtime: Runtime, job: Job, *, actor: str) -> None:
     """It is not at the provider, or may be paid for twice: another attempt. Raises Conflict."""
     _require_doubt(job)
-    await redrive(runtime, job.tenant_id, job.id, actor=f"key {by.id}")
+    await redrive(runtime, job.tenant_id, job.id, actor=actor)
 
 
-async def fail(runtime: Runtime, job: Job, by: Key, *, because: str) -> None:
+async def fail(runtime: Runtime, job: Job, *, actor: str, because: str) -> None:
     """It ends here; should its task come to light, an output is taken all the same. Raises Conflict."""
     error = Error(ErrorKind.LOST, because or "Nobody knows whether the provider has it; it was given up.")
 
@@ -38,10 +37,10 @@ async def fail(runtime: Runtime, job: Job, by: Key, *, because: str) -> None:
         return Decision(note="given up", move=move)
 
     await _change(runtime, job, decide)
-    await _audit(runtime, job, by, "resolve: fail")
+    await _audit(runtime, job, actor, "resolve: fail")
 
 
-async def adopt(runtime: Runtime, job: Job, by: Key, *, provider_id: str) -> None:
+async def adopt(runtime: Runtime, job: Job, *, actor: str, provider_id: str) -> None:
     """This task is its own: what the provider says of it now is settled. Raises InvalidInput and Conflict."""
     _require_doubt(job)
     evidence = await _ask(runtime, job, provider_id)
@@ -51,7 +50,7 @@ async def adopt(runtime: Runtime, job: Job, by: Key, *, provider_id: str) -> Non
         applied = None
     if applied is None:
         raise Conflict("provider_id: this task is another job's.")
-    await _audit(runtime, job, by, f"resolve: adopt {provider_id}")
+    await _audit(runtime, job, actor, f"resolve: adopt {provider_id}")
 
 
 async def _ask(runtime: Runtime, job: Job, provider_id: str) -> Evidence:
@@ -84,11 +83,11 @@ def _require_doubt(job: Job) -> None:
         )
 
 
-async def _audit(runtime: Runtime, job: Job, by: Key, action: str) -> None:
+async def _audit(runtime: Runtime, job: Job, actor: str, action: str) -> None:
     await runtime.store.write(
         keys.record_audit,
         tenant_id=job.tenant_id,
-        actor=f"key {by.id}",
+        actor=actor,
         action=action,
         subject=job.id,
         now=runtime.clock.now(),

@@ -15,14 +15,10 @@ _REFUSED = "not failed"
 
 async def dismiss(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) -> Job:
     """The job afterwards; twice is as once. Raises NotFound, and Conflict unless it has failed."""
-
-    def decide(job: Job, _attempt: Attempt | None) -> Decision:
-        if job.phase != Phase.FAILED:
-            return Decision(note=_REFUSED)
-        return Decision(note="dismissed", job=replace(job, dismissed_at=job.dismissed_at or now))
-
     now = runtime.clock.now()
-    applied = await runtime.store.change(job_id, decide, source="client", tenant_id=tenant_id)
+    applied = await runtime.store.change(
+        job_id, lambda job, attempt: decide(job, attempt, now), source="client", tenant_id=tenant_id
+    )
     if applied is None:
         raise NotFound("There is no such job.")
     if applied.note == _REFUSED:
@@ -31,3 +27,9 @@ async def dismiss(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) 
         keys.record_audit, tenant_id=tenant_id, actor=actor, action="dismiss", subject=job_id, now=now
     )
     return applied.job
+
+
+def decide(job: Job, _attempt: Attempt | None, now: int) -> Decision:
+    if job.phase != Phase.FAILED:
+        return Decision(note=_REFUSED)
+    return Decision(note="dismissed", job=replace(job, dismissed_at=job.dismissed_at or now))

@@ -55,7 +55,7 @@ class Feed:
     """One listener's events. `position` is behind all that it has got; `close` gives its seat back."""
 
     def __init__(self, runtime: Runtime, subject: Subject, since: Cursor, *, until_end: bool) -> None:
-        """`until_end`: of one job, and over when that has ended. Raises TooMany when no seat is free."""
+        """`until_end`: of one job, and over when that has ended. Raises TooManyStreams."""
         self.position = since
         self._store, self._follower = runtime.store, runtime.follower
         self._subject = subject

@@ -18,8 +18,7 @@ from orchestrator.store.processes import Process
 _EVENTS_AT_A_TIME = 200
 _REPORT_EVERY_S = 5.0
 _MISSED_AFTER_MS = DAY
-_MINUTES_KEPT_MS = 2 * DAY
-_HOURS_KEPT_MS = 400 * DAY
+_KEPT_MS = {"minute": DAY // 4, "quarter": 3 * DAY, "hour": 400 * DAY}
 
 
 async def count_events(runtime: Runtime) -> bool:
@@ -47,9 +46,8 @@ async def write_down(runtime: Runtime) -> None:
 
 async def forget_old(runtime: Runtime) -> None:
     now = runtime.clock.now()
-    await runtime.store.write(
-        figures.delete_old, minutes_before=now - _MINUTES_KEPT_MS, hours_before=now - _HOURS_KEPT_MS
-    )
+    before = {span: now - kept for span, kept in _KEPT_MS.items()}
+    await runtime.store.write(figures.delete_old, before=before)
     await runtime.store.write(processes.forget, seen_before=now - _MISSED_AFTER_MS)
 
 

@@ -31,7 +31,7 @@ async def take_steps(runtime: Runtime) -> bool:
             continue
         done += 1
         crashpoint("batch_step_taken")
-        _announce(runtime, applied)
+        announce(runtime, applied)
         # On SQLite nothing of a step waits: the others have the loop for as long as it had. One turn would
         # be too little, since a request takes several.
         await asyncio.sleep(time.monotonic() - started)
@@ -74,7 +74,8 @@ def _retry(job: Job, fingerprint: str | None) -> Decision:
     return Decision(note="retried", move=lifecycle.redrive(job, "its batch is retried"))
 
 
-def _announce(runtime: Runtime, applied: list[Applied]) -> None:
+def announce(runtime: Runtime, applied: list[Applied]) -> None:
+    """Tell the others what a step has made ready or ended."""
     if any(one.move is not None and one.job.phase == Phase.READY for one in applied):
         runtime.bell.ring(Kind.SUBMIT)
     for one in applied:

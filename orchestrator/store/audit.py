@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.store import keys
+from orchestrator.store import dialect, keys
 
 T = TypeVar("T")
 
@@ -21,6 +21,25 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     action: str
     subject: str
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What somebody did."""
+
+    at: int
+    actor: str
+    action: str
+
+
+def lines_about(connection: Connection, *, subject: str, most: int) -> list[Line]:
+    """What was done to this object, the newest `most`; the caller has made sure whose it is."""
+    found = connection.execute(
+        dialect.sql(
+            "SELECT at, actor, action FROM audit WHERE object = :object ORDER BY id DESC LIMIT :most"
+        ),
+        {"object": subject, "most": most},
+    )
+    return [Line(*row) for row in found]
 
 
 def audited(

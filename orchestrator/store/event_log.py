@@ -22,7 +22,7 @@ from orchestrator.store import dialect
 WINDOW = 500
 """So many events of all tenants are looked through in one question, whatever it is about."""
 
-_CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})")
+CURSOR = re.compile(r"([0-9a-f]{1,15})-([0-9a-f]{1,15})")
 _HORIZON = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
 _XID = {"postgresql": "e.xid", "sqlite": "0"}
 _BATCH = "coalesce(e.batch_id, jobs.batch_id)"
@@ -70,7 +70,7 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
 
 def parse_cursor(text: str) -> Cursor | None:
     """None where the text is no cursor of ours."""
-    found = _CURSOR.fullmatch(text)
+    found = CURSOR.fullmatch(text)
     return None if found is None else Cursor(int(found[1], 16), int(found[2], 16))
 
 

@@ -1,4 +1,4 @@
-"""What charts and counters show: figures by the minute and by the hour, and how many jobs are in each phase.
+"""What charts and counters show: figures over time, and how many jobs are in each phase.
 
 They are added up from the event log behind everybody's back, each event once: the cursor moves on in the
 transaction that counts. So a job's way costs nothing more, and no page ever counts jobs.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -25,7 +25,8 @@ from orchestrator.store import dialect, event_log
 from orchestrator.store.event_log import START, EventRow
 
 FOLLOWER = "figures"
-SPANS = {"minute": MINUTE, "hour": HOUR}
+SPANS = {"minute": MINUTE, "quarter": 15 * MINUTE, "hour": HOUR}
+"""Charts of an hour, a day and a week each read few rows."""
 # Phases that jobs pass through in numbers; ended jobs are figures, held ones are their batch's counters.
 COUNTED = (Phase.READY, Phase.WAITING, Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED)
 _PER_DOUBLING = 4
@@ -48,7 +49,6 @@ class _Job(msgspec.Struct, frozen=True, array_like=True):
     lane_id: str
     created_at: int
     reason: str | None
-    batch_id: str | None
 
 
 class _Attempt(msgspec.Struct, frozen=True, array_like=True):
@@ -85,7 +85,7 @@ def follow(connection: Connection, *, most: int) -> int:
 
 
 def add(connection: Connection, counts: Counter[Key]) -> None:
-    """Add to the figures of the minute and of the hour; times in ms."""
+    """Add to the figures of each span; times in ms."""
     for span, size in SPANS.items():
         of_span: Counter[Key] = Counter()
         for key, count in counts.items():
@@ -95,16 +95,17 @@ def add(connection: Connection, counts: Counter[Key]) -> None:
             "figures",
             ("span", *Key._fields, "count"),
             [(span, *key, count) for key, count in sorted(of_span.items()) if count],
-            on_conflict="(span, at, lane_id, tenant_id, name, bucket)"
+            on_conflict="(span, name, at, lane_id, tenant_id, bucket)"
             " DO UPDATE SET count = figures.count + excluded.count",
         )
 
 
-def delete_old(connection: Connection, *, minutes_before: int, hours_before: int) -> None:
-    for span, before in (("minute", minutes_before), ("hour", hours_before)):
+def delete_old(connection: Connection, *, before: Mapping[str, int]) -> None:
+    """Forget what is older than these times, by span."""
+    for span, oldest in before.items():
         connection.execute(
-            dialect.sql("DELETE FROM figures WHERE span = :span AND at < :before"),
-            {"span": span, "before": before},
+            dialect.sql("DELETE FROM figures WHERE span = :span AND at < :oldest"),
+            {"span": span, "oldest": oldest},
         )
 
 
@@ -157,7 +158,7 @@ def _count_one(counts: Counter[Key], event: EventRow, job: _Job, attempt: _Attem
         counts[key._replace(name=name, bucket=bucket_of(ms))] += 1
 
     verb = event.verb
-    entered = _entered(event, job)
+    entered = _entered(event)
     if entered:
         count("created", entered)
     if verb == Verb.CLAIM:
@@ -184,21 +185,19 @@ def _count_end(event: EventRow, job: _Job, attempt: _Attempt | None, *, count: _
         took("run", event.at - (attempt.answered_at or attempt.claimed_at))
 
 
-def _entered(event: EventRow, job: _Job) -> int:
+def _entered(event: EventRow) -> int:
     """A job counts as created when it may go: one of a batch when the batch lets it."""
-    if event.verb == Verb.CREATE:
-        return 1
-    if job.batch_id is None or event.attempt:
+    if event.attempt:
         return 0
-    if event.from_phase == Phase.HELD:
-        return 1
-    return -1 if event.to_phase == Phase.HELD else 0
+    if event.to_phase == Phase.HELD:
+        return 0 if event.from_phase is None else -1
+    return 1 if event.from_phase in (None, Phase.HELD) else 0
 
 
 def _jobs(connection: Connection, ids: Sequence[str]) -> dict[str, _Job]:
     wanted = dialect.one_of(connection.dialect.name, "id")
     found = connection.execute(
-        dialect.sql(f"SELECT id, lane_id, created_at, reason, batch_id FROM jobs WHERE {wanted}"),
+        dialect.sql(f"SELECT id, lane_id, created_at, reason FROM jobs WHERE {wanted}"),
         {"ids": dialect.to_json(ids)},
     )
     return {row[0]: _Job(*row[1:]) for row in found}

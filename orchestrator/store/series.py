@@ -17,7 +17,7 @@ from orchestrator.store.figures import duration_of
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which figures: from `since` on, by `span` ("minute" or "hour")."""
+    """Which figures: from `since` on, by `span`, see `store/figures.py`."""
 
     span: str
     since: int

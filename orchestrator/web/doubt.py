@@ -18,7 +18,7 @@ from orchestrator.web.fields import read_fields
 from orchestrator.web.wire import answer
 
 
-class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`provider_id` belongs to adopt, `because` to fail."""
 
     action: Literal["resubmit", "fail", "adopt"]
@@ -32,17 +32,18 @@ async def resolve_job(request: Request) -> Response:
     """
     here = Context.of(request)
     by = await here.authenticate(request, ADMIN)
-    word = await read_fields(request, Word)
+    word = await read_fields(request, Resolution)
     if (word.action == "adopt") != (word.provider_id is not None):
         raise InvalidInput("provider_id", "must be given to adopt a task, and only then")
     if word.action == "adopt" and not by.is_operator:
         raise Forbidden("action: only the operator may say which task of the account is this job's.")
     owner = None if by.is_operator else by.tenant_id
     job = (await jobs.find(here, owner, request.path_params["id"])).job
+    actor = f"key {by.id}"
     if word.provider_id is not None:
-        await clear_doubt.adopt(here.runtime, job, by, provider_id=word.provider_id)
+        await clear_doubt.adopt(here.runtime, job, actor=actor, provider_id=word.provider_id)
     elif word.action == "fail":
-        await clear_doubt.fail(here.runtime, job, by, because=word.because)
+        await clear_doubt.fail(here.runtime, job, actor=actor, because=word.because)
     else:
-        await clear_doubt.resubmit(here.runtime, job, by)
+        await clear_doubt.resubmit(here.runtime, job, actor=actor)
     return answer(jobs.shown(here, await jobs.find(here, job.tenant_id, job.id)))

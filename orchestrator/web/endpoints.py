@@ -23,7 +23,7 @@ from orchestrator.web.wire import answer, read_body
 from orchestrator.webhook_events import SUBSCRIBABLE
 
 _BODY_LIMIT = 64 * 1024
-_LONGEST_DESCRIPTION = 500
+LONGEST_DESCRIPTION = 500
 _FIELDS = ("url", "events", "description", "scheme", "enabled")
 
 
@@ -145,8 +145,8 @@ def _events(events: Any) -> tuple[str, ...]:
 
 
 def _description(text: Any) -> str:
-    if not isinstance(text, str) or len(text) > _LONGEST_DESCRIPTION:
-        raise InvalidInput("description", f"must be a text of at most {_LONGEST_DESCRIPTION} characters")
+    if not isinstance(text, str) or len(text) > LONGEST_DESCRIPTION:
+        raise InvalidInput("description", f"must be a text of at most {LONGEST_DESCRIPTION} characters")
     return text
 
 

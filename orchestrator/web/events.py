@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,12 +15,38 @@ from orchestrator.store import event_log
 from orchestrator.store.event_log import START, Cursor
 from orchestrator.web.context import Context
 from orchestrator.web.event_stream import NAMES, EventStream
+from orchestrator.web.query import Text, Words
+
+
+@dataclass(frozen=True)
+class LastSeen:
+    """The `id` of the last event that a client has got; left empty it is none."""
+
+    name: str
+    about: str
+
+    def read(self, given: Mapping[str, str]) -> Cursor | None:
+        """Raises InvalidInput."""
+        text = given.get(self.name)
+        cursor = event_log.parse_cursor(text) if text else None
+        if text and cursor is None:
+            raise InvalidInput(self.name, "must be the id of an event of this server")
+        return cursor
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^({event_log.CURSOR.pattern})?$"}
+
+
+BATCH = Text("batch", "Only those of this batch and of its jobs.")
+JOB = Text("job", "Only those of this job.")
+TYPES = Words("types", "Only these.", NAMES)
+HEADER = LastSeen("Last-Event-ID", "What comes is what came after the event with this `id`.")
+QUERY = LastSeen("last_event_id", "The same, for clients that can set no header.")
 
 
 async def stream(request: Request) -> Response:
     """GET /api/v3/events?batch=&job=&types=&last_event_id=: from now on, or on from `Last-Event-ID`."""
-    asked = request.query_params
-    batch_id, job_id = asked.get("batch") or None, asked.get("job") or None
+    batch_id, job_id = BATCH.read(request), JOB.read(request)
     if batch_id and job_id:
         raise InvalidInput("job", "cannot be given beside `batch`")
     return await _open(request, batch_id=batch_id, job_id=job_id, start=None)
@@ -33,7 +63,8 @@ async def _open(
     """`start` is where it begins unless the client says; without one it is now, and has no end."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
-    names, since = _names(request), _last_seen(request)
+    names = TYPES.read(request)
+    since = HEADER.read(request.headers) or QUERY.read(request.query_params)
     subject = Subject(tenant_id=key.tenant_id, batch_id=batch_id, job_id=job_id)
     await check_subject(here.runtime, subject)
     newest = await here.runtime.store.read(event_log.newest_cursor)
@@ -45,20 +76,3 @@ async def _open(
         is_reset=is_reset,
         may_go_on=lambda: here.authenticate(request, "read"),
     )
-
-
-def _names(request: Request) -> frozenset[str]:
-    given = [name for name in request.query_params.get("types", "").split(",") if name]
-    if unknown := sorted(set(given) - set(NAMES)):
-        raise InvalidInput("types", f"knows {', '.join(NAMES)}, and not {unknown[0][:50]!r}")
-    return frozenset(given or NAMES)
-
-
-def _last_seen(request: Request) -> Cursor | None:
-    given = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
-    if not given:
-        return None
-    cursor = event_log.parse_cursor(given)
-    if cursor is None:
-        raise InvalidInput("Last-Event-ID", "must be the id of an event of this server")
-    return cursor

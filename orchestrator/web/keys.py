@@ -18,13 +18,15 @@ from orchestrator.store import keys
 from orchestrator.store.keys import ADMIN, Key, NamedKey
 from orchestrator.web.context import Context
 from orchestrator.web.fields import read_fields
+from orchestrator.web.query import Text
 from orchestrator.web.wire import answer
 
 Name = Annotated[str, Meta(min_length=1, max_length=100, description="printable, without a space at an end")]
 _LONGEST_LIFETIME = 3_650 * DAY
+TENANT = Text("tenant", "Only those of this tenant.")
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WantedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A key to be made; the tenant is the caller's own unless the operator names another."""
 
     name: Name
@@ -33,14 +35,14 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "submit",
         "read",
     )
-    expires_at: str | None = None
+    expires_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | None = None
 
 
 async def list_keys(request: Request) -> Response:
     """GET /api/v3/keys?tenant=: by tenant and age, never with the keys themselves."""
     here = Context.of(request)
     by = await here.authenticate(request, ADMIN)
-    found = await here.runtime.store.read(keys.list_keys, tenant=request.query_params.get("tenant") or None)
+    found = await here.runtime.store.read(keys.list_keys, tenant=TENANT.read(request))
     mine = [one for one in found if by.is_operator or one.key.tenant_id == by.tenant_id]
     return answer({"items": [shown(one, here.runtime.clock.now()) for one in mine]})
 
@@ -49,7 +51,7 @@ async def create_key(request: Request) -> Response:
     """POST /api/v3/keys: answers the key, this once."""
     here = Context.of(request)
     by = await here.authenticate(request, ADMIN)
-    wanted = await read_fields(request, Wanted)
+    wanted = await read_fields(request, WantedKey)
     now = here.runtime.clock.now()
     new = NewKey(
         name=checked_name(wanted.name),

@@ -90,6 +90,25 @@ class Choice:
         return {"type": "string", "enum": [*self.words, *empty], **default}
 
 
+@dataclass(frozen=True)
+class Words:
+    """Some of a few words, separated by commas; left empty it is all of them."""
+
+    name: str
+    about: str
+    words: tuple[str, ...]
+
+    def read(self, request: Request) -> frozenset[str]:
+        """Raises InvalidInput."""
+        given = [word for word in request.query_params.get(self.name, "").split(",") if word]
+        if unknown := sorted(set(given) - set(self.words)):
+            raise InvalidInput(self.name, f"knows {', '.join(self.words)}, and not {unknown[0][:50]!r}")
+        return frozenset(given or self.words)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "string", "enum": [*self.words, ""]}}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Whole:
     """A whole number."""

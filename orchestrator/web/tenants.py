@@ -23,7 +23,7 @@ Weight = Annotated[float, Meta(ge=0.001, le=1_000)]
 Limit = Annotated[int, Meta(ge=0, le=999_999_999)]
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TenantChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is not given stays; null lifts a limit."""
 
     weight: Weight | UnsetType = UNSET
@@ -35,7 +35,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Terms(weight=self.weight, max_in_flight=self.max_in_flight, max_queued=self.max_queued)
 
 
-class Wanted(Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WantedTenant(TenantChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A tenant to be added."""
 
     name: Name
@@ -52,7 +52,7 @@ async def add_tenant(request: Request) -> Response:
     """POST /api/v3/tenants: 409 when there is one of this name."""
     here = Context.of(request)
     by = await here.authenticate_operator(request)
-    wanted = await read_fields(request, Wanted)
+    wanted = await read_fields(request, WantedTenant)
     await administer.add_tenant(here.runtime, by, checked_name(wanted.name), wanted.terms)
     return await _one(here, wanted.name)
 
@@ -61,8 +61,8 @@ async def change_tenant(request: Request) -> Response:
     """PATCH /api/v3/tenants/{name}: counts from the next claim and the next submission on."""
     here = Context.of(request)
     by = await here.authenticate_operator(request)
-    change, name = await read_fields(request, Change), request.path_params["name"]
-    if change == Change():
+    change, name = await read_fields(request, TenantChange), request.path_params["name"]
+    if change == TenantChange():
         raise InvalidInput("", "give at least one of weight, max_in_flight and max_queued")
     await administer.change_tenant(here.runtime, by, name, change.terms)
     return await _one(here, name)

@@ -10,9 +10,13 @@ from orchestrator.web.reference import provider_shapes
 Json = dict[str, Any]
 # What requests are made of, and what the provider may say more of.
 OPEN = {"HistoryQuestion", "Deletion", *(name for name in dir(provider_shapes) if name[0].isupper())}
+# Bodies with a time or a URL that a schema cannot tell.
+NARROWED = ("BatchDocument", "BatchLine", "WantedKey", "WantedEndpoint", "EndpointChange")
 TIMES = {
     "not_before": "2026-01-02T03:04:05Z",
     "since": "2026-01-02T03:04:05Z",
+    "until": "2031-01-02T03:04:05Z",
+    "expires_at": "2031-01-02T03:04:05Z",
     "start_by": "2031-01-02T03:04:05Z",
     "finish_by": "2032-01-02T03:04:05Z",
 }
@@ -26,10 +30,10 @@ def strict(document: Json, *, webhook: str) -> Json:
     for name, schema in document["components"]["schemas"].items():
         if "properties" in schema and name not in OPEN:
             schema["additionalProperties"] = False
-    words = TIMES | {"webhook": webhook, "job_webhook": webhook}
+    words = TIMES | {"webhook": webhook, "job_webhook": webhook, "url": webhook}
     for name, schema in [*_parameters(document), *_fields(document)]:
         if name in words:
-            _narrow(schema, words[name])
+            _narrow(schema, words[name], is_needed=name in TIMES or name == "url")
     _let_lines_be_wrong(document)
     _store_batches(document)
     return document
@@ -43,7 +47,7 @@ def _parameters(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _fields(document: Json) -> Iterator[tuple[str, Json]]:
-    for name in ("BatchDocument", "BatchLine"):
+    for name in NARROWED:
         yield from document["components"]["schemas"][name]["properties"].items()
 
 
@@ -62,7 +66,7 @@ def _store_batches(document: Json) -> None:
     operation["parameters"] = [one for one in operation["parameters"] if one["name"] != "dry_run"]
 
 
-def _narrow(schema: Json, word: str) -> None:
+def _narrow(schema: Json, word: str, *, is_needed: bool) -> None:
+    """No time is given by leaving it out, no webhook by an empty text as well."""
     schema.clear()
-    # No time is given by leaving it out, no webhook by an empty text as well.
-    schema |= {"enum": [word] if word in TIMES.values() else [word, ""]}
+    schema |= {"enum": [word] if is_needed else [word, ""]}

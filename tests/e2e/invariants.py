@@ -37,10 +37,30 @@ async def check_invariants(stack: Stack) -> None:
         _tells_the_truth(job, attempts[name], {task["id"]: task for task in bill})
         _is_told_once(job, events[name], deliveries[name])
     _counts_its_batches(ledger)
+    await _counts_its_stages(stack)
     await _keeps_the_limits(stack)
     _says_no_secret(stack)
 
 
+async def _counts_its_stages(stack: Stack) -> None:
+    """What the dashboard shows is what a count of the jobs gives, once the log has been counted."""
+    if not any(program.running for program in stack.workers or stack.servers):
+        return  # nobody counts
+
+    async def is_counted() -> bool:
+        return not await stack.ledger.rows(_MISCOUNTED)
+
+    await until(is_counted, what="the counters of stages to be those of the jobs", within=20)
+
+
+_MISCOUNTED = """
+    SELECT lane_id, tenant_id, phase FROM (
+        SELECT lane_id, tenant_id, phase, count(*) AS count FROM jobs
+        WHERE phase IN ('ready', 'waiting', 'submitting', 'in_doubt', 'accepted')
+        GROUP BY lane_id, tenant_id, phase
+        UNION ALL SELECT lane_id, tenant_id, phase, -count FROM stages
+    ) AS counted GROUP BY lane_id, tenant_id, phase HAVING sum(count) <> 0
+"""
 _TABLES = {
     "jobs": "SELECT jobs.*, documents.ending AS told FROM jobs JOIN documents ON documents.job_id = jobs.id",
     "attempts": "SELECT * FROM attempts ORDER BY number",

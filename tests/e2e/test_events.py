@@ -141,7 +141,7 @@ async def test_another_tenant_hears_nothing_and_finds_no_stream(either: Stack) -
 @pytest.mark.parametrize(
     ("params", "field"),
     [
-        ({"last_event_id": "yesterday"}, "Last-Event-ID"),
+        ({"last_event_id": "yesterday"}, "last_event_id"),
         ({"types": "job.completed,job.gone"}, "types"),
         ({"job": "a", "batch": "b"}, "job"),
     ],

@@ -26,6 +26,11 @@ class Period(msgspec.Struct, frozen=True):
         return list(range(self.start, self.start + self.length, self.step))
 
     @property
+    def sums(self) -> tuple[str, int]:
+        """Span and beginning for sums over all of it: a day has many minutes, and few hours."""
+        return (self.span, self.start) if self.length <= HOUR else ("hour", self.start - self.start % HOUR)
+
+    @property
     def labels(self) -> list[str]:
         """A few times below a chart, UTC."""
         is_days = self.length > 2 * DAY
@@ -47,7 +52,7 @@ class Period(msgspec.Struct, frozen=True):
 
 _PERIODS = (
     ("1h", "1 h", HOUR, MINUTE, "minute"),
-    ("24h", "24 h", DAY, 15 * MINUTE, "minute"),
+    ("24h", "24 h", DAY, 15 * MINUTE, "quarter"),
     ("7d", "7 d", 7 * DAY, 2 * HOUR, "hour"),
 )
 CHOICES = tuple((name, label) for name, label, *_ in _PERIODS)

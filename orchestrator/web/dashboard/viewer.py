@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.errors import Forbidden, Unauthorized
-from orchestrator.ids import is_api_key, key_digest
+from orchestrator.ids import key_digest
 from orchestrator.store import keys, sessions
 from orchestrator.store.keys import FIRST_TENANT
 from orchestrator.store.sessions import SESSION_MS, Session
@@ -111,6 +111,12 @@ def require(viewer: Viewer, role: Role) -> None:
         raise Forbidden(f"Your key may not do that; it lacks the scope `{scope}`.")
 
 
+def require_operator(viewer: Viewer) -> None:
+    """Raises Forbidden unless it is somebody who may change what all tenants share."""
+    if not viewer.is_operator:
+        raise Forbidden("Only the operator may do that: it takes an admin key of the tenant `default`.")
+
+
 def require_own_form(request: Request, viewer: Viewer, form: Mapping[str, Any]) -> None:
     """Raises Forbidden unless the form came from a page that we gave this session."""
     site = request.headers.get("sec-fetch-site", "same-origin")
@@ -124,8 +130,7 @@ async def log_in(request: Request, given: str) -> str:
     _require_door(request)
     store = Context.of(request).runtime.store
     now = store.clock.now()
-    given = given.strip()
-    key = await store.read(keys.find_key, digest=key_digest(given)) if is_api_key(given) else None
+    key = await store.read(keys.find_key, digest=key_digest(given.strip()[:_LONGEST]))
     if key is None or not key.is_valid(now):
         raise Unauthorized("This key is unknown, expired or revoked.")
     if not key.scopes & _ROLE_OF_SCOPE.keys():

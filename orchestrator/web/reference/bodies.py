@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from orchestrator.flow.lines import LONGEST_CUSTOM_ID
+from orchestrator.web.endpoints import LONGEST_DESCRIPTION
 from orchestrator.web.predictions import DEEPEST_PAGE, MOST_DELETED, MOST_PER_PAGE
+from orchestrator.web.reference.shapes.words import Scheme, SubscribedEvent
 
 ModelName = Annotated[str, Meta(examples=["wavespeed-ai/flux-dev"])]
 Priority = Annotated[int, Meta(ge=0, le=9)]
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-
-
+WebhookUrl = Annotated[str, Meta(description="A public https URL.", extra_json_schema={"format": "uri"})]
+Events = Annotated[list[SubscribedEvent], Meta(min_length=1)]
 # Left empty it is none.
 TimeOrNone = Annotated[str, Meta(extra_json_schema={"anyOf": [{"format": "date-time"}, {"const": ""}]})]
 
@@ -53,8 +55,26 @@ class BatchDocument(Scheduled, kw_only=True, forbid_unknown_fields=True):
 
     inputs: list[dict[str, Any]]
     name: str | None = None
+    webhook_scheme: Literal["v1", "v3", ""] | None = None
     mode: Literal["atomic", "partial"] | None = None
     defaults: Annotated[dict[str, Any], Meta(description="Inputs for all of them.")] | None = None
     job_webhook: str | None = None
     strict: bool = False
     dry_run: bool = False
+
+
+class EndpointChange(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is not given stays."""
+
+    url: WebhookUrl | UnsetType = UNSET
+    events: Events | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=LONGEST_DESCRIPTION)] | UnsetType = UNSET
+    scheme: Scheme | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+class WantedEndpoint(EndpointChange, kw_only=True, forbid_unknown_fields=True):
+    """A standing endpoint to be made; its scheme is `v1` unless it says otherwise."""
+
+    url: WebhookUrl
+    events: Events

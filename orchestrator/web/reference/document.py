@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from orchestrator.catalogue.catalogue import Catalogue
-from orchestrator.web.reference import models, shapes
-from orchestrator.web.reference.endpoint import Group
+from orchestrator.web.reference import models
+from orchestrator.web.reference.endpoint import Either, Group
 from orchestrator.web.reference.operations import KEY, operation, shown_path
 from orchestrator.web.reference.schemas import Json, Schemas
+from orchestrator.web.reference.shapes.webhooks import WEBHOOKS, Webhook
 
 _ABOUT = """A self-hosted job orchestrator for media-generation APIs. It speaks WaveSpeed's protocol, stores
 each job before it answers, and sees it through whatever happens in between.
@@ -70,30 +71,15 @@ def _tags(groups: Sequence[Group]) -> list[Json]:
 
 
 def _webhooks(schemas: Schemas) -> Json:
-    return {
-        "jobEnded": _webhook(
-            schemas,
-            shapes.Prediction,
-            summary="A job has ended",
-            about="Sent to the webhook of the job, signed as WaveSpeed does: `webhook-signature: v3,HEX`.",
-        ),
-        "batchEnded": _webhook(
-            schemas,
-            shapes.BatchEnd,
-            summary="A batch has ended",
-            about="Sent to the webhook of the batch, and signed as Standard Webhooks: `v1,BASE64`.",
-        ),
-    }
+    return {one.name: {"post": _webhook(one, schemas)} for one in WEBHOOKS}
 
 
-def _webhook(schemas: Schemas, kind: type, *, summary: str, about: str) -> Json:
+def _webhook(one: Webhook, schemas: Schemas) -> Json:
     return {
-        "post": {
-            "operationId": f"told_{kind.__name__.lower()}",
-            "summary": summary,
-            "description": about,
-            "requestBody": {"content": schemas.contents({"application/json": kind})},
-            "responses": {"2XX": {"description": "Heard. Anything else is sent again for about 76 hours."}},
-            "security": [],
-        }
+        "operationId": f"told_{one.name}",
+        "summary": one.summary,
+        "description": one.about,
+        "requestBody": {"content": schemas.contents({"application/json": Either(one.kinds)})},
+        "responses": {"2XX": {"description": "Heard. Anything else is sent again for about 76 hours."}},
+        "security": [],
     }

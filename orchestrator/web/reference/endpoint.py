@@ -20,6 +20,7 @@ from orchestrator.errors import (
     NotFound,
     OrchestratorError,
     TooLarge,
+    TooSlow,
     Unauthorized,
     UnsupportedBody,
 )
@@ -34,6 +35,14 @@ class Lines:
     """A text of JSON lines, each of this type."""
 
     kind: Any
+
+
+@dataclass(frozen=True)
+class Events:
+    """Server-Sent Events of these names, the `data` of each of one of these types."""
+
+    names: tuple[str, ...]
+    kinds: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -78,10 +87,13 @@ class Endpoint:
     headers: Sequence[Parameter] = ()
     body: Body | None = None
     refuses: Sequence[type[OrchestratorError]] = ()
+    is_operators: bool = False
+    """Whether the key must be the operator's besides."""
     is_passed_on: bool = False
     """Whether the provider's own refusals are handed on, too."""
     leads_to: Sequence[str] = ()
-    """The names of endpoints that take the `id` of the answer."""
+    """The names of endpoints that take what the answer has in the field `leads_by`."""
+    leads_by: str = "id"
     problem: Any = None
     """What a 400 looks like, where it says more than others."""
 
@@ -96,7 +108,7 @@ class Endpoint:
         if "{" in self.path:
             found.append(NotFound)
         if self.body is not None:
-            found += [TooLarge, UnsupportedBody]
+            found += [TooSlow, TooLarge, UnsupportedBody]
         return sorted({*found, *self.refuses}, key=lambda error: (error.status, error.__name__))
 
 

@@ -8,19 +8,22 @@ from typing import Any
 
 from orchestrator.errors import BeingSent, Busy, OrchestratorError, TooMany
 from orchestrator.web.query import Parameter
-from orchestrator.web.reference import shapes
 from orchestrator.web.reference.endpoint import Endpoint
 from orchestrator.web.reference.schemas import Json, Schemas
+from orchestrator.web.reference.shapes.problems import Problem
 from orchestrator.web.versions import MODEL
 
 KEY = "key"
-_PLACE = re.compile(r"{(\w+)(?::\w+)?}")
+_PLACE = re.compile(r"{(\w+)(?::(\w+))?}")
 _PLACES: dict[str, Json] = {
     "version": {"type": "string", "enum": ["v3", "v2"], "default": "v3"},
     "model": {"type": "string", "pattern": f"^{MODEL}$", "examples": ["wavespeed-ai/flux-dev"]},
     "attempt": {"type": "integer", "minimum": 0},
 }
-_ANY_PLACE: Json = {"type": "string", "pattern": "^[0-9A-Za-z_-]+$"}
+# With `:path` it may hold slashes.
+_NAMES: Json = {"type": "string", "minLength": 1}
+_IDS: Json = {"type": "string", "pattern": "^[0-9A-Za-z_-]+$"}
+_OPERATORS = " Only for the operator: it takes an `admin` key of the tenant `default`."
 _RETRIED = (Busy, BeingSent, TooMany)
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
@@ -35,7 +38,7 @@ def operation(endpoint: Endpoint, schemas: Schemas, *, tag: str) -> Json:
         "operationId": endpoint.name,
         "tags": [tag],
         "summary": endpoint.summary,
-        "description": " ".join(endpoint.about.split()),
+        "description": " ".join(f"{endpoint.about}{_OPERATORS if endpoint.is_operators else ''}".split()),
         "parameters": parameters(endpoint),
         "responses": responses(endpoint, schemas),
         "security": [{KEY: [endpoint.scope]}] if endpoint.scope else [],
@@ -53,8 +56,13 @@ def operation(endpoint: Endpoint, schemas: Schemas, *, tag: str) -> Json:
 def parameters(endpoint: Endpoint) -> list[Json]:
     return [
         *(
-            {"name": name, "in": "path", "required": True, "schema": dict(_PLACES.get(name, _ANY_PLACE))}
-            for name in _PLACE.findall(endpoint.path)
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": dict(_PLACES.get(name, _NAMES if convertor == "path" else _IDS)),
+            }
+            for name, convertor in _PLACE.findall(endpoint.path)
         ),
         *_described(endpoint.query, place="query"),
         *_described(endpoint.headers, place="header"),
@@ -75,17 +83,17 @@ def responses(endpoint: Endpoint, schemas: Schemas) -> Json:
         }
     success: Json = {"description": "Success.", "content": schemas.answer(endpoint.gives)}
     if endpoint.leads_to:
-        success["links"] = {name: _link(name) for name in endpoint.leads_to}
+        success["links"] = {name: _link(name, endpoint.leads_by) for name in endpoint.leads_to}
     return {"200": success, **found}
 
 
-def _link(name: str) -> Json:
-    return {"operationId": name, "parameters": {"path.id": "$response.body#/data/id"}}
+def _link(name: str, field: str) -> Json:
+    return {"operationId": name, "parameters": {f"path.{field}": f"$response.body#/data/{field}"}}
 
 
 def _refusal(endpoint: Endpoint, errors: list[type[OrchestratorError]], schemas: Schemas) -> Json:
     is_of_lines = endpoint.problem is not None and errors[0].status == 400
-    kind = endpoint.problem if is_of_lines else shapes.Problem
+    kind = endpoint.problem if is_of_lines else Problem
     told: Json = {
         "description": " ".join(str(error.__doc__).partition("\n")[0] for error in errors),
         "content": {"application/json": {"schema": schemas.of(kind)}},
@@ -102,5 +110,6 @@ def _described(found: Iterable[Parameter], *, place: str) -> Iterable[dict[str, 
             "in": place,
             "description": one.about,
             "schema": one.schema(),
+            **({"style": "form", "explode": False} if one.schema()["type"] == "array" else {}),
             **({"required": True} if getattr(one, "is_required", False) else {}),
         }

@@ -13,6 +13,7 @@ from orchestrator.web.reference.schemas import Json
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 _DEEPEST = 3
+_TEXTS = {"application/x-ndjson": "JSON lines", "application/json": "JSON"}
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -109,14 +110,13 @@ def _contents(document: Json, contents: Json) -> list[Content]:
     found = []
     for media_type, content in contents.items():
         schema = content["schema"]
-        inner = schema.get("contentSchema", schema)
-        found.append(Content(media_type, _kind(document, schema), list(_rows(document, inner, depth=0))))
+        found.append(Content(media_type, _kind(document, schema), list(_rows(document, schema, depth=0))))
     return found
 
 
 def _rows(document: Json, schema: Json, *, depth: int, before: str = "") -> Iterator[Row]:
     """Every field of an object or of the items of a list, the fields of fields indented by their path."""
-    schema = _resolved(document, schema)
+    schema = _resolved(document, schema.get("contentSchema", schema))
     if schema.get("type") == "array":
         before, schema = f"{before.removesuffix('.')}[].", _resolved(document, schema.get("items", {}))
     for one in schema.get("anyOf", []):
@@ -138,7 +138,7 @@ def _kind(document: Json, schema: Json) -> str:
     """In a word or two: what a value may be."""
     schema = _resolved(document, schema)
     if "contentSchema" in schema:
-        return "JSON lines"
+        return _TEXTS[schema["contentMediaType"]]
     if "const" in schema:
         return str(msgspec.json.encode(schema["const"]).decode())
     if "enum" in schema:

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.web.reference import shapes
-from orchestrator.web.reference.endpoint import Either, Group, Lines, Plain
+from orchestrator.web.reference.endpoint import Either, Events, Group, Lines, Plain
+from orchestrator.web.reference.shapes.problems import Problem, ProblemOfLines
+from orchestrator.web.reference.shapes.webhooks import WEBHOOKS
 
 Json = dict[str, Any]
 _TEMPLATE = "#/components/schemas/{name}"
@@ -24,17 +25,15 @@ class Schemas:
         self._found = {str(kind): schema for kind, schema in zip(kinds, found, strict=True)}
 
     def of(self, kind: Any) -> Json:
-        """The schema of a type, or of Either, Lines or Plain."""
+        """The schema of a type, or of Either, Events, Lines or Plain."""
         if isinstance(kind, Plain):
             return dict(kind.schema)
         if isinstance(kind, Lines):
-            return {
-                "type": "string",
-                "contentMediaType": "application/x-ndjson",
-                "contentSchema": self._found[str(kind.kind)],
-            }
+            return _text(self.of(kind.kind), media_type="application/x-ndjson")
         if isinstance(kind, Either):
             return {"anyOf": [self.of(one) for one in kind.kinds]}
+        if isinstance(kind, Events):
+            return _event(kind.names, self.of(Either(kind.kinds)))
         return dict(self._found[str(kind)])
 
     def answer(self, gives: Any) -> Json:
@@ -58,8 +57,27 @@ class Schemas:
         }
 
 
+def _text(inner: Json, *, media_type: str) -> Json:
+    return {"type": "string", "contentMediaType": media_type, "contentSchema": inner}
+
+
+def _event(names: Iterable[str], data: Json) -> Json:
+    """Of a stream, each event is described."""
+    return {
+        "type": "object",
+        "properties": {
+            "event": {"enum": list(names)},
+            "id": {"type": "string"},
+            "data": _text(data, media_type="application/json"),
+        },
+        "required": ["data"],
+    }
+
+
 def _kinds(groups: Iterable[Group]) -> Iterable[Any]:
-    yield from (shapes.Problem, shapes.ProblemOfLines, shapes.Prediction, shapes.BatchEnd)
+    yield from (Problem, ProblemOfLines)
+    for webhook in WEBHOOKS:
+        yield from webhook.kinds
     for endpoint in (endpoint for group in groups for endpoint in group.endpoints):
         gives = endpoint.gives.values() if isinstance(endpoint.gives, Mapping) else [endpoint.gives]
         body = endpoint.body.contents.values() if endpoint.body else ()
@@ -73,6 +91,6 @@ def _types_in(kind: Any) -> Iterable[Any]:
             return ()
         case Lines():
             return (kind.kind,)
-        case Either():
+        case Either() | Events():
             return kind.kinds
     return (kind,)

@@ -7,8 +7,10 @@ from typing import Any
 from orchestrator.errors import BadLines, BeingSent, Conflict, TooMany
 from orchestrator.web import batches, results
 from orchestrator.web.query import BEFORE, IDEMPOTENCY_KEY
-from orchestrator.web.reference import bodies, shapes
+from orchestrator.web.reference import bodies
 from orchestrator.web.reference.endpoint import Body, Either, Endpoint, Group, Lines, Plain
+from orchestrator.web.reference.shapes import batches as shapes
+from orchestrator.web.reference.shapes.problems import ProblemOfLines
 
 _NDJSON = "application/x-ndjson"
 _ORDERS = (
@@ -48,7 +50,7 @@ is gone on with, and a complete one answers with itself and `Idempotent-Replayed
             ),
             gives=Either((shapes.NewBatch, shapes.DryRun)),
             refuses=(BadLines, Conflict, BeingSent, TooMany),
-            problem=shapes.ProblemOfLines,
+            problem=ProblemOfLines,
             leads_to=(
                 "batch",
                 "batch_jobs",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from orchestrator.errors import Conflict
 from orchestrator.web import deliveries
 from orchestrator.web.query import BEFORE
-from orchestrator.web.reference import shapes
 from orchestrator.web.reference.endpoint import Endpoint, Group
+from orchestrator.web.reference.shapes import deliveries as shapes
 
 GROUP = Group(
     "Deliveries",
@@ -19,7 +19,14 @@ GROUP = Group(
             handler=deliveries.list_deliveries,
             scope="read",
             summary="List deliveries, newest first",
-            query=(deliveries.STATE, deliveries.JOB, deliveries.BATCH, deliveries.LIMIT, BEFORE),
+            query=(
+                deliveries.STATE,
+                deliveries.JOB,
+                deliveries.BATCH,
+                deliveries.ENDPOINT,
+                deliveries.LIMIT,
+                BEFORE,
+            ),
             gives=shapes.Deliveries,
         ),
         Endpoint(
@@ -28,8 +35,14 @@ GROUP = Group(
             path="/api/v3/deliveries/redeliver",
             handler=deliveries.redeliver_dead,
             scope="submit",
-            summary="Send again all that have died since a time",
-            query=(deliveries.DEAD, deliveries.SINCE, deliveries.DRY_RUN),
+            summary="Send again all that died in a time",
+            query=(
+                deliveries.DEAD,
+                deliveries.SINCE,
+                deliveries.UNTIL,
+                deliveries.ENDPOINT,
+                deliveries.DRY_RUN,
+            ),
             gives=shapes.Redelivered,
         ),
         Endpoint(

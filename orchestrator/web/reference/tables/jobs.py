@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from orchestrator.errors import Conflict
-from orchestrator.web import jobs, lanes
+from orchestrator.web import doubt, jobs
 from orchestrator.web.query import BEFORE
-from orchestrator.web.reference import shapes
-from orchestrator.web.reference.endpoint import Endpoint, Group
+from orchestrator.web.reference.endpoint import Body, Endpoint, Group
+from orchestrator.web.reference.shapes import jobs as shapes
 
 GROUP = Group(
     "Jobs",
@@ -63,6 +63,30 @@ GROUP = Group(
             gives=shapes.Job,
         ),
         Endpoint(
+            name="dismiss_job",
+            method="POST",
+            path="/api/v3/jobs/{id}/dismiss",
+            handler=jobs.dismiss_job,
+            scope="submit",
+            summary="Take a failed job off the dead letters",
+            about="A redrive that fails brings it back.",
+            gives=shapes.Job,
+            refuses=(Conflict,),
+        ),
+        Endpoint(
+            name="resolve_job",
+            method="POST",
+            path="/api/v3/jobs/{id}/resolve",
+            handler=doubt.resolve_job,
+            scope="admin",
+            summary="Say what became of a job that is held in doubt",
+            about="""`resubmit` sends it again, `fail` gives it up, and `adopt` names its task at the provider
+by `provider_id`, which only the operator may do.""",
+            body=Body({"application/json": doubt.Resolution}, example={"action": "resubmit"}),
+            gives=shapes.Job,
+            refuses=(Conflict,),
+        ),
+        Endpoint(
             name="list_dead_letters",
             method="GET",
             path="/api/v3/dead-letters",
@@ -71,15 +95,6 @@ GROUP = Group(
             summary="List failed jobs that somebody should look at",
             query=(jobs.LIMIT, BEFORE),
             gives=shapes.Jobs,
-        ),
-        Endpoint(
-            name="lanes",
-            method="GET",
-            path="/api/v3/lanes",
-            handler=lanes.read_lanes,
-            scope="read",
-            summary="Read limits and pauses, and why jobs wait",
-            gives=shapes.Lanes,
         ),
     ),
 )

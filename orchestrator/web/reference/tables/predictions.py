@@ -6,8 +6,9 @@ from orchestrator.errors import Conflict, TooMany
 from orchestrator.flow.schedule import INTERACTIVE
 from orchestrator.web import passed_on, predictions
 from orchestrator.web.query import IDEMPOTENCY_KEY, SCHEME, Text, schedule
-from orchestrator.web.reference import bodies, shapes
+from orchestrator.web.reference import bodies
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group, Plain
+from orchestrator.web.reference.shapes import predictions as shapes
 
 _V = "/api/{version:version}"
 
@@ -35,7 +36,7 @@ provider has the last word. With `enable_sync_mode` the answer waits for the end
     ),
     gives=shapes.Prediction,
     refuses=(Conflict, TooMany),
-    leads_to=("job", "cancel_job", "redrive_job", "check_job"),
+    leads_to=("job", "cancel_job", "redrive_job", "check_job", "dismiss_job", "job_events"),
 )
 
 GROUP = Group(

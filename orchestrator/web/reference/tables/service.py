@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from orchestrator.errors import Busy, TooLarge, Unauthorized, UnsupportedBody
 from orchestrator.web import callbacks, health
-from orchestrator.web.reference import pages, shapes
+from orchestrator.web.reference import pages
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group, Plain
+from orchestrator.web.reference.shapes import service as shapes
 
 RECEIVE = Endpoint(
     name="callback",

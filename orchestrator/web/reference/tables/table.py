@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
-from orchestrator.web.reference.tables import batches, deliveries, jobs, predictions, provider, service
+from orchestrator.web.reference.tables import (
+    batches,
+    deliveries,
+    endpoints,
+    events,
+    jobs,
+    keys,
+    lanes,
+    predictions,
+    provider,
+    service,
+    tenants,
+)
 
-GROUPS = (predictions.GROUP, provider.GROUP, jobs.GROUP, batches.GROUP, deliveries.GROUP, service.GROUP)
+GROUPS = (
+    predictions.GROUP,
+    provider.GROUP,
+    jobs.GROUP,
+    batches.GROUP,
+    events.GROUP,
+    deliveries.GROUP,
+    endpoints.GROUP,
+    lanes.GROUP,
+    keys.GROUP,
+    tenants.GROUP,
+    service.GROUP,
+)
 ENDPOINTS = tuple(endpoint for group in GROUPS for endpoint in group.endpoints)
 # The two that every job passes.
 SHORT = (predictions.SUBMIT, service.RECEIVE)

@@ -1,0 +1,106 @@
+"""What the buttons of a job's page do: each through the flow that the API uses, with a line in the audit."""
+
+from __future__ import annotations
+
+from starlette.datastructures import FormData
+
+from orchestrator.errors import Conflict, Forbidden, InvalidInput, NotFound
+from orchestrator.flow import clear_doubt
+from orchestrator.flow.cancel import cancel
+from orchestrator.flow.dismiss import dismiss
+from orchestrator.flow.poll import check_now
+from orchestrator.flow.redrive import redrive
+from orchestrator.lifecycle import Job
+from orchestrator.store import keys, retention, views
+from orchestrator.web.dashboard.pages import Done, Look
+
+_LONGEST = 300
+
+
+async def redrive_job(look: Look, _form: FormData) -> Done:
+    job = await _find(look)
+    await redrive(look.runtime, job.tenant_id, job.id, actor=look.viewer.actor)
+    return Done("It will be sent again.")
+
+
+async def cancel_job(look: Look, _form: FormData) -> Done:
+    job = await _find(look)
+    cancelled = await cancel(look.runtime, job.tenant_id, job.id)
+    await _record(look, job, "cancel")
+    if not cancelled.may_be_billed:
+        return Done("Cancelled. Nothing was sent, so it costs nothing.")
+    if cancelled.job.is_ended:
+        return Done("Cancelled. It may have been sent before, and then it may be billed.")
+    return Done("Marked. The provider may have it already, so its result is still taken; no try follows.")
+
+
+async def dismiss_job(look: Look, _form: FormData) -> Done:
+    job = await _find(look)
+    await dismiss(look.runtime, job.tenant_id, job.id, actor=look.viewer.actor)
+    return Done("Dismissed: it is no dead letter any more. You can still retry it.")
+
+
+async def check_job(look: Look, _form: FormData) -> Done:
+    job = await _find(look)
+    await check_now(look.runtime, job.id)
+    await _record(look, job, "check")
+    return Done("The provider is being asked about it now.")
+
+
+async def delete_job(look: Look, _form: FormData) -> Done:
+    """Raises Conflict."""
+    job = await _find(look)
+    deleted = await look.runtime.store.write(
+        retention.delete_jobs,
+        tenant_id=job.tenant_id,
+        ids=[job.id],
+        actor=look.viewer.actor,
+        now=look.now,
+    )
+    if not deleted:
+        raise Conflict("Only a job that has ended, and has nothing at the provider, can be deleted.")
+    await _record(look, job, "delete")
+    return Done("Deleted, with everything that was kept of it.", go="/jobs")
+
+
+async def resolve_job(look: Look, form: FormData) -> Done:
+    """A person's word on a job in doubt: resubmit, fail or adopt. Raises InvalidInput and Forbidden."""
+    job = await _find(look)
+    word, actor = str(form.get("word", "")), look.viewer.actor
+    if word == "resubmit":
+        await clear_doubt.resubmit(look.runtime, job, actor=actor)
+        return Done("It will be sent again.")
+    if word == "fail":
+        because = str(form.get("because", "")).strip()[:_LONGEST]
+        await clear_doubt.fail(look.runtime, job, actor=actor, because=because)
+        return Done("It has ended as failed. Should its task come to light, an output is taken all the same.")
+    if word != "adopt":
+        raise InvalidInput("word", "must be resubmit, fail or adopt")
+    if not look.viewer.is_operator:
+        raise Forbidden("Only the operator may say which task of the account is this job's.")
+    provider_id = str(form.get("provider_id", "")).strip()
+    if not 0 < len(provider_id) <= _LONGEST:
+        raise InvalidInput("provider_id", "must be given to adopt a task")
+    await clear_doubt.adopt(look.runtime, job, actor=actor, provider_id=provider_id)
+    return Done("The task is this job's; what the provider says of it was taken.")
+
+
+async def _find(look: Look) -> Job:
+    """Raises NotFound, for another tenant's as well."""
+    found = await look.runtime.store.read(
+        views.find_job, tenant_id=look.viewer.sees, job_id=look.request.path_params["id"]
+    )
+    if found is None:
+        raise NotFound("There is no such job.")
+    return found.job
+
+
+async def _record(look: Look, job: Job, action: str) -> None:
+    await look.runtime.store.write(
+        keys.record_audit,
+        tenant_id=job.tenant_id,
+        actor=look.viewer.actor,
+        action=action,
+        subject=job.id,
+        now=look.now,
+    )

@@ -1,0 +1,103 @@
+"""The list of jobs: filtered by what stands in the URL, a page at a time, with what each of them made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from orchestrator.errors import InvalidInput
+from orchestrator.ids import is_id
+from orchestrator.lifecycle import Ending, Job
+from orchestrator.store import actions, job_search, tenants
+from orchestrator.store.job_filter import JobFilter
+from orchestrator.store.job_search import LOOKED_THROUGH, Listed, Page
+from orchestrator.web.dashboard import job_filters
+from orchestrator.web.dashboard.media import Media, first_output, prompt_of
+from orchestrator.web.dashboard.pages import Look
+
+_A_PAGE = 50
+_PHASES = (
+    ("Public states", ("created", "processing", "completed", "failed")),
+    ("Stages", ("held", "ready", "waiting", "submitting", "in_doubt", "accepted")),
+)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A line of the table; `took` in ms, since it was stored."""
+
+    job: Job
+    tenant: str
+    batch: str
+    prompt: str
+    output: Media | None
+    error: str
+    took: int | None
+
+
+async def load(look: Look) -> Mapping[str, Any]:
+    asked = dict(look.request.query_params)
+    wanted = job_filters.read_filter(asked, now=look.now)
+    page, running, names = await look.runtime.store.read(
+        _read, wanted=wanted, owner=look.viewer.sees, before=_before(look)
+    )
+    return {
+        "rows": [row(one, now=look.now) for one in page.items],
+        "page": page,
+        "wanted": wanted,
+        "chips": job_filters.chips(asked, wanted),
+        "phases": _PHASES,
+        "ages": job_filters.SINCE,
+        "models": sorted({one.job.model for one in page.items}),
+        "tenants": names,
+        "running": running,
+        "looked_through": LOOKED_THROUGH,
+        "told": job_filters.told(wanted, names),
+    }
+
+
+def row(one: Listed, *, now: int) -> Row:
+    job = one.job
+    until = job.finished_at or (now if job.started_at else None)
+    return Row(
+        job=job,
+        tenant=one.tenant,
+        batch=one.batch,
+        prompt=prompt_of(one.input),
+        output=first_output(one.ending, job.media) if job.phase == "completed" else None,
+        error=_error(one.ending) if job.phase == "failed" else "",
+        took=None if until is None else max(0, until - job.created_at),
+    )
+
+
+def _read(
+    connection: Connection, *, wanted: JobFilter, owner: str | None, before: str
+) -> tuple[Page, list[actions.Action], dict[str, str]]:
+    """In one transaction: the page, the actions under way, and for the operator the tenants' names."""
+    running = actions.running(connection, tenant_id=owner, most=3)
+    names = {} if owner is not None else tenants.names(connection)
+    if wanted.is_only_words and not before:
+        named = job_search.read_named(connection, words=wanted.words, owner=owner)
+        if named:
+            return Page(named), running, names
+    page = job_search.read_page(connection, wanted=wanted, owner=owner, before=before, most=_A_PAGE)
+    return page, running, names
+
+
+def _before(look: Look) -> str:
+    """A place that a page of ours gave: an id, or a line of a batch. Raises InvalidInput."""
+    before = look.asked("before")
+    is_line = before.isdecimal() and len(before) < 10
+    if before and not (is_line if look.asked("batch") else is_id(before)):
+        raise InvalidInput("before", "is no place in this list")
+    return before
+
+
+def _error(ending: str) -> str:
+    try:
+        error = msgspec.json.decode(ending, type=Ending).error
+    except msgspec.DecodeError:
+        return ""
+    return "" if error is None else error.message

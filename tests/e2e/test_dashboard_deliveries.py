@@ -1,0 +1,50 @@
+"""The pages of deliveries in a real browser: found, looked into, and sent again, one or a whole range."""
+
+from __future__ import annotations
+
+from tests.e2e.browser import browser_page
+from tests.e2e.hooked import Hooked, path_of
+from tests.e2e.test_deliveries import delivery_in
+from tests.e2e.test_redelivery import ended_delivery
+
+
+async def test_a_webhook_that_was_given_up_is_found_looked_into_and_sent_again(hooked: Hooked) -> None:
+    stack, receiver = hooked
+    path = path_of("410,200")
+    dead = await ended_delivery(hooked, path, "dead", "?token=secret")
+    async with browser_page(stack) as page:
+        await page.goto(f"/deliveries?state=dead&host={receiver.url.removeprefix('http://')}")
+        await page.click(f"a[href='/deliveries/{dead}']")
+        await page.wait_for_selector("h1:has-text('Delivery')")
+        told = await page.inner_text("main")
+        assert "answered 410" in told
+        assert f"POST {receiver.url}{path}\n" in told
+        assert "secret" not in (await page.content()).replace("/api/v3/webhook/secret", "").replace(
+            "the secret is at", ""
+        )
+        await page.click("button:has-text('Send again')")
+        await page.wait_for_selector("[role=status]:has-text('sent again now')")
+        await receiver.wait_for(path, 2)
+        await delivery_in(stack, dead.rpartition("-")[0], "delivered")
+    actor = await stack.ledger.one("SELECT actor FROM audit WHERE object = :id", id=dead)
+    assert actor.startswith("dashboard, key ")
+
+
+async def test_all_that_were_given_up_in_a_range_are_counted_first_and_then_sent_again(
+    hooked: Hooked,
+) -> None:
+    stack, receiver = hooked
+    paths = [path_of("410,200"), path_of("410,200")]
+    dead = [await ended_delivery(hooked, path, "dead") for path in paths]
+    number = await stack.ledger.one("SELECT count(*) FROM deliveries WHERE state = 'dead'")
+    async with browser_page(stack) as page:
+        await page.goto("/deliveries")
+        await page.select_option("select[name=again]", "1h")
+        await page.click("button:has-text('Count them first')")
+        await page.wait_for_selector(f"text={number} webhooks were given up in the last 1 h.")
+        assert all(len(receiver.got[path]) == 1 for path in paths)
+        await page.click(f"button:has-text('Send {number} again')")
+        await page.wait_for_selector(f"[role=status]:has-text('{number} webhooks are sent again')")
+    for path, delivery_id in zip(paths, dead, strict=True):
+        await receiver.wait_for(path, 2)
+        await delivery_in(stack, delivery_id.rpartition("-")[0], "delivered")
