@@ -56,7 +56,7 @@ GROUP = Group(
             handler=login_links.create,
             scope="admin",
             summary="Make a link that logs in to the dashboard",
-            about="Whoever opens it within 15 minutes is logged in, once, as the owner of the key that asked.",
+            about="Whoever opens it within 15 minutes is logged in, once, with all that the asking key may.",
             gives=shapes.LoginLink,
         ),
     ),
