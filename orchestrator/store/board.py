@@ -14,12 +14,16 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import DAY, HOUR, SECOND
 from orchestrator.ids import id_time
-from orchestrator.store import dialect, lanes, processes, series
+from orchestrator.store import batches, dialect, job_search, lanes, processes, series
+from orchestrator.store.batches import Batch
+from orchestrator.store.job_filter import JobFilter
+from orchestrator.store.job_search import Listed
 from orchestrator.store.series import Wanted
 
 COUNTED_UP_TO = 1_000
 """Counts of what waits for a person end here: more of it is no other news."""
 
+_RESULTS, _BATCHES = 12, 20
 SILENT_AFTER_MS = 15 * SECOND
 """A process that has not reported for so long is not counted on."""
 
@@ -47,6 +51,8 @@ class FirstPage(msgspec.Struct, frozen=True):
     totals: dict[int, Counter[int]]
     seen: Seen
     accounts: list[lanes.Account]
+    newest: list[Listed]
+    batches: list[Batch]
 
 
 def first_page(
@@ -72,6 +78,14 @@ def first_page(
         totals=series.times_over_time(connection, wanted=msgspec.structs.replace(charted, names=("total",))),
         seen=see(connection, tenant_id=tenant_id, oldest=found_oldest, now=now),
         accounts=lanes.read_accounts(connection),
+        newest=job_search.read_page(
+            connection, wanted=JobFilter(phase="completed"), owner=tenant_id, before="", most=_RESULTS
+        ).items,
+        batches=[
+            one
+            for one in batches.newest(connection, tenant_id=tenant_id, before_id=None, most=_BATCHES)
+            if not one.has_ended
+        ],
     )
 
 

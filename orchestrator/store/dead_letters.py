@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from orchestrator.lifecycle import Ending
 from orchestrator.store import dialect
 
-COUNTED = 10_000
+COUNTED = 5_000
 """Groups are made of so many of the newest dead letters."""
 
 

@@ -91,12 +91,13 @@ class Receiver(msgspec.Struct, frozen=True):
     last_error: str | None
 
 
-def search(connection: Connection, *, asked: Asked, most: int) -> Page:
+def search(connection: Connection, *, asked: Asked, most: int, look_through: int = LOOKED_THROUGH) -> Page:
+    """At most so many that match, of the newest `look_through` where the filter has no index."""
     newest, values = _newest(asked)
     sifts = [sift for name, sift in _SIFTED.items() if getattr(asked, name) is not None]
     if asked.state in ("pending", "delivered"):
         sifts.append("d.state = :state")
-    looked = LOOKED_THROUGH if sifts else most + 1
+    looked = look_through if sifts else most + 1
     found = connection.execute(
         dialect.sql(
             f"{_LISTED} FROM (SELECT * FROM deliveries{newest} LIMIT :looked) AS d{_LAST}"
@@ -107,7 +108,8 @@ def search(connection: Connection, *, asked: Asked, most: int) -> Page:
     items = [Listed(**row) for row in found.mappings()]
     if len(items) > most:
         return Page(items[:most], items[most - 1].id, is_cut=False)
-    return Page(items, _end(connection, newest, values) if sifts else None, is_cut=True)
+    end = _end(connection, newest, values | {"skip": look_through - 1}) if sifts else None
+    return Page(items, end, is_cut=end is not None)
 
 
 def find(connection: Connection, *, delivery_id: str, tenant_id: str | None) -> Listed | None:
@@ -162,11 +164,11 @@ def _newest(asked: Asked) -> tuple[str, dict[str, Any]]:
 
 
 def _end(connection: Connection, newest: str, values: dict[str, Any]) -> str | None:
-    """The id up to which was looked, if there is more behind it."""
-    return connection.execute(
-        dialect.sql(f"SELECT id FROM deliveries{newest} LIMIT 1 OFFSET :looked"),
-        values | {"looked": LOOKED_THROUGH - 1},
+    """The id up to which was looked; None where there are not so many."""
+    found = connection.execute(
+        dialect.sql(f"SELECT id FROM deliveries{newest} LIMIT 1 OFFSET :skip"), values
     ).scalar()
+    return None if found is None else str(found)
 
 
 def _receiver(host: str, rows: list[Any]) -> Receiver:

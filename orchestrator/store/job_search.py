@@ -16,7 +16,7 @@ from orchestrator.lifecycle import Job
 from orchestrator.store import dialect, rows
 from orchestrator.store.job_filter import JobFilter, Way, conditions, way_to
 
-LOOKED_THROUGH = 20_000
+LOOKED_THROUGH = 10_000
 """So many jobs are looked at for one page, or for one step of an action."""
 SHOWN_CHARS = 2_000
 _LIKE = {"postgresql": "ILIKE", "sqlite": "LIKE"}
@@ -106,8 +106,7 @@ def count_matching(connection: Connection, *, wanted: JobFilter, owner: str | No
         return None
     found = connection.execute(
         dialect.sql(
-            "SELECT count(*) FROM jobs JOIN documents d ON d.job_id = jobs.id"
-            f" WHERE {way.condition} AND {where} AND jobs.id <= :up_to"
+            f"SELECT count(*) FROM {_source(wanted)} WHERE {way.condition} AND {where} AND jobs.id <= :up_to"
         ),
         values | {"up_to": up_to},
     )
@@ -124,7 +123,7 @@ def read_matching(
     ceiling = _edge(connection, way, values, is_newest_first=False)
     found = connection.execute(
         dialect.sql(
-            f"SELECT jobs.id, {way.order} FROM jobs JOIN documents d ON d.job_id = jobs.id"
+            f"SELECT jobs.id, {way.order} FROM {_source(wanted)}"
             f" WHERE {way.condition} AND {where} AND {_between(way, values)} AND jobs.id <= :up_to"
             f" ORDER BY {way.order} LIMIT :most"
         ),
@@ -134,6 +133,11 @@ def read_matching(
     if len(ids) == most:
         return Matching(ids, str(found[-1][1]), is_over=False)
     return Matching(ids, after if ceiling is None else str(ceiling), is_over=ceiling is None)
+
+
+def _source(wanted: JobFilter) -> str:
+    """Documents are read only for words."""
+    return "jobs JOIN documents d ON d.job_id = jobs.id" if wanted.words else "jobs"
 
 
 def _where(connection: Connection, wanted: JobFilter, owner: str | None) -> tuple[str, dict[str, Any]]:

@@ -12,6 +12,9 @@ _SIZES = {
     "postgresql": "SELECT pg_database_size(current_database())",
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
 }
+COUNTED_UP_TO = 10_000
+"""More of what is not counted yet is no other news."""
+
 _VERSIONS = {"postgresql": "SHOW server_version", "sqlite": "SELECT sqlite_version()"}
 
 
@@ -25,10 +28,12 @@ class DatabaseSeen(msgspec.Struct, frozen=True):
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """How far the figures are behind the event log: so many events, and the ms between the newest of each."""
+    """How far the figures are behind the event log: so many events, `COUNTED_UP_TO` at most, and when the
+    oldest of them happened.
+    """
 
     events: int
-    ms: int
+    since: int | None
 
 
 class Audited(msgspec.Struct, frozen=True):
@@ -69,19 +74,18 @@ def ping(connection: Connection) -> None:
 
 
 def figures_lag(connection: Connection) -> Lag:
-    """By the numbers of the events, which on PostgreSQL have gaps: it is a rough number there."""
     place = connection.execute(
         dialect.sql("SELECT place FROM followers WHERE name = :name"), {"name": figures.FOLLOWER}
     ).scalar()
     counted = event_log.parse_cursor(place) if place else None
-    reached = event_log.START if counted is None else counted
-    newest = connection.execute(dialect.sql("SELECT seq, at FROM events ORDER BY seq DESC LIMIT 1")).first()
-    if newest is None or newest.seq <= reached.seq:
-        return Lag(0, 0)
-    next_at = connection.execute(
-        dialect.sql("SELECT at FROM events WHERE seq > :seq ORDER BY seq LIMIT 1"), {"seq": reached.seq}
-    ).scalar_one()
-    return Lag(newest.seq - reached.seq, max(0, newest.at - next_at))
+    found = connection.execute(
+        dialect.sql(
+            "SELECT count(*), min(at) FROM"
+            f" (SELECT at FROM events WHERE seq > :seq ORDER BY seq LIMIT {COUNTED_UP_TO}) AS uncounted"
+        ),
+        {"seq": 0 if counted is None else counted.seq},
+    ).one()
+    return Lag(found[0], found[1])
 
 
 def newest_audit(

@@ -46,6 +46,7 @@ class Receiver:
     url: str = ""
     got: dict[str, list[Received]] = field(default_factory=lambda: defaultdict(list))
     headers: dict[str, str] = field(default_factory=dict)
+    text: str = "thank you"
 
     async def take(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -54,7 +55,7 @@ class Receiver:
         status = answers[min(len(earlier), len(answers) - 1)]
         earlier.append(Received(headers, await request.read()))
         told = {"location": f"{self.url}/200/redirected"} if status // 100 == 3 else self.headers
-        return web.Response(status=status, headers=told, text="thank you")
+        return web.Response(status=status, headers=told, text=self.text)
 
     async def wait_for(self, path: str, count: int = 1) -> list[Received]:
         async def has_come() -> bool:

@@ -61,7 +61,7 @@ async def test_a_jobs_own_stream_begins_at_its_beginning_and_ends_with_it(either
 
 
 async def test_a_redriven_job_is_told_from_its_beginning_through_its_first_end(either: Stack) -> None:
-    job_id = await either.created(marked("refuse=400"))
+    job_id = await either.created(marked("refuse=400", "times=2"))
     await either.ended(job_id)
     await either.act(job_id, "redrive")
     await either.ended(job_id)

@@ -107,8 +107,8 @@ def _path(line: Line, *, top: float, is_area: bool) -> str:
             first, last = run[0].split(",")[0], run[-1].split(",")[0]
             ground = f"{last},{_HEIGHT} {first},{_HEIGHT}"
             drawn.append(f'<polygon class="area tone-{tone}" points="{" ".join(run)} {ground}"/>')
-        points = run if len(run) > 1 else [run[0], run[0]]
-        drawn.append(f'<polyline class="line tone-{tone}" points="{" ".join(points)}"/>')
+        kind, points = ("line", run) if len(run) > 1 else ("line alone", [run[0], run[0]])
+        drawn.append(f'<polyline class="{kind} tone-{tone}" points="{" ".join(points)}"/>')
     return "".join(drawn)
 
 

@@ -55,6 +55,8 @@ async def load(look: Look) -> Mapping[str, Any]:
         "running": running,
         "looked_through": LOOKED_THROUGH,
         "told": job_filters.told(wanted, names),
+        # What takes a look through thousands is not repeated every second.
+        "is_live": not (page.is_cut or wanted.words),
     }
 
 

@@ -11,7 +11,7 @@ import msgspec
 from orchestrator.clock import MINUTE, SECOND
 from orchestrator.store.board import FirstPage, first_page
 from orchestrator.store.series import percentile
-from orchestrator.web.dashboard import charts, periods, troubles
+from orchestrator.web.dashboard import batches, charts, jobs, periods, troubles
 from orchestrator.web.dashboard.charts import Line
 from orchestrator.web.dashboard.pages import Look
 from orchestrator.web.dashboard.periods import Period
@@ -23,9 +23,9 @@ _DWELL = {"ready": "wait", "submitting": "submit", "accepted": "run"}
 _TITLES = (
     ("ready", "Ready", "may be sent"),
     ("waiting", "Waiting", "for their time"),
-    ("submitting", "Submitting", "a POST is under way"),
+    ("submitting", "Submitting", "being sent"),
     ("in_doubt", "In doubt", "sent, or maybe sent"),
-    ("accepted", "At the provider", "it works on them"),
+    ("accepted", "Running", "at the provider"),
 )
 
 
@@ -56,6 +56,8 @@ async def load(look: Look) -> Mapping[str, Any]:
         "stages": _stages(found, look.now),
         "throughput": _throughput(found, period),
         "latency": _latency(found, period),
+        "results": [jobs.row(one, now=look.now) for one in found.newest],
+        "running": [(one, batches.title_of(one), batches.bar_of(one)) for one in found.batches],
         "is_new": not found.phases.total() and not found.day["created"],
         "example": look.here.base_url,
     }
@@ -66,6 +68,8 @@ def _stages(found: FirstPage, now: int) -> list[Stage]:
     for phase, title, means in _TITLES:
         number = max(0, found.phases[phase])
         age = max(0, now - found.oldest[phase]) if phase in found.oldest and number else None
+        if phase == "waiting" and not age:
+            age = None  # it is not due yet
         dwell = found.dwell.get(_DWELL.get(phase, ""), Counter())
         stages.append(
             Stage(

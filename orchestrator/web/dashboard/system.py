@@ -65,8 +65,10 @@ async def _inside(look: Look) -> Mapping[str, Any]:
         if not settings.is_sqlite
         else "one file",
         "round_trip": duration(round_trip_ms) if round_trip_ms >= 1 else "under 1 ms",
-        "lag": found.lag,
-        "is_late": found.lag.ms > _LAG_MS,
+        "lag_events": count(found.lag.events)
+        + (" or more" if found.lag.events >= store.COUNTED_UP_TO else ""),
+        "lag_ms": max(0, look.now - (found.lag.since or look.now)),
+        "lag_alarm_ms": _LAG_MS,
         "redis": _where(settings.redis_url, "none: one process needs no bell"),
         "settings": _settings(settings),
     }

@@ -1,0 +1,114 @@
+"""All views of the dashboard, in a real browser: nothing stored in them runs, everybody can read them."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Page, Response
+
+from tests.e2e.browser import browser_page, faults_of, overflow_of
+from tests.e2e.dashboard import EVIL, Filled, filled
+
+MOST_BYTES = 200_000
+
+
+@pytest.fixture(scope="module")
+async def full() -> AsyncIterator[Filled]:
+    async with filled() as found:
+        yield found
+
+
+async def test_nothing_that_is_stored_runs_on_any_page(full: Filled) -> None:
+    async with browser_page(full.stack) as page:
+        for path in full.paths:
+            answer = await page.goto(path)
+            assert answer is not None
+            assert answer.status == 200, path
+            assert await page.evaluate("window.ran") is None, path
+            assert await page.locator("img[src='x']").count() == 0, path
+        await page.goto(f"/jobs/{full.ids['jobs']}")
+        assert EVIL in await page.inner_text("main")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 900, 1440])
+async def test_every_page_fits_its_window(full: Filled, width: int, theme: str) -> None:
+    async with browser_page(full.stack, width=width, theme="dark" if theme == "dark" else "light") as page:
+        wide = {}
+        for path in full.paths:
+            await page.goto(path)
+            if await overflow_of(page) > 0:
+                wide[path] = await overflow_of(page)
+        assert not wide
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_no_page_has_a_serious_fault_of_accessibility(full: Filled, theme: str) -> None:
+    async with browser_page(full.stack, theme="dark" if theme == "dark" else "light") as page:
+        faults = {}
+        for path in full.paths:
+            await page.goto(path)
+            if found := await faults_of(page):
+                faults[path] = found
+        assert not faults
+
+
+async def test_every_page_reads_without_javascript(full: Filled) -> None:
+    async with browser_page(full.stack, has_script=False) as page:
+        for path in full.paths:
+            await page.goto(path)
+            assert await page.locator("main h1").first.is_visible(), path
+
+
+async def test_a_page_weighs_less_than_its_promise(full: Filled) -> None:
+    async with browser_page(full.stack) as page:
+        for path in full.paths:
+            assert await weight_of(page, full.stack.url, path) <= MOST_BYTES, path
+
+
+async def weight_of(page: Page, base: str, path: str) -> int:
+    """All that it takes from this server, compressed; pictures are the provider's."""
+    answers: list[Response] = []
+
+    def note(answer: Response) -> None:
+        answers.append(answer)
+
+    page.on("response", note)
+    await page.goto(path)
+    page.remove_listener("response", note)
+    own = [one for one in answers if one.url.startswith(base) and "/live" not in one.url]
+    return sum([len(gzip.compress(await one.body())) for one in own if one.status == 200])
+
+
+async def test_a_page_shows_by_itself_what_happens(full: Filled) -> None:
+    async with browser_page(full.stack) as page:
+        await page.goto("/jobs")
+        await page.wait_for_selector("[data-state=live]")
+        job = await full.stack.created("made while somebody looks")
+        await page.wait_for_selector(f"a[href='/jobs/{job}']")
+        await page.keyboard.press("p")
+        await page.wait_for_selector("[data-state=paused]")
+        later = await full.stack.created("made while it is paused")
+        await full.stack.ended(later)
+        assert await page.locator(f"a[href='/jobs/{later}']").count() == 0
+        await page.keyboard.press("p")
+        await page.wait_for_selector(f"a[href='/jobs/{later}']")
+
+
+async def test_the_keyboard_finds_selects_and_opens(full: Filled) -> None:
+    async with browser_page(full.stack) as page:
+        await page.goto("/jobs")
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        await page.keyboard.press("x")
+        assert await page.locator("[data-here] input:checked").count() == 1
+        second = await page.locator("[data-row] [data-row-link]").nth(1).get_attribute("href")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"**{second}")
+        await page.keyboard.press("?")
+        assert await page.locator("dialog#keys").is_visible()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("/")
+        assert await page.evaluate("document.activeElement.id") == "find"
