@@ -23,7 +23,8 @@ _LAST = (
     " AND a.number = (SELECT max(number) FROM delivery_attempts WHERE delivery_id = d.id)"
 )
 _LISTED = (
-    "SELECT d.id, d.tenant_id, d.job_id, d.batch_id, d.url, d.host, d.state, d.failures, d.created_at,"
+    "SELECT d.id, d.tenant_id, d.job_id, d.batch_id, d.endpoint_id, d.event, d.scheme, d.because,"
+    " d.url, d.host, d.state, d.failures, d.created_at,"
     " d.due_at, d.finished_at, coalesce(a.number, 0) AS attempts, a.at AS last_at,"
     " a.status AS last_status, a.error AS last_error"
 )
@@ -32,6 +33,7 @@ _INDEXED = {
     "tenant_id": "tenant_id = :tenant_id",
     "before_id": "id < :before_id",
     "job_id": "job_id = :job_id",
+    "endpoint_id": "endpoint_id = :endpoint_id",
 }
 _SIFTED = {
     "host": "d.host = :host",
@@ -47,6 +49,10 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str
     job_id: str | None
     batch_id: str | None
+    endpoint_id: str | None
+    event: str
+    scheme: str
+    because: str | None
     url: str
     host: str
     state: str
@@ -66,6 +72,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str | None = None
     before_id: str | None = None
     job_id: str | None = None
+    endpoint_id: str | None = None
     batch_id: str | None = None
     host: str | None = None
     state: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.e2e.browser import browser_page
 from tests.e2e.hooked import Hooked, path_of
+from tests.e2e.stack import data_of
 from tests.e2e.test_deliveries import delivery_in
 from tests.e2e.test_redelivery import ended_delivery
 
@@ -48,3 +49,24 @@ async def test_all_that_were_given_up_in_a_range_are_counted_first_and_then_sent
     for path, delivery_id in zip(paths, dead, strict=True):
         await receiver.wait_for(path, 2)
         await delivery_in(stack, delivery_id.rpartition("-")[0], "delivered")
+
+
+async def test_what_an_endpoint_is_told_of_itself_is_listed_with_its_event(hooked: Hooked) -> None:
+    stack, receiver = hooked
+    path = path_of("200")
+    made = data_of(
+        await stack.http.post(
+            "/api/v3/endpoints", json={"url": receiver.url + path, "events": ["job.completed"]}
+        )
+    )
+    assert (await stack.http.post(f"/api/v3/endpoints/{made['id']}/test")).status_code == 200
+    await receiver.wait_for(path)
+    async with browser_page(stack) as page:
+        await page.goto(f"/deliveries?endpoint={made['id']}")
+        assert "endpoint.test" in await page.inner_text("main tr[data-row]")
+        await page.click("main [data-row-link]")
+        await page.wait_for_selector("h1:has-text('Delivery')")
+        told = await page.inner_text("main")
+    assert "webhook-signature: v1,…" in told
+    assert "the endpoint itself" in told
+    await stack.http.delete(f"/api/v3/endpoints/{made['id']}")

@@ -15,7 +15,7 @@ from tests.e2e.logged_in import anonymous, logged_in, new_key, notice_of
 from tests.e2e.stack import Stack, data_of, up_stack
 
 # What every tenant's jobs depend on, or what leads its events elsewhere, takes an admin.
-ADMINISTERED = ("/keys", "/endpoints", "/lanes", "/accounts", "/tenants")
+ADMINISTERED = ("/jobs/none/resolve", "/keys", "/endpoints", "/lanes", "/accounts", "/tenants")
 GATE = ("/login", "/logout")
 REFUSED = "Your key may not do that"
 ELSEWHERE = ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", ""]

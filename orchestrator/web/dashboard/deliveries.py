@@ -18,6 +18,7 @@ from orchestrator.web.dashboard.pages import Done, Look
 from orchestrator.web.dashboard.words import count
 
 _SHOWN = 50
+_FILTERS = ("state", "host", "job", "batch", "endpoint")
 _STATES = ("pending", "delivered", "dead")
 _RANGES = {"1h": ("1 h", HOUR), "24h": ("24 h", DAY), "7d": ("7 d", 7 * DAY), "30d": ("30 d", 30 * DAY)}
 
@@ -30,8 +31,8 @@ async def load(look: Look) -> Mapping[str, Any]:
         "page": page,
         "hosts": await read(delivery_search.receivers, tenant_id=look.viewer.sees),
         "states": _STATES,
-        "filters": {name: look.asked(name) for name in ("state", "host", "job", "batch")},
-        "is_filtered": any(look.asked(name) for name in ("state", "host", "job", "batch")),
+        "filters": {name: look.asked(name) for name in _FILTERS},
+        "is_filtered": any(look.asked(name) for name in _FILTERS),
         "is_first": not look.asked("before"),
         "ranges": [(name, label) for name, (label, _) in _RANGES.items()],
         "again": await _again(look),
@@ -94,6 +95,7 @@ def _asked(look: Look) -> Asked:
         before_id=look.asked("before") or None,
         job_id=look.asked("job") or None,
         batch_id=look.asked("batch") or None,
+        endpoint_id=look.asked("endpoint") or None,
         host=look.asked("host").lower() or None,
         state=state or None,
     )
@@ -127,13 +129,12 @@ async def _find(look: Look) -> Listed:
 
 def _request(found: Listed, attempts: list[Attempt]) -> str:
     """What the receiver got, but for what is secret or may hold a secret."""
-    scheme = "v3" if found.job_id else "v1"
     at = attempts[-1].at if attempts else found.created_at
     headers = {
         "content-type": "application/json",
         "webhook-id": found.id,
         "webhook-timestamp": str(at // SECOND),
-        "webhook-signature": f"{scheme},…",
+        "webhook-signature": f"{found.scheme},…",
     }
     return "\n".join(
         [f"POST {shown_url(found.url)}", *(f"{name}: {value}" for name, value in headers.items())]

@@ -41,9 +41,9 @@ async def read_form(request: Request, *, limit: int) -> AsyncIterator[FormData]:
 
 
 def text_of(form: FormData, name: str) -> str:
-    """What was typed there; "" for a field that is not there."""
+    """What was typed there; "" for a field that is not there. Browsers end its lines with CR LF."""
     given = form.get(name, "")
-    return given if isinstance(given, str) else ""
+    return given.replace("\r\n", "\n") if isinstance(given, str) else ""
 
 
 def file_of(form: FormData, name: str) -> UploadFile | None:

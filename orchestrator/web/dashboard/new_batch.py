@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from starlette.datastructures import FormData
 
-from orchestrator.errors import BadLines, InvalidInput, OrchestratorError
+from orchestrator.errors import BadLines, BeingSent, InvalidInput, OrchestratorError
 from orchestrator.flow.create import check_webhook
 from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.receive import Checked, check, receive
@@ -69,8 +69,7 @@ async def _with_file(typed: Typed, form: FormData) -> Typed:
     if file is None:
         if not typed.lines:
             raise InvalidInput("file", "must be chosen")
-        # A form sends lines with carriage returns, whatever they had.
-        return msgspec.structs.replace(typed, lines=typed.lines.replace("\r\n", "\n"))
+        return typed
     if (file.size or 0) > LONGEST_FILE:
         raise InvalidInput("file", "is larger than 10 MB; the API and the command line take 200 MB")
     name = file.filename or ""
@@ -102,7 +101,10 @@ def _new_batch(look: Look, typed: Typed, *, is_atomic: bool) -> NewBatch:
 
 
 async def _start(look: Look, new: NewBatch, typed: Typed) -> Done:
-    received = await receive(look.runtime, new, TextLines(typed.lines))
+    try:
+        received = await receive(look.runtime, new, TextLines(typed.lines))
+    except BeingSent:  # the first of two clicks
+        return Done("The batch is being stored right now; it stands here in a moment.", go="/batches")
     batch = received.batch
     await look.runtime.store.write(
         keys.record_audit,

@@ -117,8 +117,12 @@ async function copy(button) {
 
 // What cannot be taken back is asked for once more.
 document.addEventListener("submit", (event) => {
-  const ask = event.submitter?.dataset.ask ?? event.target.dataset.ask;
-  if (ask && !confirm(ask)) event.preventDefault();
+  const form = event.target, ask = event.submitter?.dataset.ask ?? form.dataset.ask;
+  // The second of two clicks sends nothing.
+  if (form.dataset.sent || (ask && !confirm(ask))) { event.preventDefault(); return; }
+  if (form.method !== "post") return;
+  form.dataset.sent = "true";
+  setTimeout(() => { delete form.dataset.sent; }, 3000);
 });
 
 // Selections: the tool bar shows itself when something is selected.

@@ -28,3 +28,8 @@ class NewApiKey(ApiKey, kw_only=True):
 
 class ApiKeys(Struct):
     items: list[ApiKey]
+
+
+class LoginLink(Struct):
+    url: Annotated[str, Meta(description="Logs in to the dashboard, once.")]
+    expires_at: str

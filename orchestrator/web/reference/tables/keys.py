@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.errors import Conflict
-from orchestrator.web import keys
+from orchestrator.web import keys, login_links
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group
 from orchestrator.web.reference.shapes import keys as shapes
 
@@ -48,6 +48,16 @@ GROUP = Group(
             summary="Revoke an API key",
             about="Servers refuse it within two seconds. Revoked twice is as once.",
             gives=shapes.ApiKey,
+        ),
+        Endpoint(
+            name="create_login_link",
+            method="POST",
+            path="/api/v3/login-links",
+            handler=login_links.create,
+            scope="admin",
+            summary="Make a link that logs in to the dashboard",
+            about="Whoever opens it within 15 minutes is logged in, once, with all that the asking key may.",
+            gives=shapes.LoginLink,
         ),
     ),
 )
