@@ -165,17 +165,22 @@ class Worker:
     async def _deliver_some(self) -> bool:
         due, has_more = await deliver.take_due(self._runtime, self._receivers)
         for one in due:
-            free = partial(self._free_place, one.id)
-            self._deliveries.start(deliver.deliver(self._runtime, one, self._receivers, on_answer=free), free)
+            free, end = partial(self._free_place, one.id), partial(self._end_delivery, one.id)
+            self._deliveries.start(deliver.deliver(self._runtime, one, self._receivers, on_answer=free), end)
         if not self._receivers.free_places(time.monotonic()):
             # Those that are not answered promptly give their places back without an end to tell of it.
             asyncio.get_running_loop().call_later(policy.DELIVERY_PROMPT_S, self.drains[Kind.DELIVER].start)
         return has_more
 
     def _free_place(self, delivery_id: str) -> None:
-        """Once it is answered, or failed: until it is recorded nobody takes it again, since it is not due."""
-        self._receivers.end(delivery_id)
+        """Once it is answered. It may be due again before it is recorded: its endpoint may have moved."""
+        self._receivers.free(delivery_id)
         self.drains[Kind.DELIVER].start()  # others may wait for a place at this host
+
+    def _end_delivery(self, delivery_id: str) -> None:
+        """Once it is recorded, or has failed."""
+        self._receivers.end(delivery_id)
+        self.drains[Kind.DELIVER].start()
 
     async def _step_batches(self) -> bool:
         """Batches and actions in turns: neither waits for the end of the other."""

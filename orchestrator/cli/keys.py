@@ -88,7 +88,13 @@ def create(
     key = new_api_key()
     made = direct.write(
         lambda at, now: stored.create_key(
-            at, key=key, name=name, tenant=tenant, scopes=scope, lifetime_ms=expires, now=now
+            at,
+            key=key,
+            name=name,
+            tenant=tenant,
+            scopes=scope,
+            expires_at=None if expires is None else now + expires,
+            now=now,
         )
     )
     if made is stored.Refusal.NO_TENANT:

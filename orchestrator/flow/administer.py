@@ -32,12 +32,12 @@ class By(Protocol):
 
 
 class NewKey(msgspec.Struct, frozen=True):
-    """A key to be made; `lifetime_ms` None is for ever."""
+    """A key to be made; `expires_at` None is never."""
 
     name: str
     tenant: str
     scopes: Sequence[str]
-    lifetime_ms: int | None
+    expires_at: int | None
 
 
 class Order(msgspec.Struct, frozen=True):

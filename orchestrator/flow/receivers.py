@@ -52,6 +52,7 @@ class Receivers:
     def __init__(self) -> None:
         self._hosts: dict[str, _Host] = {}
         self._under_way: dict[str, _Attempt] = {}
+        self._unrecorded: set[str] = set()
 
     def free_places(self, now: float) -> int:
         """How many attempts to hosts that are not silent may begin; those that wait do not count."""
@@ -76,7 +77,7 @@ class Receivers:
         for identifier, name in waiting:
             is_silent = self._of(name).is_silent
             left = silent_places if is_silent else places
-            if left <= 0 or identifier in self._under_way or self._room(name, running, now) <= 0:
+            if left <= 0 or identifier in self._unrecorded or self._room(name, running, now) <= 0:
                 continue
             chosen.append(identifier)
             running[name] += 1
@@ -86,9 +87,15 @@ class Receivers:
 
     def begin(self, identifier: str, name: str, now: float) -> None:
         self._under_way[identifier] = _Attempt(name, now, self._of(name).is_silent)
+        self._unrecorded.add(identifier)
+
+    def free(self, identifier: str) -> None:
+        """It was answered: its place is another's, but it is not begun again before its record is written."""
+        self._under_way.pop(identifier, None)
 
     def end(self, identifier: str) -> None:
-        self._under_way.pop(identifier, None)
+        self.free(identifier)
+        self._unrecorded.discard(identifier)
 
     def learn(self, name: str, outcome: Outcome, now: float) -> None:
         """An answer forgets all failures."""

@@ -119,7 +119,7 @@ def create_key(
     name: str,
     tenant: str,
     scopes: Sequence[str],
-    lifetime_ms: int | None,
+    expires_at: int | None,
     now: int,
 ) -> NamedKey | Refusal:
     """A name is free again once its key is revoked."""
@@ -138,7 +138,6 @@ def create_key(
     ).first()
     if taken is not None:
         return Refusal.NAME_TAKEN
-    expires_at = None if lifetime_ms is None else now + lifetime_ms
     made = Key(
         new_id(now),
         owner,

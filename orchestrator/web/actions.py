@@ -15,7 +15,7 @@ from orchestrator.flow import actions as flow
 from orchestrator.flow.actions import FASTEST, NewAction
 from orchestrator.flow.schedule import read_time
 from orchestrator.store import actions
-from orchestrator.store.actions import Action, Matched
+from orchestrator.store.actions import MOST_IDS, Action, Matched
 from orchestrator.store.job_filter import PHASES, JobFilter
 from orchestrator.web.context import Context
 from orchestrator.web.fields import read_fields
@@ -23,29 +23,30 @@ from orchestrator.web.query import BEFORE, limit
 from orchestrator.web.wire import answer
 
 Text = Annotated[str, Meta(max_length=200)]
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 LIMIT = limit(default=20, most=100)
 
 
-class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ActionFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that is given must be true of a job; `dead` are dead letters, `doubt` are jobs held in doubt."""
 
-    phase: Text = ""
+    phase: Annotated[Text, Meta(extra_json_schema={"enum": [*PHASES, ""]})] = ""
     doubt: bool = False
     dead: bool = False
     model: Text = ""
     batch: Text = ""
     fingerprint: Text = ""
-    since: str | None = None
-    until: str | None = None
+    since: Time | None = None
+    until: Time | None = None
     q: Text = ""
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WantedAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Either `ids` or `filter`; `per_minute` is as fast as it goes unless it is given."""
 
     verb: Literal["redrive", "cancel", "dismiss", "delete"]
-    ids: tuple[Text, ...] = ()
-    filter: Filter | None = None
+    ids: Annotated[tuple[Text, ...], Meta(extra_json_schema={"maxItems": MOST_IDS})] = ()
+    filter: ActionFilter | None = None
     per_minute: Annotated[int, Meta(ge=1, le=FASTEST)] | None = None
     dry_run: bool = False
 
@@ -54,7 +55,7 @@ async def create(request: Request) -> Response:
     """POST /api/v3/actions: stored when this answers; with `dry_run` only counted."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    wanted = await read_fields(request, Wanted)
+    wanted = await read_fields(request, WantedAction)
     new = NewAction(
         tenant_id=key.tenant_id,
         owner_id=key.tenant_id,
@@ -113,7 +114,7 @@ def shown(action: Action) -> dict[str, Any]:
     }
 
 
-def _filter(given: Filter) -> JobFilter:
+def _filter(given: ActionFilter) -> JobFilter:
     if given.phase and given.phase not in PHASES:
         raise InvalidInput("filter.phase", f"must be one of {', '.join(PHASES)}")
     times = msgspec.structs.asdict(given)

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.runtime import Runtime
-from orchestrator.web import actions, passed_on, predictions, versions
+from orchestrator.web import passed_on, predictions, versions
 from orchestrator.web.allowed import OTHERWISE
 from orchestrator.web.auth import Authenticator
 from orchestrator.web.dashboard.routes import DASHBOARD
@@ -27,10 +27,6 @@ SHORT = [endpoint.route() for endpoint in table.SHORT]
 ROUTES: list[BaseRoute] = [
     *SHORT,
     *(endpoint.route() for endpoint in table.ENDPOINTS if endpoint not in table.SHORT),
-    Route("/api/v3/actions", actions.create, methods=["POST"]),
-    Route("/api/v3/actions", actions.list_actions),
-    Route("/api/v3/actions/{id}", actions.read_action),
-    Route("/api/v3/actions/{id}/stop", actions.stop_action, methods=["POST"]),
     Route("/docs.css", pages.style),
     Route("/api/{version:version}/{other:path}", predictions.no_model, methods=["POST"], name=OTHERWISE),
     *DASHBOARD,

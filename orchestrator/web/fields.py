@@ -47,8 +47,9 @@ def _whole(value: Any) -> Any:
 
 def _refusal(message: str) -> InvalidInput:
     """msgspec says `Expected … - at `$.seconds``, or names an unknown or missing field."""
-    if named := _NAMED.search(message):
-        return InvalidInput(named["field"][:_SHOWN], _RULES[named["rule"]])
     found = _PATH.match(message)
     rule, path = (found["rule"], found["path"] or "") if found else (message, "")
+    if named := _NAMED.search(rule):
+        path = f"{path}.{named['field']}" if path else named["field"]
+        rule = _RULES[named["rule"]]
     return InvalidInput(path[:_SHOWN], rule[:1].lower() + rule[1:])

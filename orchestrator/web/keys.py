@@ -57,7 +57,7 @@ async def create_key(request: Request) -> Response:
         name=checked_name(wanted.name),
         tenant=await _tenant_of(here, by, wanted.tenant),
         scopes=sorted(set(wanted.scopes)),
-        lifetime_ms=_lifetime_ms(wanted.expires_at, now),
+        expires_at=_expires_at(wanted.expires_at, now),
     )
     made, key = await administer.create_key(here.runtime, by, new)
     return answer(shown(made, now) | {"key": key}, headers={"cache-control": "no-store"})
@@ -87,13 +87,11 @@ async def _tenant_of(here: Context, by: Key, named: str | None) -> str:
     return str(named)
 
 
-def _lifetime_ms(expires_at: str | None, now: int) -> int | None:
+def _expires_at(expires_at: str | None, now: int) -> int | None:
     at = read_time({"expires_at": expires_at}, "expires_at")
-    if at is None:
-        return None
-    if not now < at <= now + _LONGEST_LIFETIME:
+    if at is not None and not now < at <= now + _LONGEST_LIFETIME:
         raise InvalidInput("expires_at", "must lie in the next ten years")
-    return at - now
+    return at
 
 
 def shown(one: NamedKey, now: int) -> dict[str, Any]:

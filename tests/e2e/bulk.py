@@ -90,6 +90,19 @@ async def finished(stack: Stack, batch_id: str, **arguments: Any) -> Json:
     return await batch_when(stack, batch_id, lambda batch: batch["state"] in FINISHED, **arguments)
 
 
+async def hurried(stack: Stack, batch_id: str) -> Json:
+    """The batch once it has ended; what was being sent when a server died is looked for without pauses."""
+
+    async def look() -> Json | None:
+        await stack.ledger.make_checks_due()
+        batch = await batch_of(stack, batch_id)
+        return batch if batch["state"] in FINISHED else None
+
+    found = await until(look, within=60, what=f"the end of batch {batch_id}")
+    assert found is not None
+    return found
+
+
 async def steps_are_done(stack: Stack, batch_id: str) -> None:
     """No order is under way any more."""
 

@@ -11,7 +11,7 @@ Json = dict[str, Any]
 # What requests are made of, and what the provider may say more of.
 OPEN = {"HistoryQuestion", "Deletion", *(name for name in dir(provider_shapes) if name[0].isupper())}
 # Bodies with a time or a URL that a schema cannot tell.
-NARROWED = ("BatchDocument", "BatchLine", "WantedKey", "WantedEndpoint", "EndpointChange")
+NARROWED = ("BatchDocument", "BatchLine", "WantedKey", "WantedEndpoint", "EndpointChange", "ActionFilter")
 TIMES = {
     "not_before": "2026-01-02T03:04:05Z",
     "since": "2026-01-02T03:04:05Z",
@@ -36,6 +36,7 @@ def strict(document: Json, *, webhook: str) -> Json:
             _narrow(schema, words[name], is_needed=name in TIMES or name == "url")
     _let_lines_be_wrong(document)
     _store_batches(document)
+    _leave_limits(document)
     return document
 
 
@@ -64,6 +65,12 @@ def _store_batches(document: Json) -> None:
     del document["components"]["schemas"]["BatchDocument"]["properties"]["dry_run"]
     operation = document["paths"]["/api/v3/batches"]["post"]
     operation["parameters"] = [one for one in operation["parameters"] if one["name"] != "dry_run"]
+
+
+def _leave_limits(document: Json) -> None:
+    """The fuzzer's own tenant must not be kept from sending anything, or its questions find no answer."""
+    for name in ("max_in_flight", "max_queued"):
+        del document["components"]["schemas"]["TenantChange"]["properties"][name]
 
 
 def _narrow(schema: Json, word: str, *, is_needed: bool) -> None:

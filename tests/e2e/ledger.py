@@ -52,6 +52,10 @@ class Ledger:
             "UPDATE attempts SET check_at = 1 WHERE job_id = :job AND check_at IS NOT NULL", job=job_id
         )
 
+    async def make_checks_due(self) -> None:
+        """The same for all jobs."""
+        await self.change("UPDATE attempts SET check_at = 1 WHERE check_at IS NOT NULL")
+
     async def end_backoff(self, job_id: str) -> None:
         await self.change("UPDATE jobs SET due_at = 1 WHERE id = :job AND phase = 'waiting'", job=job_id)
 

@@ -185,7 +185,7 @@ async def test_a_server_killed_at_a_crash_point_goes_on_with_the_same_batch(
     await stack.up.start()
     batch = await sent(stack, lines, key="crash")
     assert (batch["id"], batch["total"]) == (known, COUNT)
-    ended = await finished(stack, batch["id"], within=60)
+    ended = await bulk.hurried(stack, batch["id"])
     assert ended["counts"]["completed"] == COUNT
     assert len(await stack.tasks()) == COUNT
 

@@ -28,6 +28,7 @@ NO_OPERATION = {"/api/{version:version}/{other:path}"}
 KINDS = {
     "predictions": "job",
     "jobs": "job",
+    "actions": "action",
     "batches": "batch",
     "deliveries": "delivery",
     "endpoints": "endpoint",
@@ -108,6 +109,8 @@ async def doors(hooked: Hooked) -> Doors:
     limits = data_of(await stack.http.get("/api/v3/lanes"))
     shared = {"lane": limits["lanes"][0]["id"], "account": limits["accounts"][0]["id"], "tenant": "default"}
     doors = Doors(stack.http, {"job": job, "batch": batch, "delivery": delivery["id"]} | shared, stack)
+    order = {"verb": "dismiss", "ids": [job]}
+    doors.mine["action"] = data_of(await stack.http.post("/api/v3/actions", json=order))["id"]
     doors.mine["endpoint"], doors.mine["key"] = await doors.new_endpoint(), await doors.new_key()
     return doors
 

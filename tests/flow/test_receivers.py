@@ -39,6 +39,16 @@ def test_what_is_under_way_is_not_begun_again() -> None:
     assert begun(receivers, "a") == []
 
 
+def test_what_is_answered_gives_its_place_back_but_is_not_begun_again_before_it_is_recorded() -> None:
+    receivers = Receivers()
+    begun(receivers, "a")
+    receivers.free("0")
+    assert receivers.closed_hosts(0.0) == []
+    assert begun(receivers, "a") == []
+    receivers.end("0")
+    assert begun(receivers, "a") == ["a"]
+
+
 def test_a_host_that_has_its_places_is_closed_until_one_ends() -> None:
     receivers = Receivers()
     begun(receivers, "a")

@@ -76,7 +76,7 @@ async def test_audit_keeps_who_did_what(store: Store) -> None:
 
 async def made(store: Store, *, name: str = "ci", key: str | None = None, **changes: Any) -> NamedKey:
     """A key of the test's tenant."""
-    wanted = {"tenant": TENANT, "scopes": ["read"], "lifetime_ms": None, "now": T0} | changes
+    wanted = {"tenant": TENANT, "scopes": ["read"], "expires_at": None, "now": T0} | changes
     found = await store.write(keys.create_key, key=key or new_api_key(), name=name, **wanted)
     assert isinstance(found, NamedKey)
     return found
@@ -89,7 +89,7 @@ async def last_use(store: Store) -> int | None:
 
 async def test_a_key_that_is_made_is_found_and_listed(store: Store) -> None:
     key = new_api_key()
-    one = await made(store, key=key, scopes=["submit", "read", "read"], lifetime_ms=1_000)
+    one = await made(store, key=key, scopes=["submit", "read", "read"], expires_at=T0 + 1_000)
     assert await store.read(keys.find_key, digest=key_digest(key)) == one.key
     assert await store.read(keys.list_keys) == [one]
     assert (one.prefix, one.key.expires_at) == (key[:12], T0 + 1_000)
@@ -105,7 +105,7 @@ async def test_keys_of_another_tenant_are_listed_apart(store: Store) -> None:
 
 
 async def test_a_name_is_taken_until_its_key_is_revoked(store: Store) -> None:
-    wanted = {"name": "ci", "tenant": TENANT, "scopes": ["read"], "lifetime_ms": None, "now": T0}
+    wanted = {"name": "ci", "tenant": TENANT, "scopes": ["read"], "expires_at": None, "now": T0}
     await made(store)
     assert await store.write(keys.create_key, key=new_api_key(), **wanted) is Refusal.NAME_TAKEN
     await store.write(keys.revoke_key, given="ci", now=T0)
@@ -114,7 +114,7 @@ async def test_a_name_is_taken_until_its_key_is_revoked(store: Store) -> None:
 
 
 async def test_two_keys_of_one_name_made_at_once_are_one_key(postgres_store: Store) -> None:
-    wanted = {"name": "ci", "tenant": TENANT, "scopes": ["read"], "lifetime_ms": None, "now": T0}
+    wanted = {"name": "ci", "tenant": TENANT, "scopes": ["read"], "expires_at": None, "now": T0}
     answers = await asyncio.gather(
         *(postgres_store.write(keys.create_key, key=new_api_key(), **wanted) for _ in range(8))
     )
@@ -123,7 +123,7 @@ async def test_two_keys_of_one_name_made_at_once_are_one_key(postgres_store: Sto
 
 
 async def test_nobody_gets_a_key_who_is_no_tenant(store: Store) -> None:
-    wanted = {"name": "ci", "tenant": "nobody", "scopes": ["read"], "lifetime_ms": None, "now": T0}
+    wanted = {"name": "ci", "tenant": "nobody", "scopes": ["read"], "expires_at": None, "now": T0}
     assert await store.write(keys.create_key, key=new_api_key(), **wanted) is Refusal.NO_TENANT
     assert await count(store, "api_keys") == 0
 
@@ -184,7 +184,7 @@ async def test_a_use_that_cannot_be_written_fails_no_request_and_is_noted_again(
     key = new_api_key()
     await database.write(
         lambda connection: keys.create_key(
-            connection, key=key, name="ci", tenant=TENANT, scopes=["read"], lifetime_ms=None, now=T0
+            connection, key=key, name="ci", tenant=TENANT, scopes=["read"], expires_at=None, now=T0
         )
     )
     for kept in (None, T0):

@@ -44,7 +44,7 @@ async def test_each_term_is_changed_alone_and_a_limit_can_be_lifted(store: Store
 async def test_tenants_are_listed_with_good_keys_and_waiting_jobs(store: Store) -> None:
     for name in ("good", "bad"):
         await store.write(
-            keys.create_key, key=name, name=name, tenant=TENANT, scopes=["read"], lifetime_ms=None, now=T0
+            keys.create_key, key=name, name=name, tenant=TENANT, scopes=["read"], expires_at=None, now=T0
         )
     await store.write(keys.revoke_key, given="bad", now=T0)
     for phase in Phase:

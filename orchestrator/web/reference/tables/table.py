@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.web.reference.tables import (
+    actions,
     batches,
     deliveries,
     endpoints,
@@ -20,6 +21,7 @@ GROUPS = (
     predictions.GROUP,
     provider.GROUP,
     jobs.GROUP,
+    actions.GROUP,
     batches.GROUP,
     events.GROUP,
     deliveries.GROUP,

@@ -50,7 +50,7 @@ GROUP = Group(
             is_operators=True,
             summary="Change a tenant's share or its limits",
             about="What is not given stays; null lifts a limit. It counts from the next claim or job on.",
-            body=Body({"application/json": _SOMETHING}, example={"max_queued": 10_000}),
+            body=Body({"application/json": _SOMETHING}, example={"weight": 2}),
             gives=shapes.Tenant,
         ),
     ),
