@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Dialog, Page
 
 from orchestrator.ids import new_api_key
 from tests.e2e.browser import browser_page, overflow_of
@@ -92,6 +92,30 @@ async def test_selected_jobs_are_retried_as_one_action_by_mouse_and_by_keys(stac
         told = await page.inner_text(".timeline")
         assert f"Redrive (action {action['id']})" in told
         assert "Ready for another life" in told
+
+
+async def test_all_that_match_are_done_after_a_question_on_every_page(stack: Stack) -> None:
+    jobs = [await failed(stack, "a quagga that fails") for _ in range(2)]
+    spared = await failed(stack, "a dodo that fails")
+    async with browser_page(stack) as page:
+        await page.goto("/jobs?q=quagga&phase=failed&since=24h")
+        await page.click("#all summary")
+        await page.select_option("#all select[name=verb]", "delete")
+        asked: list[str] = []
+
+        async def accept(dialog: Dialog) -> None:
+            asked.append(dialog.message)
+            await dialog.accept()
+
+        page.once("dialog", accept)
+        await page.click("#all button")
+        await page.wait_for_selector("[role=status]:has-text('2 jobs will be deleted')")
+        assert "failed jobs" in asked[0]
+        assert "“quagga”" in asked[0]
+    assert (await only_action(stack))["done"] == 2
+    for job_id in jobs:
+        assert (await stack.http.get(f"/api/v3/jobs/{job_id}")).status_code == 404
+    assert (await stack.job(spared))["phase"] == "failed"
 
 
 async def test_dead_letters_of_a_kind_are_dismissed_together(stack: Stack) -> None:

@@ -45,7 +45,7 @@ async def load(look: Look) -> Mapping[str, Any]:
 async def order(look: Look, form: FormData) -> Done:
     """For the selected jobs, or with `all` for those that match the filter of the page in `asked`."""
     verb = str(form.get("verb", ""))
-    ids = tuple(dict.fromkeys(str(one) for one in form.getlist("id")))
+    ids = tuple(dict.fromkeys(str(one) for one in form.getlist("id") if is_id(str(one))))
     if form.get("all") == "1":
         asked = dict(parse_qsl(urlsplit(str(form.get("asked", ""))).query))
         matched = Matched(filter=job_filters.read_filter(asked, now=look.now))

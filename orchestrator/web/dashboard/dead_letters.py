@@ -34,7 +34,7 @@ async def load(look: Look) -> Mapping[str, Any]:
 async def order(look: Look, form: FormData) -> Done:
     """Retry or dismiss all dead letters of a kind, at a rate. Raises InvalidInput."""
     verb, fingerprint = (str(form.get(name, "")) for name in ("verb", "fingerprint"))
-    if verb not in _VERBS or not fingerprint:
+    if verb not in _VERBS or not fingerprint.isalnum():
         raise InvalidInput("verb", f"must be one of {', '.join(_VERBS)}, for a kind of failures")
     matched = Matched(filter=JobFilter(fingerprint=fingerprint, is_dead=True))
     return await order_action(look, verb=verb, matched=matched, per_minute=str(form.get("per_minute", "")))

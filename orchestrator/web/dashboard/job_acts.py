@@ -71,7 +71,7 @@ async def resolve_job(look: Look, form: FormData) -> Done:
         await clear_doubt.resubmit(look.runtime, job, actor=actor)
         return Done("It will be sent again.")
     if word == "fail":
-        because = str(form.get("because", "")).strip()[:_LONGEST]
+        because = " ".join(str(form.get("because", "")).replace("\0", "").split())[:_LONGEST]
         await clear_doubt.fail(look.runtime, job, actor=actor, because=because)
         return Done("It has ended as failed. Should its task come to light, an output is taken all the same.")
     if word != "adopt":
@@ -79,7 +79,7 @@ async def resolve_job(look: Look, form: FormData) -> Done:
     if not look.viewer.is_operator:
         raise Forbidden("Only the operator may say which task of the account is this job's.")
     provider_id = str(form.get("provider_id", "")).strip()
-    if not 0 < len(provider_id) <= _LONGEST:
+    if not 0 < len(provider_id) <= _LONGEST or not provider_id.isprintable():
         raise InvalidInput("provider_id", "must be given to adopt a task")
     await clear_doubt.adopt(look.runtime, job, actor=actor, provider_id=provider_id)
     return Done("The task is this job's; what the provider says of it was taken.")

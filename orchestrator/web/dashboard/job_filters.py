@@ -26,6 +26,9 @@ class Chip(NamedTuple):
 def read_filter(asked: Mapping[str, str], *, now: int) -> JobFilter:
     """Raises InvalidInput."""
     given = {name: asked.get(name, "").strip()[:_LONGEST] for name in _NAMES}
+    unprintable = next((name for name, value in given.items() if not value.isprintable()), None)
+    if unprintable is not None:
+        raise InvalidInput(unprintable, "must be printable")
     if given["phase"] and given["phase"] not in PHASES:
         raise InvalidInput("phase", f"must be one of {', '.join(PHASES)}")
     return JobFilter(
