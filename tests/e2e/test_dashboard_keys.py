@@ -73,6 +73,9 @@ async def test_an_endpoint_is_added_tried_out_changed_and_removed(hooked: Hooked
         await page.get_by_role("button", name="Send a test").click()
         await page.wait_for_url("**/deliveries/*")
         await receiver.wait_for(path)
+        deliveries = await page.goto("/deliveries")
+        assert deliveries is not None
+        assert deliveries.ok, "one that is about no job"
 
         await page.goto(f"/endpoints/{made['id']}")
         await page.get_by_label("Description").fill("the shop's")

@@ -15,7 +15,7 @@ from tests.e2e.logged_in import anonymous, logged_in, new_key, notice_of
 from tests.e2e.stack import Stack, data_of, up_stack
 
 # What every tenant's jobs depend on, or what leads its events elsewhere, takes an admin.
-ADMINISTERED = ("/jobs/none/resolve", "/keys", "/endpoints", "/lanes", "/accounts", "/tenants")
+ADMINISTERED = ("/jobs/none/resolve", "/keys", "/endpoints", "/lanes", "/accounts", "/fairness")
 GATE = ("/login", "/logout")
 REFUSED = "Your key may not do that"
 ELSEWHERE = ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", ""]
@@ -95,6 +95,13 @@ async def test_a_form_that_no_page_of_the_session_gave_is_refused(stack: Stack) 
         cross = {"sec-fetch-site": "cross-site"}
         from_elsewhere = await me.http.post("/batches/none/pause", data={"csrf": me.csrf}, headers=cross)
         assert from_elsewhere.status_code == 403
+
+
+async def test_a_form_that_is_too_long_is_cut_off(stack: Stack) -> None:
+    async with logged_in(stack) as me:
+        for form in ({"data": {"reason": "x" * 1_100_000}}, {"files": {"file": b"x" * 1_100_000}}):
+            refused = await me.http.post("/batches/none/pause", **form)
+            assert (refused.status_code, "1 MB at most" in refused.text) == (413, True)
 
 
 @pytest.mark.parametrize("scope", ["read", "submit"])

@@ -56,7 +56,7 @@ async def create(look: Look, form: FormData) -> Shown:
             name=_name(typed["name"]),
             tenant=await _tenant(look, typed["tenant"]),
             scopes=scopes or _no_scope(),
-            lifetime_ms=_lifetime_ms(typed["days"]),
+            expires_at=_expires_at(typed["days"], look.now),
         )
         made, key = await administer.create_key(look.runtime, look.viewer, new)
     except Refused as wrong:
@@ -92,10 +92,10 @@ def _no_scope() -> list[str]:
     raise InvalidInput("scopes", "must hold at least one: a key without any is of no use")
 
 
-def _lifetime_ms(days: str) -> int | None:
+def _expires_at(days: str, now: int) -> int | None:
     if days not in dict(_LIFETIMES):
         raise InvalidInput("days", "must be one of the list")
-    return int(days) * DAY if days else None
+    return now + int(days) * DAY if days else None
 
 
 async def _shown(
