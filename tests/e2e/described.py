@@ -74,6 +74,7 @@ def _leave_limits(document: Json) -> None:
 
 
 def _narrow(schema: Json, word: str, *, is_needed: bool) -> None:
-    """No time is given by leaving it out, no webhook by an empty text as well."""
+    """No time is given by leaving it out or by null, no webhook by an empty text as well."""
+    nothing = [None] if {"type": "null"} in schema.get("anyOf", []) else []
     schema.clear()
-    schema |= {"enum": [word] if is_needed else [word, ""]}
+    schema |= {"enum": [word, *nothing] if is_needed else [word, "", *nothing]}
