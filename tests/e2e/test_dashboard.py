@@ -6,7 +6,7 @@ import gzip
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from playwright.async_api import Page, Response
+from playwright.async_api import Page, Request
 
 from tests.e2e.browser import browser_page, faults_of, overflow_of
 from tests.e2e.dashboard import EVIL, Filled, filled
@@ -82,16 +82,16 @@ async def test_a_page_weighs_less_than_its_promise(full: Filled) -> None:
 
 async def weight_of(page: Page, base: str, path: str) -> int:
     """All that it takes from this server, compressed; pictures are the provider's."""
-    answers: list[Response] = []
+    taken: set[str] = set()
 
-    def note(answer: Response) -> None:
-        answers.append(answer)
+    def note(request: Request) -> None:
+        taken.add(request.url)
 
-    page.on("response", note)
+    page.on("request", note)
     await page.goto(path)
-    page.remove_listener("response", note)
-    own = [one for one in answers if one.url.startswith(base) and "/live" not in one.url]
-    return sum([len(gzip.compress(await one.body())) for one in own if one.status == 200])
+    page.remove_listener("request", note)
+    own = [url for url in taken if url.startswith(base) and "/live" not in url]
+    return sum([len(gzip.compress(await (await page.request.get(url)).body())) for url in own])
 
 
 async def test_a_page_shows_by_itself_what_happens(full: Filled) -> None:
