@@ -168,9 +168,8 @@ def _is_told_once(job: Json, events: list[Json], deliveries: list[Json]) -> None
     """I5 and I6: a delivery for each end, written with it. Who listens besides may change at any time."""
     deliveries = [row for row in deliveries if row["endpoint_id"] is None]
     expected = [f"{job['id']}-{ending}" for ending in range(1, job["ending"] + 1)] if job["webhook"] else []
-    assert [row["id"] for row in deliveries] == sorted(expected), (
-        f"I5: the deliveries of {job['id']}: {deliveries}"
-    )
+    told = sorted(row["id"] for row in deliveries)
+    assert told == sorted(expected), f"I5: the deliveries of {job['id']}: {deliveries}"
 
 
 def _counts_its_batches(ledger: dict[str, list[Json]]) -> None:
