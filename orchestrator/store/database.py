@@ -7,6 +7,7 @@ or `read` may wait for anything but the database.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,8 @@ from orchestrator.store import dialect
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
+# Each time in a younger transaction, which is seldom overtaken, too.
+_OVERTAKEN_AT_MOST = 5
 _NOW = {
     "postgresql": text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"),
     "sqlite": text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
@@ -37,6 +40,14 @@ class DatabaseTrouble(Busy):
 
 class CommitLost(DatabaseTrouble):
     """The database went away while it stored this, so it may be stored or not: look before you repeat it."""
+
+
+class Overtaken(DatabaseTrouble):
+    """A younger transaction wrote one of these rows before this one came to it.
+
+    The event log is in the order of transactions, and would tell the later move first: the work is done
+    again in a new transaction.
+    """
 
 
 class RowRefused(Exception):
@@ -98,6 +109,12 @@ class PostgresDatabase:
         )
 
     async def write(self, work: Work[T]) -> T:
+        for _ in range(_OVERTAKEN_AT_MOST):
+            with contextlib.suppress(Overtaken):
+                return await self._write(work)
+        return await self._write(work)
+
+    async def _write(self, work: Work[T]) -> T:
         is_committing = False
         try:
             async with self._engine.begin() as connection:

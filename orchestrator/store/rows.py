@@ -14,6 +14,7 @@ from orchestrator.evidence import Source
 from orchestrator.ids import new_id, new_ids
 from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
 from orchestrator.store import dialect
+from orchestrator.store.database import Overtaken
 
 JOB_COLUMNS = ", ".join(f"jobs.{name}" for name in Job.__struct_fields__)
 ATTEMPT_COLUMNS = ", ".join(f"attempts.{name}" for name in Attempt.__struct_fields__)
@@ -107,7 +108,9 @@ def lock_jobs(connection: Connection, ids: Iterable[str], *, skip_locked: bool =
     """Read and lock these jobs, in the order of their ids, so that two groups never wait in a circle."""
     statement = _lock_jobs(connection.dialect.name, skip_locked)
     found = dialect.fetch(connection, statement, {"ids": dialect.to_json(sorted(set(ids)))})
-    return {row[0]: to_job(row) for row in found}
+    if not skip_locked and any(row[-1] for row in found):
+        raise Overtaken
+    return {row[0]: to_job(row) for row in found if not row[-1]}
 
 
 def read_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, Job]:
@@ -225,7 +228,8 @@ def insert_batch_events(connection: Connection, events: Sequence[Event]) -> None
 def _lock_jobs(name: str, skip_locked: bool) -> str:
     wanted = dialect.one_of(name, "id")
     locking = dialect.lock(name, skip_locked=skip_locked)
-    return f"SELECT {JOB_COLUMNS} FROM jobs WHERE {wanted} ORDER BY id{locking}"
+    is_ahead = "age(jobs.xmin) < 0" if name == "postgresql" else "0"
+    return f"SELECT {JOB_COLUMNS}, {is_ahead} FROM jobs WHERE {wanted} ORDER BY id{locking}"
 
 
 @cache

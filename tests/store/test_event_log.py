@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
 from orchestrator.lifecycle import Phase, Verb
@@ -190,3 +190,27 @@ def test_what_is_no_cursor_is_told_apart(text: str) -> None:
 @pytest.mark.parametrize("cursor", [START, Cursor(0, 17), Cursor(750, 2**60 - 1)])
 def test_a_cursor_is_read_back_from_its_text(cursor: Cursor) -> None:
     assert event_log.parse_cursor(str(cursor)) == cursor
+
+
+async def test_a_move_never_stands_before_the_one_that_it_followed(store: Store) -> None:
+    """The older transaction comes to a job that a younger one has made meanwhile."""
+    if store.database.dialect != "postgresql":
+        pytest.skip("SQLite has one writer")
+    other = (await store.create(make_creation())).job
+    began, may_go_on = asyncio.Event(), asyncio.Event()
+    made: list[str] = []
+
+    def late(connection: Connection) -> None:
+        connection.execute(text("UPDATE jobs SET tries = tries WHERE id = :id"), {"id": other.id})
+        began.set()
+        await_only(may_go_on.wait())
+        change = Change(job_id=made[0], decide=decisions.fail, source="test", event_id=make_id())
+        apply_changes(connection, [change], now=T0, is_retry=False)
+
+    older = asyncio.create_task(store.database.write(late))
+    await began.wait()
+    made.append((await store.create(make_creation())).job.id)
+    may_go_on.set()
+    await older
+    found, _ = await read(store)
+    assert [one.verb for one in found if one.job_id == made[0]] == ["create", "fail"]
