@@ -4,8 +4,9 @@ Rows of two transactions that run side by side get their numbers in one order an
 another, so a reader that remembers the greatest number passes over what is committed late. On PostgreSQL
 each event therefore carries its transaction's number, and is read only once no older transaction runs:
 behind `pg_snapshot_xmin`, nothing new can appear. A transaction that stays open keeps readers waiting as
-long as it does (15 s for ours, see `database.py`); one that only reads does not. A transaction that comes to a job after a younger one begins anew (`Overtaken`),
-so the moves of a job stand in their order. SQLite has one writer.
+long as it does (15 s for ours, see `database.py`); one that only reads does not. A transaction that comes to
+a job after a younger one begins anew (`Overtaken`), so the moves of a job stand in their order. SQLite has
+one writer.
 """
 
 from __future__ import annotations

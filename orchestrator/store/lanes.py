@@ -74,6 +74,10 @@ class Lane(msgspec.Struct, frozen=True):
         return self.failures >= policy.BREAKER_AT
 
 
+HIDDEN_TROUBLE = "The provider does not take jobs for this account right now."
+"""What other tenants than the account's own are told of its trouble."""
+
+
 class Account(msgspec.Struct, frozen=True):
     """A provider credential; `trouble` says why nothing is sent with it."""
 

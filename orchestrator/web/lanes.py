@@ -14,14 +14,13 @@ from orchestrator.flow import administer
 from orchestrator.runtime import Runtime
 from orchestrator.store import lane_orders, lanes, views
 from orchestrator.store.keys import Key
-from orchestrator.store.lanes import Account, Lane
+from orchestrator.store.lanes import HIDDEN_TROUBLE, Account, Lane
 from orchestrator.web.context import Context
 from orchestrator.web.fields import read_fields
 from orchestrator.web.wire import answer
 
 _LONGEST_PAUSE_S = 30 * DAY // SECOND
 _MOST = 100_000
-_TROUBLE = "The provider does not take jobs for this account right now."
 
 
 class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,7 +116,7 @@ def _account(one: Account, *, is_whole: bool) -> dict[str, Any]:
         "id": one.id,
         "max_in_flight": one.max_in_flight,
         "is_fixed": bool(one.is_fixed),
-        "trouble": trouble if is_whole or not trouble else _TROUBLE,
+        "trouble": trouble if is_whole or not trouble else HIDDEN_TROUBLE,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.clock import to_rfc3339
+from orchestrator.store.lanes import HIDDEN_TROUBLE
 from tests.e2e import bulk
 from tests.e2e.bulk import BATCHES, Headers, batch_of, batch_when, finished, line, order, results, sent
 from tests.e2e.program import until
@@ -72,6 +73,13 @@ async def test_a_batch_says_that_it_waits_for_credit_and_goes_on_by_itself(own_s
     batch = await sent(stack, [line(), line()])
     waiting = await batch_when(stack, batch["id"], lambda now: bool(now["waiting_for"]))
     assert "credit" in waiting["waiting_for"]
+    theirs = await bulk.new_tenant(stack)
+    their_batch = f"{BATCHES}/{(await sent(stack, [line()], headers=theirs))['id']}"
+
+    async def is_told() -> str:
+        return str(data_of(await stack.http.get(their_batch, headers=theirs))["waiting_for"])
+
+    assert await until(is_told, what="the other tenant's batch to wait") == HIDDEN_TROUBLE
     await stack.mend()
     await stack.ledger.make_account_check_due()
     ended = await finished(stack, batch["id"])
