@@ -23,6 +23,7 @@ PNG = "data:image/png;base64,iVBORw0KGgo="
         ("data:image/svg+xml;base64,PHN2Zz4=", "text", ""),
         ("data:text/html;base64,PHNjcmlwdD4=", "text", ""),
         ("javascript:alert(1)", "text", ""),
+        ("http://[bad/a.png", "text", ""),
         ("  https://cdn.example/a.png", "text", ""),
         ("https://cdn.example/a.png\njavascript:alert(1)", "text", ""),
         ("a poem", "text", ""),

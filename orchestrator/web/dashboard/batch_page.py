@@ -21,8 +21,8 @@ from orchestrator.store.batches import Batch
 from orchestrator.store.views import Found
 from orchestrator.web import results
 from orchestrator.web.dashboard.batches import bar_of, left_ms, per_minute, title_of
+from orchestrator.web.dashboard.media import Media, media_of
 from orchestrator.web.dashboard.pages import Done, Look, action, guarded, view
-from orchestrator.web.dashboard.pictures import Picture, pictures
 from orchestrator.web.dashboard.viewer import Role, find_viewer, require
 
 _PER_PAGE = 24
@@ -48,7 +48,7 @@ class Line(msgspec.Struct, frozen=True):
     """A job of the batch with the first thing that it made."""
 
     found: Found
-    picture: Picture | None
+    picture: Media | None
     more: int
     error: str
 
@@ -134,7 +134,8 @@ async def _jobs(look: Look, batch: Batch) -> Mapping[str, Any]:
 
 def _line(found: Found) -> Line:
     ending = found.ending
-    made = pictures(ending.result.outputs) if ending and ending.result else []
+    outputs = ending.result.outputs if ending and ending.result else []
+    made = [media_of(one, found.job.media) for one in outputs]
     error = ending.error.message if ending and ending.error and found.job.reason else ""
     return Line(found, made[0] if made else None, max(0, len(made) - 1), error)
 

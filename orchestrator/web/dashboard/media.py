@@ -60,8 +60,13 @@ class Media(msgspec.Struct, frozen=True):
 
 def web_url(text: Any) -> str:
     """The text if it is an address on the web, else empty: nothing that could run as a script."""
-    is_address = isinstance(text, str) and text.lower().startswith(("http://", "https://"))
-    return text if is_address and text.isprintable() and " " not in text else ""
+    if not isinstance(text, str) or not text.lower().startswith(("http://", "https://")):
+        return ""
+    try:
+        urlsplit(text)
+    except ValueError:  # such as a bracket where only an IPv6 address may have one
+        return ""
+    return text if text.isprintable() and " " not in text else ""
 
 
 def media_of(output: Any, usual: str) -> Media:
