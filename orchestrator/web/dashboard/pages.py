@@ -6,15 +6,11 @@ answers with a sentence; the browser is then sent back to where it came from.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-import jinja2
 import msgspec
 import structlog
 from starlette.datastructures import FormData
@@ -25,13 +21,10 @@ from starlette.routing import Route
 from orchestrator.errors import Busy, OrchestratorError, Unauthorized
 from orchestrator.runtime import Runtime
 from orchestrator.web.context import Context
-from orchestrator.web.dashboard import charts, words
 from orchestrator.web.dashboard.forms import read_form
-from orchestrator.web.dashboard.navigation import NAVIGATION
+from orchestrator.web.dashboard.rendering import templates
 from orchestrator.web.dashboard.viewer import Door, Role, Viewer, find_viewer, require, require_own_form
 
-_FOLDER = Path(__file__).resolve().parent.parent
-STATIC = _FOLDER / "static"
 _NOTICE = "orchestrator_notice"
 _FORM_BYTES = 1024 * 1024
 
@@ -128,7 +121,7 @@ def page(
     door = Door.of(request)
     notice = _read_notice(request)
     html = (
-        _templates()
+        templates()
         .get_template(template)
         .render(
             {
@@ -148,17 +141,6 @@ def page(
     if notice is not None:
         response.delete_cookie(_NOTICE, path="/")
     return response
-
-
-def linked(path: str, asked: Mapping[str, Any], **changed: Any) -> str:
-    """The URL of a view with these parameters, those that are empty left out."""
-    wanted = {name: value for name, value in (dict(asked) | changed).items() if value not in ("", None)}
-    return f"{path}?{urlencode(wanted)}" if wanted else path
-
-
-def static_url(name: str) -> str:
-    """A file under /static with its content's hash, so that browsers keep it until it changes."""
-    return f"/static/{name}?{_hash(name)}"
 
 
 def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
@@ -235,34 +217,3 @@ def _headers(request: Request) -> dict[str, str]:
         "x-content-type-options": "nosniff",
         "cross-origin-opener-policy": "same-origin",
     }
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "duration": words.duration,
-        "count": words.count,
-        "percent": words.percent,
-        "clock_time": words.clock_time,
-        "short_id": words.short_id,
-        "words": words.words,
-    }
-    environment.globals |= {
-        "static": static_url,
-        "linked": linked,
-        "charts": charts,
-        "navigation": NAVIGATION,
-    }
-    return environment
-
-
-@cache
-def _hash(name: str) -> str:
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]

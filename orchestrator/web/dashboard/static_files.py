@@ -9,7 +9,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from orchestrator.web.dashboard.pages import STATIC
+from orchestrator.web.dashboard.rendering import STATIC
 
 
 class _Kept(StaticFiles):
