@@ -101,8 +101,10 @@ class PostgresDatabase:
                     "idle_in_transaction_session_timeout": "15000",
                     "jit": "off",
                     # Every question has its index. A table that has just been filled is thought to be
-                    # small still, and would be read as a whole for fifty rows.
+                    # small still, and would be read as a whole, or joined as a whole, for fifty rows.
                     "enable_seqscan": "off",
+                    "enable_hashjoin": "off",
+                    "enable_mergejoin": "off",
                     "random_page_cost": "1.1",
                 },
             },

@@ -12,6 +12,7 @@ one writer.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -153,6 +154,13 @@ def _is_from_elsewhere(connection: Connection) -> bool:
     next_xid = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"
     found = connection.execute(dialect.sql(f"SELECT 1 FROM events WHERE xid >= {next_xid} LIMIT 1"))
     return found.first() is not None
+
+
+def rest_of_jobs(connection: Connection, *, job_ids: Sequence[str], cursor: Cursor) -> list[EventRow]:
+    """All events of these locked jobs behind the cursor; also those that no reader may see yet."""
+    wanted = dialect.one_of(connection.dialect.name, "e.job_id")
+    values = {"xid": cursor.xid, "seq": cursor.seq, "ids": dialect.to_json(sorted(job_ids))}
+    return _read(connection, [wanted, _after(connection.dialect.name)], values)
 
 
 def _upto(cursor: Cursor | None) -> dict[str, Any]:

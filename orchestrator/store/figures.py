@@ -84,6 +84,13 @@ def follow(connection: Connection, *, most: int) -> int:
     return len(events)
 
 
+def count_rest(connection: Connection, *, job_ids: Sequence[str]) -> None:
+    """Count what is not counted yet of jobs that are about to be deleted with their events."""
+    cursor = _take_turn(connection, is_waiting=True)
+    if cursor is not None:
+        _count(connection, event_log.rest_of_jobs(connection, job_ids=job_ids, cursor=cursor))
+
+
 def add(connection: Connection, counts: Counter[Key]) -> None:
     """Add to the figures of each span; times in ms."""
     for span, size in SPANS.items():
@@ -109,11 +116,11 @@ def delete_old(connection: Connection, *, before: Mapping[str, int]) -> None:
         )
 
 
-def _take_turn(connection: Connection) -> event_log.Cursor | None:
+def _take_turn(connection: Connection, *, is_waiting: bool = False) -> event_log.Cursor | None:
     dialect.insert_many(
         connection, "followers", [{"name": FOLLOWER, "place": str(START)}], on_conflict="DO NOTHING"
     )
-    mine = dialect.lock(connection.dialect.name, skip_locked=True)
+    mine = dialect.lock(connection.dialect.name, skip_locked=not is_waiting)
     found = connection.execute(
         dialect.sql(f"SELECT place FROM followers WHERE name = :name{mine}"), {"name": FOLLOWER}
     ).scalar()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from orchestrator.ids import first_id_at, new_id
-from orchestrator.store import dialect, rows, tallies
+from orchestrator.store import dialect, figures, rows, tallies
 
 DELETED_TASK = "delete task"
 """In `audit`: the provider's task of a job that was deleted, so that no job in doubt takes it for its own."""
@@ -129,6 +129,7 @@ def _remember_tasks(
 def _delete(connection: Connection, ids: Sequence[str]) -> int:
     if not ids:
         return 0
+    figures.count_rest(connection, job_ids=ids)
     values = {"ids": dialect.to_json(ids)}
     name = connection.dialect.name
     told = dialect.one_of(name, "job_id")

@@ -47,14 +47,21 @@ async def _counts_its_stages(stack: Stack) -> None:
     if not any(program.running for program in stack.workers or stack.servers):
         return  # nobody counts
 
-    async def is_counted() -> bool:
-        return not await stack.ledger.rows(_MISCOUNTED)
+    wrong: list[Json] = []
 
-    await until(is_counted, what="the counters of stages to be those of the jobs", within=20)
+    async def is_counted() -> bool:
+        nonlocal wrong
+        wrong = await stack.ledger.rows(_MISCOUNTED)
+        return not wrong
+
+    try:
+        await until(is_counted, what="the counters of stages to be those of the jobs", within=20)
+    except AssertionError as late:
+        raise AssertionError(f"{late}: {wrong}") from None
 
 
 _MISCOUNTED = """
-    SELECT lane_id, tenant_id, phase FROM (
+    SELECT lane_id, tenant_id, phase, sum(count) AS more FROM (
         SELECT lane_id, tenant_id, phase, count(*) AS count FROM jobs
         WHERE phase IN ('ready', 'waiting', 'submitting', 'in_doubt', 'accepted')
         GROUP BY lane_id, tenant_id, phase

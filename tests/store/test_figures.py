@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from orchestrator.clock import HOUR, MINUTE
-from orchestrator.store import figures, series
+from orchestrator.store import figures, retention, series
 from orchestrator.store.figures import Key, bucket_of, duration_of
 from orchestrator.store.series import Wanted, percentile
 from orchestrator.store.store import Store
@@ -16,7 +16,7 @@ from tests.factories import T0, TENANT, make_creation
 from tests.store import decisions
 from tests.store.bulk import running
 from tests.store.claiming import claim
-from tests.store.rows import select
+from tests.store.rows import count, select
 
 
 async def counted(store: Store) -> None:
@@ -66,6 +66,22 @@ async def test_two_processes_that_count_at_once_count_each_event_once(store: Sto
     await counted(store)
     assert await sums(store, "created") == {"created": 40}
     assert await stages(store) == {"ready": 40}
+
+
+@pytest.mark.parametrize("counted_before", [0, 1, 2])
+async def test_a_job_that_is_deleted_before_all_of_it_is_counted_is_in_no_stage(
+    store: Store, counted_before: int
+) -> None:
+    job = (await store.create(make_creation())).job
+    await claim(store, slots=1)
+    if counted_before:
+        await store.write(figures.follow, most=counted_before)
+    await store.change(job.id, decisions.complete, source="poll", attempt=1)
+    await store.write(retention.delete_old, ended_from=0, ended_before=T0 + HOUR, most=10)
+    await counted(store)
+    assert await count(store, "jobs") == 0
+    assert await stages(store) == {}
+    assert await sums(store, "created", "completed") == {"created": 1, "completed": 1}
 
 
 async def test_a_look_is_limited_to_a_tenant(store: Store) -> None:

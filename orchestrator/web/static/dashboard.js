@@ -12,6 +12,7 @@ function isInUse() {
   const focused = document.activeElement;
   return document.hidden || !!$("dialog[open]") || !!$(".menu[open]")
     || (view().contains(focused) && focused.matches("input:not([type=checkbox]), textarea, select"))
+    || !!$("button:hover, button:active, [data-select]:hover, summary:hover", view())
     || String(getSelection()).length > 0;
 }
 
