@@ -185,9 +185,10 @@ def _change(
 def _delete(connection: Connection, action: Action, ids: Sequence[str], now: int) -> int:
     """Tenant by tenant, as each of them would."""
     filtered = action.matched.filter or JobFilter()
+    # All at once and in order: the first tenant's deletion holds what others wait for.
     jobs = [
         job
-        for job in rows.read_jobs(connection, ids).values()
+        for job in rows.lock_jobs(connection, ids).values()
         if action.owner_id in (None, job.tenant_id) and filtered.is_still_true(job)
     ]
     deleted = 0

@@ -120,7 +120,7 @@ def events_after(
     if end is None:
         return [], cursor
     reached = Cursor(int(end[0]), int(end[1]))
-    conditions = [_after(name), _not_after(name)]
+    conditions = [after(name), _not_after(name)]
     if tenant_id is not None:
         conditions.append("e.tenant_id = :tenant")
     if batch_id is not None:
@@ -160,7 +160,7 @@ def rest_of_jobs(connection: Connection, *, job_ids: Sequence[str], cursor: Curs
     """All events of these locked jobs behind the cursor; also those that no reader may see yet."""
     wanted = dialect.one_of(connection.dialect.name, "e.job_id")
     values = {"xid": cursor.xid, "seq": cursor.seq, "ids": dialect.to_json(sorted(job_ids))}
-    return _read(connection, [wanted, _after(connection.dialect.name)], values)
+    return _read(connection, [wanted, after(connection.dialect.name)], values)
 
 
 def _upto(cursor: Cursor | None) -> dict[str, Any]:
@@ -168,7 +168,8 @@ def _upto(cursor: Cursor | None) -> dict[str, Any]:
     return {"last_xid": last.xid, "last_seq": last.seq}
 
 
-def _after(name: str) -> str:
+def after(name: str) -> str:
+    """The condition that event `e` stands behind the bound cursor."""
     if name == "sqlite":
         return "e.seq > :seq"
     # The first condition is for the index, which knows nothing of `seq`.
@@ -190,7 +191,7 @@ def _page_end(name: str) -> TextClause:
     place = f"{_XID[name]} AS xid, e.seq AS seq"
     behind = "" if name == "sqlite" else f" AND e.xid < {_HORIZON}"
     page = (
-        f"SELECT {place} FROM events e WHERE {_after(name)} AND {_not_after(name)}{behind}"
+        f"SELECT {place} FROM events e WHERE {after(name)} AND {_not_after(name)}{behind}"
         f" ORDER BY {_order(name)} LIMIT :most"
     )
     return dialect.sql(f"SELECT xid, seq FROM ({page}) AS page ORDER BY xid DESC, seq DESC LIMIT 1")

@@ -184,7 +184,7 @@ def _count_one(counts: Counter[Key], event: EventRow, job: _Job, attempt: _Attem
 
 def _count_end(event: EventRow, job: _Job, attempt: _Attempt | None, *, count: _Count, took: _Took) -> None:
     count("completed" if event.verb == Verb.COMPLETE else "failed")
-    if event.verb == Verb.FAIL:
+    if event.verb == Verb.FAIL and job.reason is not None:  # it may have been redriven since
         count(f"reason_{job.reason}")
     took("total", event.at - job.created_at)
     if attempt is not None and attempt.ended_by is not None and event.attempt:

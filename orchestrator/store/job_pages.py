@@ -58,10 +58,12 @@ def read_job(connection: Connection, *, job_id: str, owner: str | None) -> JobPa
     found = views.find_job(connection, tenant_id=owner, job_id=job_id, with_input=True)
     if found is None:
         return None
-    (listed,) = job_search.read_listed(connection, ids=[job_id], owner=owner)
+    listed = job_search.read_listed(connection, ids=[job_id], owner=owner)
+    if not listed:  # deleted since the question before
+        return None
     return JobPage(
         found,
-        listed,
+        listed[0],
         views.read_timeline(connection, job_id=job_id),
         audit.lines_about(connection, subject=job_id, most=_MOST_LINES),
     )

@@ -81,9 +81,10 @@ def figures_lag(connection: Connection) -> Lag:
     found = connection.execute(
         dialect.sql(
             "SELECT count(*), min(at) FROM"
-            f" (SELECT at FROM events WHERE seq > :seq ORDER BY seq LIMIT {COUNTED_UP_TO}) AS uncounted"
+            f" (SELECT e.at FROM events e WHERE {event_log.after(connection.dialect.name)}"
+            f" LIMIT {COUNTED_UP_TO}) AS uncounted"
         ),
-        {"seq": 0 if counted is None else counted.seq},
+        (counted or event_log.START)._asdict(),
     ).one()
     return Lag(found[0], found[1])
 

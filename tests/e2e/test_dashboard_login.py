@@ -18,7 +18,16 @@ from tests.e2e.stack import Stack, data_of, up_stack
 ADMINISTERED = ("/jobs/none/resolve", "/keys", "/endpoints", "/lanes", "/accounts", "/fairness")
 GATE = ("/login", "/logout")
 REFUSED = "Your key may not do that"
-ELSEWHERE = ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", ""]
+ELSEWHERE = [
+    "//evil.example",
+    "//[",
+    "/\\[",
+    "https://evil.example/",
+    "/\\evil.example",
+    "javascript:alert(1)",
+    "evil",
+    "",
+]
 
 
 def actions() -> list[str]:
@@ -104,9 +113,16 @@ async def test_a_form_that_is_too_long_is_cut_off(stack: Stack) -> None:
             assert (refused.status_code, "1 MB at most" in refused.text) == (413, True)
 
 
+async def test_a_key_that_may_not_read_does_not_get_in(stack: Stack) -> None:
+    made = await new_key(stack, "sends alone", "submit")
+    async with anonymous(stack) as http:
+        refused = await http.post("/login", data={"key": made["key"]})
+        assert (refused.status_code, kept(refused)) == (403, {})
+
+
 @pytest.mark.parametrize("scope", ["read", "submit"])
 async def test_every_action_asks_for_its_role(stack: Stack, scope: str) -> None:
-    made = await new_key(stack, f"only {scope}", scope)
+    made = await new_key(stack, f"only {scope}", *{"read", scope})
     async with logged_in(stack, made["key"]) as me:
         for path in actions():
             answer = await me.act(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.datastructures import FormData
@@ -47,7 +47,7 @@ async def order(look: Look, form: FormData) -> Done:
     verb = str(form.get("verb", ""))
     ids = tuple(dict.fromkeys(str(one) for one in form.getlist("id") if is_id(str(one))))
     if form.get("all") == "1":
-        asked = dict(parse_qsl(urlsplit(str(form.get("asked", ""))).query))
+        asked = dict(parse_qsl(str(form.get("asked", "")).partition("?")[2]))
         matched = Matched(filter=job_filters.read_filter(asked, now=look.now))
     elif ids:
         matched = Matched(ids=ids)

@@ -46,7 +46,8 @@ async def load(look: Look) -> Mapping[str, Any]:
 async def submit(look: Look, form: FormData) -> Done | Shown:
     """`step` is check, start, or partial: start with the good lines alone."""
     typed = Typed({name: text_of(form, name).strip() for name in _FIELDS}, text_of(form, "lines"))
-    step = text_of(form, "step")
+    # What has not been checked is not started: a file that was chosen since then is checked first.
+    step = "check" if file_of(form, "file") is not None else text_of(form, "step")
     try:
         typed = await _with_file(typed, form)
         new = _new_batch(look, typed, is_atomic=typed.fields["mode"] != "partial" and step != "partial")

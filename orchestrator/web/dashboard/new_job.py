@@ -57,10 +57,11 @@ async def submit(look: Look, form: FormData) -> Done | Shown:
     wanted = _wanted(look, model, version, is_json=text_of(form, "as") == "json")
     typed = {name[len(PREFIX) :]: text_of(form, name) for name in form if name.startswith(PREFIX)}
     wanted = msgspec.structs.replace(wanted, typed=typed, rest={name: text_of(form, name) for name in _REST})
+    digest = await _digest(form, wanted, once=text_of(form, "once"))
     try:
         look.runtime.catalogue.check_name(model, wanted.version, is_strict=False)
         await _upload(look, wanted, form)
-        job_id = await _create(look, wanted, once=text_of(form, "once"))
+        job_id = await _create(look, wanted, digest=digest)
     except InvalidInput as wrong:
         field = wrong.field.partition(".")[0].partition("[")[0]
         return Shown("new", _shown(look, wanted, errors={field: str(wrong).removeprefix(f"{wrong.field}: ")}))
@@ -90,7 +91,19 @@ async def _upload(look: Look, wanted: Wanted, form: FormData) -> None:
             raise InvalidInput(field, f"could not be uploaded: {trouble}", cause=trouble.cause) from None
 
 
-async def _create(look: Look, wanted: Wanted, *, once: str) -> str:
+async def _digest(form: FormData, wanted: Wanted, *, once: str) -> str:
+    """Of what was sent, before its files get URLs that differ each time; "" where no page of ours sent it."""
+    files = []
+    for name in form:
+        file = file_of(form, name)
+        if file is not None:
+            files.append([name, hashlib.sha256(await file.read()).hexdigest()])
+            await file.seek(0)
+    said = [wanted.model, wanted.version, wanted.typed, wanted.rest, files, once]
+    return hashlib.sha256(strict_json.encode(said)).hexdigest() if once else ""
+
+
+async def _create(look: Look, wanted: Wanted, *, digest: str) -> str:
     """The id of the job; the same form sent twice, as by a double click, makes one. Raises InvalidInput."""
     try:
         inputs = (
@@ -100,8 +113,6 @@ async def _create(look: Look, wanted: Wanted, *, once: str) -> str:
         )
     except InvalidInput as wrong:
         raise wrong if wrong.field or wanted.page else InvalidInput("json", str(wrong)) from None
-    said = [wanted.model, wanted.version, inputs, wanted.rest, once]
-    digest = hashlib.sha256(strict_json.encode(said)).hexdigest()
     runtime, tenant_id = look.runtime, look.viewer.tenant_id
     created = await create(
         runtime,
@@ -111,7 +122,7 @@ async def _create(look: Look, wanted: Wanted, *, once: str) -> str:
             api_version=wanted.version,
             inputs=inputs,
             webhook=wanted.rest["webhook"].strip() or None,
-            idempotency=Idempotency(f"dashboard-{digest}", digest) if once else None,
+            idempotency=Idempotency(f"dashboard-{digest}", digest) if digest else None,
             schedule=_schedule(wanted.rest),
         ),
     )

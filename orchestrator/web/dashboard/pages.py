@@ -181,14 +181,13 @@ def _back(request: Request, done: Done, asked: str) -> Response:
 
 def own_path(given: str) -> str:
     """`given` if it is a path on this server, else the first page: no way out to elsewhere."""
-    parts = urlsplit(given)
-    is_own = given.startswith("/") and not given.startswith(("//", "/\\")) and not parts.netloc
+    is_own = given.startswith("/") and not given.startswith(("//", "/\\"))
     return given if is_own and given.isprintable() and "\\" not in given else "/"
 
 
 def _read_notice(request: Request) -> Mapping[str, Any] | None:
     given = request.cookies.get(_NOTICE)
-    if not given:
+    if not given or "hx-request" in request.headers:  # another page's live look must not take it
         return None
     try:
         told = json.loads(unquote(given))

@@ -9,6 +9,7 @@ import msgspec
 from orchestrator.clock import SECOND
 from orchestrator.store import lanes
 from orchestrator.store.board import COUNTED_UP_TO, Seen
+from orchestrator.store.keys import FIRST_TENANT
 from orchestrator.web.dashboard.pages import Look
 from orchestrator.web.dashboard.words import count, duration
 
@@ -51,7 +52,7 @@ def _of_lanes(look: Look, accounts: Sequence[lanes.Account]) -> Iterator[Trouble
         if account.trouble:
             yield Trouble(
                 f"The account {account.id} does not work",
-                account.trouble,
+                account.trouble if look.viewer.tenant == FIRST_TENANT else lanes.HIDDEN_TROUBLE,
                 "/lanes",
                 "See the account",
                 is_urgent=True,

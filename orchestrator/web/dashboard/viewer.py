@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -78,8 +79,12 @@ class Door(msgspec.Struct, frozen=True):
     @staticmethod
     def of(request: Request) -> Door:
         settings = Context.of(request).runtime.settings
-        is_encrypted = settings.public_url.startswith("https://") and not _is_loopback(request.url.hostname)
-        is_near = _is_loopback(request.url.hostname)
+        # A proxy that ends TLS passes the public name on: who comes by another name came past it.
+        public = urlsplit(settings.public_url)
+        is_encrypted = public.scheme == "https" and request.url.netloc == public.netloc
+        peer = request.client.host if request.client else ""
+        is_behind_proxy = public.scheme == "https" and not is_encrypted
+        is_near = _is_loopback(request.url.hostname) and _is_loopback(peer) and not is_behind_proxy
         return Door(is_encrypted, is_near, is_encrypted or is_near or settings.plain_login)
 
     @property
@@ -133,7 +138,7 @@ async def log_in(request: Request, given: str) -> str:
     key = await store.read(keys.find_key, digest=key_digest(given.strip()[:_LONGEST]))
     if key is None or not key.is_valid(now):
         raise Unauthorized("This key is unknown, expired or revoked.")
-    if not key.scopes & _ROLE_OF_SCOPE.keys():
+    if "read" not in key.scopes:
         raise Forbidden("This key may not look at the dashboard; it lacks the scope `read`.")
     return await _open(request, key.id)
 

@@ -11,13 +11,18 @@ const live = { source: null, isPaused: false, isStale: false, isFetching: false 
 function isInUse() {
   const focused = document.activeElement;
   return document.hidden || !!$("dialog[open]") || !!$(".menu[open]")
-    || (view().contains(focused) && focused.matches("input:not([type=checkbox]), textarea, select"))
+    || (view().contains(focused) && focused.matches("input, textarea, select, button, summary"))
     || !!$("button:hover, button:active, [data-select]:hover, summary:hover", view())
     || String(getSelection()).length > 0;
 }
 
+// A notice is read before the page goes on.
+const NOTICE_MS = 8000;
+const isRead = () => performance.now() > NOTICE_MS || !$("[data-notice]", view());
+
 async function refresh() {
-  if (live.isPaused || live.isFetching || isInUse()) { live.isStale = true; return; }
+  if (view().dataset.live === undefined) return;
+  if (live.isPaused || live.isFetching || isInUse() || !isRead()) { live.isStale = true; return; }
   live.isFetching = true;
   live.isStale = false;
   try {
@@ -40,12 +45,23 @@ function toggleLive() {
 }
 
 function connect() {
+  live.source?.close();
   live.source = new EventSource("/live");
   live.source.addEventListener("change", refresh);
   live.source.addEventListener("open", showLive);
   live.source.addEventListener("error", showLive);
+}
+
+// A browser keeps few connections to a server: a page that nobody sees gives its own back.
+function follow() {
+  connect();
   addEventListener("pagehide", () => live.source.close());
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && live.isStale) refresh(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { live.source.close(); return; }
+    connect();
+    refresh();
+  });
   setInterval(() => { if (live.isStale) refresh(); }, 2000);
 }
 
@@ -183,7 +199,7 @@ document.addEventListener("DOMContentLoaded", () => {
   $$("[data-theme-toggle], [data-keys-toggle]").forEach((button) => { button.hidden = false; });
   if (view().dataset.live !== undefined) {
     $("[data-live-toggle]").hidden = false;
-    connect();
+    follow();
     showLive();
   }
 });
