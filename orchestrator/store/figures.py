@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -30,6 +30,8 @@ SPANS = {"minute": MINUTE, "quarter": 15 * MINUTE, "hour": HOUR}
 # Phases that jobs pass through in numbers; ended jobs are figures, held ones are their batch's counters.
 COUNTED = (Phase.READY, Phase.WAITING, Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED)
 _PER_DOUBLING = 4
+# What is told of an attempt is counted at these moves.
+_OF_ATTEMPTS = frozenset({Verb.ACCEPT, Verb.RETRY, Verb.GIVE_BACK, Verb.COMPLETE, Verb.FAIL})
 
 _Count: TypeAlias = Callable[[str], None]
 _Took: TypeAlias = Callable[[str, int], None]
@@ -76,7 +78,7 @@ def follow(connection: Connection, *, most: int) -> int:
     events, reached = event_log.events_after(connection, cursor=cursor, most=most)
     if reached == cursor:
         return 0
-    _count(connection, [event for event in events if event.job_id is not None])
+    _count(connection, events)
     connection.execute(
         dialect.sql("UPDATE followers SET place = :place WHERE name = :name"),
         {"name": FOLLOWER, "place": str(reached)},
@@ -128,9 +130,11 @@ def _take_turn(connection: Connection, *, is_waiting: bool = False) -> event_log
 
 
 def _count(connection: Connection, events: Sequence[EventRow]) -> None:
-    ids = sorted({event.job_id for event in events if event.job_id is not None})
-    jobs = _jobs(connection, ids)
-    attempts = _attempts(connection, ids)
+    events = [event for event in events if _is_counted(event)]
+    if not events:
+        return
+    jobs = _jobs(connection, {event.job_id or "" for event in events})
+    attempts = _attempts(connection, {event.job_id or "" for event in events if event.verb in _OF_ATTEMPTS})
     counts: Counter[Key] = Counter()
     stages: Counter[tuple[str, str, str]] = Counter()
     for event in events:
@@ -146,6 +150,11 @@ def _count(connection: Connection, events: Sequence[EventRow]) -> None:
         [(*key, count) for key, count in sorted(stages.items()) if count],
         on_conflict="(lane_id, tenant_id, phase) DO UPDATE SET count = stages.count + excluded.count",
     )
+
+
+def _is_counted(event: EventRow) -> bool:
+    """A line of a batch that is being received is not: it counts when the batch lets it go."""
+    return event.job_id is not None and not (event.from_phase is None and event.to_phase == Phase.HELD)
 
 
 def _count_stages(stages: Counter[tuple[str, str, str]], event: EventRow, job: _Job) -> None:
@@ -201,21 +210,21 @@ def _entered(event: EventRow) -> int:
     return 1 if event.from_phase in (None, Phase.HELD) else 0
 
 
-def _jobs(connection: Connection, ids: Sequence[str]) -> dict[str, _Job]:
+def _jobs(connection: Connection, ids: Collection[str]) -> dict[str, _Job]:
     wanted = dialect.one_of(connection.dialect.name, "id")
     found = connection.execute(
         dialect.sql(f"SELECT id, lane_id, created_at, reason FROM jobs WHERE {wanted}"),
-        {"ids": dialect.to_json(ids)},
+        {"ids": dialect.to_json(sorted(ids))},
     )
     return {row[0]: _Job(*row[1:]) for row in found}
 
 
-def _attempts(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, int], _Attempt]:
+def _attempts(connection: Connection, ids: Collection[str]) -> dict[tuple[str, int], _Attempt]:
     wanted = dialect.one_of(connection.dialect.name, "job_id")
     found = connection.execute(
         dialect.sql(
             f"SELECT job_id, number, claimed_at, answered_at, outcome, ended_by FROM attempts WHERE {wanted}"
         ),
-        {"ids": dialect.to_json(ids)},
+        {"ids": dialect.to_json(sorted(ids))},
     )
     return {(row[0], row[1]): _Attempt(*row[2:]) for row in found}
