@@ -165,7 +165,11 @@ def _oldest_ready(connection: Connection, tenant_id: str | None) -> int | None:
         ),
         values,
     ).scalar()
-    return None if found is None else id_time(found)
+    if found is None:
+        return None
+    # It may have been stored long ago and be ready since a moment: redriven, released, or due only now.
+    since = connection.execute(dialect.sql("SELECT max(at) FROM events WHERE job_id = :id"), {"id": found})
+    return since.scalar() or id_time(found)
 
 
 def _first_due(connection: Connection, tenant_id: str | None) -> int | None:

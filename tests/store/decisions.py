@@ -66,3 +66,7 @@ def signalling(*kinds: Signal, pause_s: float = 0.0) -> Decide:
         return Decision(note="signalled", signals=signals)
 
     return decide
+
+
+def redrive(job: Job, _attempt: Attempt | None) -> Decision:
+    return Decision(note="redriven", move=lifecycle.redrive(job, "somebody asked for it"))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.clock import HOUR, MINUTE
-from orchestrator.ids import id_time
+from orchestrator.clock import DAY, HOUR, MINUTE
 from orchestrator.lifecycle import Phase, Reason
 from orchestrator.store import board, figures
 from orchestrator.store.board import FirstPage
@@ -37,7 +36,13 @@ async def test_stages_have_their_number_and_their_oldest(store: Store) -> None:
     page = await first_page(store)
     assert +page.phases == {"ready": 2, "submitting": 1}
     assert page.oldest["submitting"] == claimed.attempt.claimed_at
-    assert page.oldest["ready"] == id_time(made[1].id)
+    assert page.oldest["ready"] == made[1].created_at
+
+
+async def test_a_job_that_is_redriven_is_not_as_old_as_it_was_stored(store: Store) -> None:
+    job = await stored_job(store, Phase.FAILED, reason=Reason.EXHAUSTED, created_at=T0 - DAY)
+    await store.change(job.id, decisions.redrive, source="test")
+    assert (await first_page(store)).oldest == {"ready": T0}
 
 
 async def test_what_came_out_is_shown_newest_first(store: Store) -> None:

@@ -17,6 +17,7 @@ from orchestrator.flow.create import check_webhook
 from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.receive import Checked, check, receive
 from orchestrator.flow.schedule import BULK, Schedule, read_schedule
+from orchestrator.ids import new_id
 from orchestrator.store import keys
 from orchestrator.web.dashboard.batch_file import lines_of
 from orchestrator.web.dashboard.forms import file_of, text_of
@@ -29,7 +30,7 @@ FORM_LIMIT = 2 * LONGEST_FILE
 """A file, and the lines that were made of it: a table's lines are longer than the table."""
 _LONGEST_NAME = 200
 _BAD_LINES_SHOWN = 100
-_FIELDS = ("name", "model", "mode", "priority", "webhook", "file_name")
+_FIELDS = ("name", "model", "mode", "priority", "webhook", "file_name", "once")
 
 
 class Typed(msgspec.Struct, frozen=True):
@@ -127,7 +128,7 @@ def _shown(
     errors = dict(errors or {})
     return {
         "is_live": False,
-        "typed": dict.fromkeys(_FIELDS, "") | typed.fields,
+        "typed": dict.fromkeys(_FIELDS, "") | typed.fields | {"once": new_id(look.now)},
         "lines": typed.lines,
         "checked": checked,
         "good": checked.total - len(rejected) if checked else 0,
