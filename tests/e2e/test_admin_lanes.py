@@ -86,17 +86,17 @@ async def test_a_new_rate_counts_from_the_next_claim_on(calm: Stack) -> None:
         assert (await calm.ended(job_id))["phase"] == "completed"
 
 
-async def test_more_slots_let_waiting_jobs_go_at_once(calm: Stack) -> None:
-    data_of(await calm.http.patch(ACCOUNT, json={"max_in_flight": 1}))
-    first = await calm.created(marked("hold"))
-    await calm.in_phase(first, "accepted")
-    second = await calm.created()
-    assert (await calm.job(second))["phase"] == "ready"
-    told = data_of(await calm.http.patch(ACCOUNT, json={"max_in_flight": 5_000}))
+async def test_more_slots_let_waiting_jobs_go_at_once(own_stack: Stack) -> None:
+    data_of(await own_stack.http.patch(ACCOUNT, json={"max_in_flight": 1}))
+    first = await own_stack.created(marked("hold"))
+    await own_stack.in_phase(first, "accepted")
+    second = await own_stack.created()
+    assert (await own_stack.job(second))["phase"] == "ready"
+    told = data_of(await own_stack.http.patch(ACCOUNT, json={"max_in_flight": 5_000}))
     assert (told["accounts"][0]["max_in_flight"], told["accounts"][0]["is_fixed"]) == (5_000, True)
-    assert (await calm.ended(second))["phase"] == "completed"
-    await calm.control("finish", id=(await calm.tasks(first))[0]["id"])
-    await calm.ended(first)
+    assert (await own_stack.ended(second))["phase"] == "completed"
+    await own_stack.control("finish", id=(await own_stack.tasks(first))[0]["id"])
+    await own_stack.ended(first)
 
 
 async def test_orders_survive_a_restart_and_win_over_the_settings(own_stack: Stack) -> None:
