@@ -75,11 +75,28 @@ class Ledger:
         """As if nothing had ever gone wrong."""
         await self.change("UPDATE lanes SET paused_until = 0, failures = 0, factor = 1, found_by_poll_at = 0")
 
-    async def make_delivery_due(self, job_id: str) -> None:
-        await self.change(
-            "UPDATE deliveries SET due_at = 1 WHERE job_id = :job AND state = 'pending' AND failures > 0",
-            job=job_id,
+    async def hasten_deliveries(
+        self, hastened: set[tuple[str, int]], *, failures: int | None = None, **of: str
+    ) -> None:
+        """Those that wait for another attempt get it now, each attempt once: one that is under way would be
+        made a second time. With `failures` as if so many had gone before.
+        """
+        ((column, value),) = of.items()
+        waiting = await self.rows(
+            "SELECT id, failures FROM deliveries"
+            f" WHERE state = 'pending' AND failures > 0 AND {column} = :value",
+            value=value,
         )
+        for one in waiting:
+            counted = one["failures"] if failures is None else failures
+            if (one["id"], one["failures"]) in hastened:
+                continue
+            hastened |= {(one["id"], one["failures"]), (one["id"], counted)}
+            await self.change(
+                "UPDATE deliveries SET due_at = 1, failures = :counted WHERE id = :id AND state = 'pending'",
+                id=one["id"],
+                counted=counted,
+            )
 
     async def add_tenant(
         self,

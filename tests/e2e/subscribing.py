@@ -69,15 +69,12 @@ class Subscriber:
         with `last_try` the second is the last.
         """
         found: list[Json] = []
+        hastened: set[tuple[str, int]] = set()
 
         async def is_there() -> bool:
             nonlocal found
-            await self.stack.ledger.change(
-                "UPDATE deliveries SET due_at = 1, failures = CASE WHEN :last = 1 THEN 10 ELSE failures END"
-                " WHERE state = 'pending' AND failures > 0 AND tenant_id = :tenant",
-                last=int(last_try),
-                tenant=self.id,
-            )
+            failures = 10 if last_try else None
+            await self.stack.ledger.hasten_deliveries(hastened, tenant_id=self.id, failures=failures)
             found = await self.deliveries(state=state, **asked)
             return bool(found)
 

@@ -14,8 +14,10 @@ async def sent(hooked: Hooked, path: str, prompt: str = "a lake") -> str:
 
 
 async def delivery_in(stack: Stack, job_id: str, state: str) -> Json:
+    hastened: set[tuple[str, int]] = set()
+
     async def is_there(job: Json) -> bool:
-        await stack.ledger.make_delivery_due(job_id)
+        await stack.ledger.hasten_deliveries(hastened, job_id=job_id)
         return bool(job["deliveries"] and job["deliveries"][0]["state"] == state)
 
     job = await stack.job_when(job_id, is_there, what=f"a {state} delivery")
