@@ -16,7 +16,7 @@ from orchestrator.store import figures, processes
 from orchestrator.store.processes import Process
 
 # SQLite counts in the event loop: short rounds keep a move's way short.
-_EVENTS_AT_A_TIME = 200
+_EVENTS_AT_A_TIME = 500
 _REPORT_EVERY_S = 5.0
 _MISSED_AFTER_MS = DAY
 _KEPT_MS = {"minute": DAY // 4, "quarter": 3 * DAY, "hour": 400 * DAY}
@@ -26,8 +26,8 @@ async def count_events(runtime: Runtime) -> bool:
     """One round; whether there may be more to count right now."""
     began = time.monotonic()
     counted = await runtime.store.write(figures.follow, most=_EVENTS_AT_A_TIME)
-    # Half of the time at most: whoever moves jobs or asks for them goes first.
-    await asyncio.sleep(time.monotonic() - began)
+    # A quarter of the time at most: whoever moves jobs or asks for them goes first.
+    await asyncio.sleep(3 * (time.monotonic() - began))
     return counted == _EVENTS_AT_A_TIME
 
 

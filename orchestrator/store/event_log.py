@@ -12,7 +12,6 @@ one writer.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -114,25 +113,32 @@ def events_after(
     An equal cursor comes back when there is nothing to look through now; a greater one without events only
     says that none of these was asked for. `until` is the last that may be read.
     """
-    name = connection.dialect.name
-    values: dict[str, Any] = {"xid": cursor.xid, "seq": cursor.seq, "most": most} | _upto(until)
-    end = connection.execute(_page_end(name), values).first()
-    if end is None:
+    reached, count = page_end(connection, cursor=cursor, most=most, until=until)
+    if count == 0:
         return [], cursor
-    reached = Cursor(int(end[0]), int(end[1]))
-    conditions = [after(name), _not_after(name)]
+    name = connection.dialect.name
+    conditions = [after(name), not_after(name)]
     if tenant_id is not None:
         conditions.append("e.tenant_id = :tenant")
     if batch_id is not None:
         conditions.append(f"{_BATCH} = :batch")
-    values |= _upto(reached) | {"tenant": tenant_id, "batch": batch_id}
+    values = span(cursor, reached) | {"tenant": tenant_id, "batch": batch_id}
     return _read(connection, conditions, values), reached
+
+
+def page_end(
+    connection: Connection, *, cursor: Cursor, most: int, until: Cursor | None = None
+) -> tuple[Cursor, int]:
+    """The cursor behind the next `most` events, and how many there are; 0 when there are none now."""
+    values = span(cursor, until) | {"most": most}
+    end = connection.execute(_page_end(connection.dialect.name), values).first()
+    return (cursor, 0) if end is None else (Cursor(int(end[0]), int(end[1])), int(end[2]))
 
 
 def events_of_job(connection: Connection, *, tenant_id: str, job_id: str, until: Cursor) -> list[EventRow]:
     """All of one job's up to there, oldest first; none where the job is another tenant's."""
-    conditions = ["e.job_id = :job", "e.tenant_id = :tenant", _not_after(connection.dialect.name)]
-    return _read(connection, conditions, {"job": job_id, "tenant": tenant_id} | _upto(until))
+    conditions = ["e.job_id = :job", "e.tenant_id = :tenant", not_after(connection.dialect.name)]
+    return _read(connection, conditions, span(START, until) | {"job": job_id, "tenant": tenant_id})
 
 
 def adopt(connection: Connection) -> None:
@@ -156,16 +162,10 @@ def _is_from_elsewhere(connection: Connection) -> bool:
     return found.first() is not None
 
 
-def rest_of_jobs(connection: Connection, *, job_ids: Sequence[str], cursor: Cursor) -> list[EventRow]:
-    """All events of these locked jobs behind the cursor; also those that no reader may see yet."""
-    wanted = dialect.one_of(connection.dialect.name, "e.job_id")
-    values = {"xid": cursor.xid, "seq": cursor.seq, "ids": dialect.to_json(sorted(job_ids))}
-    return _read(connection, [wanted, after(connection.dialect.name)], values)
-
-
-def _upto(cursor: Cursor | None) -> dict[str, Any]:
-    last = cursor or Cursor(_LAST_SEQ, _LAST_SEQ)
-    return {"last_xid": last.xid, "last_seq": last.seq}
+def span(cursor: Cursor, until: Cursor | None = None) -> dict[str, Any]:
+    """The values for `after` and `not_after`; without `until` the log has no end."""
+    last = until or Cursor(_LAST_SEQ, _LAST_SEQ)
+    return {"xid": cursor.xid, "seq": cursor.seq, "last_xid": last.xid, "last_seq": last.seq}
 
 
 def after(name: str) -> str:
@@ -176,7 +176,8 @@ def after(name: str) -> str:
     return "e.xid >= :xid AND (e.xid > :xid OR e.seq > :seq)"
 
 
-def _not_after(name: str) -> str:
+def not_after(name: str) -> str:
+    """The condition that event `e` stands at or before the bound end."""
     if name == "sqlite":
         return "e.seq <= :last_seq"
     return "e.xid <= :last_xid AND (e.xid < :last_xid OR e.seq <= :last_seq)"
@@ -191,10 +192,12 @@ def _page_end(name: str) -> TextClause:
     place = f"{_XID[name]} AS xid, e.seq AS seq"
     behind = "" if name == "sqlite" else f" AND e.xid < {_HORIZON}"
     page = (
-        f"SELECT {place} FROM events e WHERE {after(name)} AND {_not_after(name)}{behind}"
+        f"SELECT {place} FROM events e WHERE {after(name)} AND {not_after(name)}{behind}"
         f" ORDER BY {_order(name)} LIMIT :most"
     )
-    return dialect.sql(f"SELECT xid, seq FROM ({page}) AS page ORDER BY xid DESC, seq DESC LIMIT 1")
+    return dialect.sql(
+        f"SELECT xid, seq, count(*) OVER () FROM ({page}) AS page ORDER BY xid DESC, seq DESC LIMIT 1"
+    )
 
 
 def _read(connection: Connection, conditions: list[str], values: dict[str, Any]) -> list[EventRow]:

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.clock import HOUR, MINUTE
 from orchestrator.lifecycle import Phase, Verb
 from orchestrator.store import dialect, event_log
-from orchestrator.store.event_log import START, EventRow
+from orchestrator.store.event_log import START
 
 FOLLOWER = "figures"
 SPANS = {"minute": MINUTE, "quarter": 15 * MINUTE, "hour": HOUR}
@@ -31,10 +30,18 @@ SPANS = {"minute": MINUTE, "quarter": 15 * MINUTE, "hour": HOUR}
 COUNTED = (Phase.READY, Phase.WAITING, Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED)
 _PER_DOUBLING = 4
 # What is told of an attempt is counted at these moves.
-_OF_ATTEMPTS = frozenset({Verb.ACCEPT, Verb.RETRY, Verb.GIVE_BACK, Verb.COMPLETE, Verb.FAIL})
-
-_Count: TypeAlias = Callable[[str], None]
-_Took: TypeAlias = Callable[[str, int], None]
+_OF_ATTEMPTS = ", ".join(
+    f"'{verb}'" for verb in (Verb.ACCEPT, Verb.RETRY, Verb.GIVE_BACK, Verb.COMPLETE, Verb.FAIL)
+)
+# A line of a batch that is being received does not count, it does when the batch lets it go; nor does a
+# deleted job, which had ended and is in no phase any more.
+_SEEN = (
+    "SELECT e.verb, e.from_phase, e.to_phase, e.attempt, e.tenant_id, e.at, jobs.lane_id, jobs.created_at,"
+    " jobs.reason, a.claimed_at, a.answered_at, a.outcome, a.ended_by"
+    " FROM events e JOIN jobs ON jobs.id = e.job_id"
+    f" LEFT JOIN attempts a ON a.job_id = e.job_id AND a.number = e.attempt AND e.verb IN ({_OF_ATTEMPTS})"
+    f" WHERE (e.from_phase IS NOT NULL OR e.to_phase <> '{Phase.HELD}')"
+)
 
 
 class Key(NamedTuple):
@@ -47,14 +54,19 @@ class Key(NamedTuple):
     bucket: int = 0
 
 
-class _Job(msgspec.Struct, frozen=True, array_like=True):
+class _Seen(NamedTuple):
+    """An event with what is told of its job and, at the moves that end one, of its attempt; times in ms."""
+
+    verb: str
+    from_phase: str | None
+    to_phase: str
+    attempt: int
+    tenant_id: str
+    at: int
     lane_id: str
     created_at: int
     reason: str | None
-
-
-class _Attempt(msgspec.Struct, frozen=True, array_like=True):
-    claimed_at: int
+    claimed_at: int | None
     answered_at: int | None
     outcome: str | None
     ended_by: str | None
@@ -71,26 +83,33 @@ def duration_of(bucket: int) -> float:
 
 
 def follow(connection: Connection, *, most: int) -> int:
-    """Count the next `most` events of the log; answers how many; 0 while another process does."""
+    """Count the next `most` events of the log; how many there were, 0 while another process counts."""
     cursor = _take_turn(connection)
     if cursor is None:
         return 0
-    events, reached = event_log.events_after(connection, cursor=cursor, most=most)
-    if reached == cursor:
+    reached, count = event_log.page_end(connection, cursor=cursor, most=most)
+    if count == 0:
         return 0
-    _count(connection, events)
+    name = connection.dialect.name
+    within = f"{event_log.after(name)} AND {event_log.not_after(name)}"
+    _count(connection, within, event_log.span(cursor, reached))
     connection.execute(
         dialect.sql("UPDATE followers SET place = :place WHERE name = :name"),
         {"name": FOLLOWER, "place": str(reached)},
     )
-    return len(events)
+    return count
 
 
 def count_rest(connection: Connection, *, job_ids: Sequence[str]) -> None:
-    """Count what is not counted yet of jobs that are about to be deleted with their events."""
+    """Count what is not counted yet of locked jobs that are about to be deleted with their events; also what
+    no reader of the log may see yet.
+    """
     cursor = _take_turn(connection, is_waiting=True)
     if cursor is not None:
-        _count(connection, event_log.rest_of_jobs(connection, job_ids=job_ids, cursor=cursor))
+        of_jobs = dialect.one_of(connection.dialect.name, "e.job_id")
+        within = f"{of_jobs} AND {event_log.after(connection.dialect.name)}"
+        ids = {"ids": dialect.to_json(sorted(job_ids))}
+        _count(connection, within, event_log.span(cursor) | ids)
 
 
 def add(connection: Connection, counts: Counter[Key]) -> None:
@@ -129,19 +148,13 @@ def _take_turn(connection: Connection, *, is_waiting: bool = False) -> event_log
     return None if found is None else event_log.parse_cursor(found)
 
 
-def _count(connection: Connection, events: Sequence[EventRow]) -> None:
-    events = [event for event in events if _is_counted(event)]
-    if not events:
-        return
-    jobs = _jobs(connection, {event.job_id or "" for event in events})
-    attempts = _attempts(connection, {event.job_id or "" for event in events if event.verb in _OF_ATTEMPTS})
+def _count(connection: Connection, within: str, values: Mapping[str, Any]) -> None:
     counts: Counter[Key] = Counter()
     stages: Counter[tuple[str, str, str]] = Counter()
-    for event in events:
-        job = jobs.get(event.job_id or "")
-        if job is not None:  # a deleted one had ended, and is in no phase any more
-            _count_stages(stages, event, job)
-            _count_one(counts, event, job, attempts.get((event.job_id or "", event.attempt)))
+    for row in dialect.fetch(connection, f"{_SEEN} AND {within}", values):
+        seen = _Seen._make(row)
+        _count_stages(stages, seen)
+        _count_one(counts, seen)
     add(connection, counts)
     dialect.insert_tuples(
         connection,
@@ -152,79 +165,54 @@ def _count(connection: Connection, events: Sequence[EventRow]) -> None:
     )
 
 
-def _is_counted(event: EventRow) -> bool:
-    """A line of a batch that is being received is not: it counts when the batch lets it go."""
-    return event.job_id is not None and not (event.from_phase is None and event.to_phase == Phase.HELD)
+def _count_stages(stages: Counter[tuple[str, str, str]], seen: _Seen) -> None:
+    if seen.from_phase in COUNTED:
+        stages[seen.lane_id, seen.tenant_id, seen.from_phase] -= 1
+    if seen.to_phase in COUNTED:
+        stages[seen.lane_id, seen.tenant_id, seen.to_phase] += 1
 
 
-def _count_stages(stages: Counter[tuple[str, str, str]], event: EventRow, job: _Job) -> None:
-    if event.from_phase in COUNTED:
-        stages[job.lane_id, event.tenant_id, event.from_phase] -= 1
-    if event.to_phase in COUNTED:
-        stages[job.lane_id, event.tenant_id, event.to_phase] += 1
+def _count_one(counts: Counter[Key], seen: _Seen) -> None:
+    minute = seen.at - seen.at % MINUTE
 
+    def count(name: str, by: int = 1, *, bucket: int = 0) -> None:
+        counts[Key(minute, seen.lane_id, seen.tenant_id, name, bucket)] += by
 
-def _count_one(counts: Counter[Key], event: EventRow, job: _Job, attempt: _Attempt | None) -> None:
-    key = Key(event.at, job.lane_id, event.tenant_id, "")
+    def took(name: str, since: int) -> None:
+        count(name, bucket=bucket_of(seen.at - since))
 
-    def count(name: str, by: int = 1) -> None:
-        counts[key._replace(name=name)] += by
-
-    def took(name: str, ms: int) -> None:
-        counts[key._replace(name=name, bucket=bucket_of(ms))] += 1
-
-    verb = event.verb
-    entered = _entered(event)
+    verb = seen.verb
+    entered = _entered(seen)
     if entered:
         count("created", entered)
     if verb == Verb.CLAIM:
         count("claimed")
-        if event.attempt == 1:
-            took("wait", event.at - job.created_at)
+        if seen.attempt == 1:
+            took("wait", seen.created_at)
     elif verb == Verb.DOUBT:
         count("doubted")
-    elif verb == Verb.ACCEPT and attempt is not None:
-        took("submit", event.at - attempt.claimed_at)
-    elif verb in (Verb.RETRY, Verb.GIVE_BACK) and attempt is not None:
-        count(f"outcome_{attempt.outcome}")
+    elif verb == Verb.ACCEPT and seen.claimed_at is not None:
+        took("submit", seen.claimed_at)
+    elif verb in (Verb.RETRY, Verb.GIVE_BACK) and seen.claimed_at is not None:
+        count(f"outcome_{seen.outcome}")
     elif verb in (Verb.COMPLETE, Verb.FAIL):
-        _count_end(event, job, attempt, count=count, took=took)
+        _count_end(seen, count=count, took=took)
 
 
-def _count_end(event: EventRow, job: _Job, attempt: _Attempt | None, *, count: _Count, took: _Took) -> None:
-    count("completed" if event.verb == Verb.COMPLETE else "failed")
-    if event.verb == Verb.FAIL and job.reason is not None:  # it may have been redriven since
-        count(f"reason_{job.reason}")
-    took("total", event.at - job.created_at)
-    if attempt is not None and attempt.ended_by is not None and event.attempt:
-        count(f"found_by_{attempt.ended_by}")
-        took("run", event.at - (attempt.answered_at or attempt.claimed_at))
+def _count_end(seen: _Seen, *, count: Callable[[str], None], took: Callable[[str, int], None]) -> None:
+    count("completed" if seen.verb == Verb.COMPLETE else "failed")
+    if seen.verb == Verb.FAIL and seen.reason is not None:  # it may have been redriven since
+        count(f"reason_{seen.reason}")
+    took("total", seen.created_at)
+    if seen.claimed_at is not None and seen.ended_by is not None and seen.attempt:
+        count(f"found_by_{seen.ended_by}")
+        took("run", seen.answered_at or seen.claimed_at)
 
 
-def _entered(event: EventRow) -> int:
+def _entered(seen: _Seen) -> int:
     """A job counts as created when it may go: one of a batch when the batch lets it."""
-    if event.attempt:
+    if seen.attempt:
         return 0
-    if event.to_phase == Phase.HELD:
-        return 0 if event.from_phase is None else -1
-    return 1 if event.from_phase in (None, Phase.HELD) else 0
-
-
-def _jobs(connection: Connection, ids: Collection[str]) -> dict[str, _Job]:
-    wanted = dialect.one_of(connection.dialect.name, "id")
-    found = connection.execute(
-        dialect.sql(f"SELECT id, lane_id, created_at, reason FROM jobs WHERE {wanted}"),
-        {"ids": dialect.to_json(sorted(ids))},
-    )
-    return {row[0]: _Job(*row[1:]) for row in found}
-
-
-def _attempts(connection: Connection, ids: Collection[str]) -> dict[tuple[str, int], _Attempt]:
-    wanted = dialect.one_of(connection.dialect.name, "job_id")
-    found = connection.execute(
-        dialect.sql(
-            f"SELECT job_id, number, claimed_at, answered_at, outcome, ended_by FROM attempts WHERE {wanted}"
-        ),
-        {"ids": dialect.to_json(sorted(ids))},
-    )
-    return {(row[0], row[1]): _Attempt(*row[2:]) for row in found}
+    if seen.to_phase == Phase.HELD:
+        return -1
+    return 1 if seen.from_phase in (None, Phase.HELD) else 0
