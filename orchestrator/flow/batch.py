@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -11,11 +12,9 @@ from orchestrator.bell import Kind
 from orchestrator.clock import to_rfc3339
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.runtime import Runtime
-from orchestrator.store import batch_lines, batches, keys, tallies
+from orchestrator.store import batch_progress, batches, keys
 from orchestrator.store.batches import Batch
 
-_MOST_FAILURES = 100
-_SAMPLE = 1_000
 _ORDERS = {
     "pause": (batches.PAUSE, "Only a batch that is running can be paused"),
     "resume": (batches.RESUME, "Only a batch that is paused can be resumed"),
@@ -71,21 +70,15 @@ async def find(runtime: Runtime, tenant_id: str | None, batch_id: str) -> Batch:
 
 async def progress(runtime: Runtime, batch: Batch) -> Progress:
     """From the counters: it costs the same for ten jobs and for a hundred thousand."""
-    failures = await runtime.store.read(tallies.failure_groups, batch=batch.id, most=_MOST_FAILURES)
-    speed = per_second(batch, runtime.clock.now())
+    now = runtime.clock.now()
+    outlook = await runtime.store.read(batch_progress.read, batch=batch, now=now)
+    speed = per_second(batch, now)
     return Progress(
         per_second=speed,
-        eta_s=await _eta_s(runtime, batch, speed),
-        waiting_for=await _waiting_for(runtime, batch),
-        failures=failures,
+        eta_s=_eta_s(runtime, batch, outlook.by_lane, speed, now),
+        waiting_for=" ".join(outlook.reasons),
+        failures=outlook.failures,
     )
-
-
-async def _waiting_for(runtime: Runtime, batch: Batch) -> str:
-    if batch.public_state != "running":
-        return ""
-    now = runtime.clock.now()
-    return " ".join(await runtime.store.read(batch_lines.reasons_to_wait, batch_id=batch.id, now=now))
 
 
 def per_second(batch: Batch, now: int) -> float:
@@ -131,14 +124,12 @@ def shown_progress(progress: Progress) -> dict[str, Any]:
     }
 
 
-async def _eta_s(runtime: Runtime, batch: Batch, per_second: float) -> float | None:
+def _eta_s(runtime: Runtime, batch: Batch, sample: Counter[str], per_second: float, now: int) -> float | None:
     """The longer of what the lanes' limits allow and what was seen so far."""
     if batch.has_ended:
         return 0.0
     if batch.state != "open":
         return None
-    sample = await runtime.store.read(batch_lines.count_by_lane, batch_id=batch.id, most=_SAMPLE)
-    now = runtime.clock.now()
     by_lane = [0.0]
     for lane_id, count in sample.items():
         lane = runtime.lanes.get(lane_id)

@@ -12,8 +12,6 @@ from sqlalchemy import Connection
 from orchestrator.lifecycle import Job, public_state
 from orchestrator.store import creation, dialect, rows, views
 from orchestrator.store.creation import Creation
-from orchestrator.store.keys import FIRST_TENANT
-from orchestrator.store.lanes import HIDDEN_TROUBLE
 from orchestrator.store.views import Found
 
 
@@ -148,39 +146,6 @@ def read(connection: Connection, *, wanted: Wanted) -> list[Found]:
         values,
     )
     return [views.to_found(row) for row in found]
-
-
-def count_by_lane(connection: Connection, *, batch_id: str, most: int) -> Counter[str]:
-    """How the batch's first `most` lines divide among the lanes: enough to say how long they will take."""
-    found = connection.execute(
-        dialect.sql(
-            "SELECT lane_id, count(*) FROM (SELECT lane_id FROM jobs WHERE batch_id = :batch"
-            " ORDER BY line LIMIT :most) AS sample GROUP BY lane_id"
-        ),
-        {"batch": batch_id, "most": most},
-    )
-    return Counter({row[0]: row[1] for row in found})
-
-
-def reasons_to_wait(connection: Connection, *, batch_id: str, now: int) -> list[str]:
-    """Why jobs of the batch that could be sent are not: its account's trouble, or a pause of their lane.
-
-    What the provider says of the account is for those alone whose account it is.
-    """
-    found = connection.execute(
-        dialect.sql(
-            "SELECT DISTINCT CASE WHEN a.trouble IS NULL"
-            " THEN CASE WHEN l.stopped_until > :now THEN l.stop_reason ELSE l.pause_reason END"
-            " WHEN (SELECT t.name FROM batches b JOIN tenants t ON t.id = b.tenant_id"
-            " WHERE b.id = :batch) = :first THEN a.trouble ELSE :hidden END AS reason"
-            " FROM lanes l JOIN accounts a ON a.id = l.account_id"
-            " WHERE (a.trouble IS NOT NULL OR l.paused_until > :now OR l.stopped_until > :now)"
-            " AND EXISTS (SELECT 1 FROM jobs WHERE batch_id = :batch AND lane_id = l.id"
-            " AND phase IN ('ready', 'waiting')) ORDER BY reason"
-        ),
-        {"batch": batch_id, "now": now, "first": FIRST_TENANT, "hidden": HIDDEN_TROUBLE},
-    )
-    return [row[0] for row in found if row[0]]
 
 
 def counters(connection: Connection, *, batch_id: str) -> Counter[str]:

@@ -130,11 +130,12 @@ def find(connection: Connection, *, tenant_id: str | None, batch_id: str) -> Bat
     With None as the tenant, whoever's it is.
     """
     owned = "" if tenant_id is None else " AND tenant_id = :tenant"
-    found = connection.execute(
-        dialect.sql(f"SELECT {COLUMNS} FROM batches WHERE id = :id{owned} AND state <> 'discarded'"),
+    found = dialect.fetch(
+        connection,
+        f"SELECT {COLUMNS} FROM batches WHERE id = :id{owned} AND state <> 'discarded'",
         {"id": batch_id} | ({} if tenant_id is None else {"tenant": tenant_id}),
-    ).first()
-    return to_batch(found) if found else None
+    )
+    return to_batch(found[0]) if found else None
 
 
 def find_by_key(connection: Connection, *, tenant_id: str, key: str) -> Batch | None:

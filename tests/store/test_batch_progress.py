@@ -1,0 +1,45 @@
+"""What is asked of a running batch: a sample of its lanes, and why its jobs wait."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from orchestrator.store import batch_progress, batches
+from orchestrator.store.batch_progress import Outlook
+from orchestrator.store.batches import Batch
+from orchestrator.store.store import Store
+from tests.factories import IMAGE_LANE, T0, VIDEO_LANE
+from tests.store import bulk
+from tests.store.rows import execute
+
+CLOSE = "UPDATE lanes SET paused_until = :later, pause_reason = id"
+
+
+async def outlook(store: Store, batch: Batch) -> Outlook:
+    return await store.read(batch_progress.read, batch=await bulk.batch_of(store, batch), now=T0)
+
+
+async def test_the_sample_is_of_lines_all_over_the_batch(store: Store) -> None:
+    batch = await bulk.running(store, 450)
+    late = "UPDATE jobs SET lane_id = :lane WHERE batch_id = :id AND line > 300"
+    await execute(store, late, id=batch.id, lane=VIDEO_LANE)
+    sample = (await outlook(store, batch)).by_lane
+    assert sample == {IMAGE_LANE: 60, VIDEO_LANE: 30}
+
+
+async def test_a_small_batch_is_its_own_sample(store: Store) -> None:
+    batch = await bulk.running(store, 3)
+    assert (await outlook(store, batch)).by_lane.total() == 3
+
+
+async def test_a_closed_lane_is_a_reason_only_where_jobs_wait_for_it(store: Store) -> None:
+    batch = await bulk.running(store, 2)
+    await execute(store, CLOSE, later=T0 + 1_000)
+    assert (await outlook(store, batch)).reasons == [IMAGE_LANE]
+
+
+async def test_a_paused_batch_waits_for_nothing_but_its_people(store: Store) -> None:
+    batch = await bulk.running(store, 2)
+    await bulk.give(store, batch, batches.PAUSE)
+    await execute(store, CLOSE, later=T0 + 1_000)
+    assert await outlook(store, batch) == Outlook([], Counter(), [])
