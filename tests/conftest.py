@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,6 +21,13 @@ from tests.services.valkey import ValkeyProcess
 
 def pytest_report_header() -> list[str]:
     return [f"PostgreSQL: {postgres.describe()}", f"Valkey: {valkey.describe()}"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_hear_ctrl_c() -> None:
+    """Shells start what runs in the background deaf to it, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
