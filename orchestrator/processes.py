@@ -18,7 +18,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
-import uvicorn
 import uvloop
 
 from orchestrator import logs
@@ -26,13 +25,12 @@ from orchestrator.broker import Broker
 from orchestrator.errors import Misconfigured
 from orchestrator.flow import administer, learn, reckon, sweep
 from orchestrator.ids import key_digest, new_api_key
-from orchestrator.listening import PatientProtocol
 from orchestrator.runtime import Runtime, keep_current, open_runtime
+from orchestrator.serving import Server, bound, url_of
 from orchestrator.settings import Settings, keep_secret
 from orchestrator.stopping import end_in_time
 from orchestrator.store import keys, schema
 from orchestrator.store.database import open_database
-from orchestrator.web.app import create_app
 from orchestrator.worker import Worker
 
 
@@ -57,8 +55,8 @@ def run_up(settings: Settings, *, host: str, port: int, on_ready: OnReady | None
     logs.configure()
     data_dir = settings.data_dir.absolute()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _lock(data_dir), _bound(host, port) as listener:
-        url = _url_of(listener, host)
+    with _lock(data_dir), bound(host, port) as listener:
+        url = url_of(listener, host)
         settings, is_new_key = _complete(settings, data_dir, url)
         broker = None if settings.redis_url else Broker(data_dir)
         if broker is not None:
@@ -77,8 +75,8 @@ def run_serve(settings: Settings, *, host: str, port: int, on_ready: OnReady | N
     """The API alone; workers run in processes of their own on the same PostgreSQL and Redis."""
     logs.configure()
     _require_servers(settings)
-    with _bound(host, port) as listener:
-        info = ServerInfo(settings.public_url or _url_of(listener, host), settings.api_key, os.getpid())
+    with bound(host, port) as listener:
+        info = ServerInfo(settings.public_url or url_of(listener, host), settings.api_key, os.getpid())
         _run(_serve(settings, listener, info, on_ready))
 
 
@@ -123,7 +121,7 @@ async def _up(
                 on_ready(msgspec.structs.replace(info, login_url=login_url))
 
         stack.callback((data_dir / "server.json").unlink, missing_ok=True)
-        await _until_signal(_Server(runtime, listener, ready), worker)
+        await _until_signal(Server(runtime, listener, ready), worker)
 
 
 async def _login_url(runtime: Runtime, info: ServerInfo) -> str:
@@ -146,7 +144,7 @@ async def _serve(
         learn.start(runtime, stack)
         _report(runtime, stack, "serve", None)
         ready = (lambda: on_ready(info)) if on_ready else None
-        await _until_signal(_Server(runtime, listener, ready), None)
+        await _until_signal(Server(runtime, listener, ready), None)
 
 
 async def _work(settings: Settings) -> None:
@@ -179,7 +177,7 @@ def _report(runtime: Runtime, stack: AsyncExitStack, kind: str, worker: Worker |
     stack.push_async_callback(end)
 
 
-async def _until_signal(server: _Server | None, worker: Worker | None) -> None:
+async def _until_signal(server: Server | None, worker: Worker | None) -> None:
     """Run until SIGINT or SIGTERM (or the server fails), then end both side by side."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -202,66 +200,6 @@ async def _until_signal(server: _Server | None, worker: Worker | None) -> None:
 
 async def _finished(serving: asyncio.Task[None]) -> None:
     await serving
-
-
-class _Server:
-    """uvicorn on a socket that is bound already, under our own signal handling."""
-
-    def __init__(
-        self, runtime: Runtime, listener: socket.socket, on_ready: Callable[[], None] | None
-    ) -> None:
-        self._runtime = runtime
-        self._listener = listener
-        app = create_app(runtime)
-        config = uvicorn.Config(
-            app,
-            loop="none",
-            http=PatientProtocol,
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            proxy_headers=False,
-            log_config=None,
-            backlog=2_048,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=7,
-        )
-        self._uvicorn = _Uvicorn(config, on_ready)
-
-    async def serve(self) -> None:
-        await self._uvicorn.serve(sockets=[self._listener])
-
-    def stop(self) -> None:
-        """Let held requests answer, break off uploads, take no new ones."""
-        self._runtime.uploads.stop()
-        self._runtime.waits.stop()
-        self._runtime.follower.stop()
-        self._uvicorn.should_exit = True
-
-
-class _Uvicorn(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None] | None) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self._on_ready is not None:
-            self._on_ready()
-
-    async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
-        if counter % 10 == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in tuple(self.server_state.connections):
-                if isinstance(connection, PatientProtocol):
-                    connection.sweep(now)
-        return await super().on_tick(counter)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """uvicorn would end the process before we have closed what is open."""
-        yield
 
 
 async def _migrate(settings: Settings) -> None:
@@ -303,23 +241,6 @@ def _lock(data_dir: Path) -> Iterator[None]:
                 f"Another `orchestrator up` runs on {data_dir}; end it, or set ORCHESTRATOR_DATA_DIR."
             ) from None
         yield
-
-
-@contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            raise Misconfigured(f"Cannot listen on {host} port {port}: {error.strerror}.") from None
-        yield listener
-
-
-def _url_of(listener: socket.socket, host: str) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  compared, not bound
-    return f"http://{shown}:{listener.getsockname()[1]}"
 
 
 def _write_private(path: Path, content: bytes) -> None:

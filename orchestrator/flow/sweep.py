@@ -15,7 +15,16 @@ from orchestrator.flow.endpoints import reseal
 from orchestrator.flow.settlement import Rules, look_up_later
 from orchestrator.lifecycle import Attempt, Job, Phase, Reason
 from orchestrator.runtime import ACCOUNT, Runtime
-from orchestrator.store import actions, batch_uploads, batches, lanes, retention, sessions, turns, views
+from orchestrator.store import (
+    actions,
+    batch_uploads,
+    batches,
+    lane_signals,
+    retention,
+    sessions,
+    turns,
+    views,
+)
 from orchestrator.store.retention import Deleted
 
 _AT_A_TIME = 200
@@ -130,13 +139,13 @@ _BY_PHASE = {
 async def sweep_accounts(runtime: Runtime) -> None:
     """Ask once a minute whether an account in trouble works again; then its jobs go on by themselves."""
     taken = await runtime.store.write(
-        lanes.take_account_check,
+        lane_signals.take_account_check,
         account_id=ACCOUNT,
         now=runtime.clock.now(),
         every_ms=policy.ACCOUNT_CHECK_MS,
     )
     if taken and not (await runtime.provider.account()).trouble:
-        await runtime.store.write(lanes.clear_trouble, account_id=ACCOUNT)
+        await runtime.store.write(lane_signals.clear_trouble, account_id=ACCOUNT)
 
 
 async def sweep_old(runtime: Runtime) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from orchestrator.decision import Applied, Decide, LaneSignal
 from orchestrator.lifecycle import Attempt, Job, Move, Phase
-from orchestrator.store import dialect, lanes, outbox, rows, tallies
+from orchestrator.store import dialect, lane_signals, lanes, outbox, rows, tallies
 from orchestrator.store.tallies import Pair
 
 
@@ -147,7 +147,7 @@ def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
     _write_endings(connection, group.endings)
     outbox.tell_jobs(connection, group.endings, now=now)
     # Lanes before shares, as a claim locks them; and batches after both, when they are counted.
-    lanes.apply_signals(connection, group.signals, now)
+    lane_signals.apply_signals(connection, group.signals, now)
     lanes.reopen(connection, [after for _, after in changed if after.phase == Phase.READY])
     return list(changed)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from orchestrator import policy
 from orchestrator.decision import LaneSignal, Signal
-from orchestrator.store import dialect, lanes
+from orchestrator.store import dialect, lane_signals, lanes
 
 
 def take_polls(connection: Connection, *, account_id: str, most: int, now: int) -> int:
@@ -29,4 +29,4 @@ def take_polls(connection: Connection, *, account_id: str, most: int, now: int) 
 def throttle_polls(connection: Connection, *, account_id: str, pause_s: float, now: int) -> None:
     """After a 429 to a poll: what is due stays due until the pause is over."""
     signal = LaneSignal(Signal.THROTTLED, pause_s=pause_s)
-    lanes.apply_signals(connection, [(lanes.lane_id(account_id, lanes.POLLS), signal)], now)
+    lane_signals.apply_signals(connection, [(lanes.lane_id(account_id, lanes.POLLS), signal)], now)

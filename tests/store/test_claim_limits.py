@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator import policy
 from orchestrator.lifecycle import Phase
 from orchestrator.policy import LEASE_MS
-from orchestrator.store import claims, lanes
+from orchestrator.store import claims, lane_signals
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, IMAGE_LANE, T0, VIDEO_LANE, make_attempt, stored_job
 from tests.store.claiming import add_ready, claim, end_attempts, set_lane, set_limits
@@ -115,7 +115,7 @@ async def test_an_account_in_trouble_sends_nothing(store: Store) -> None:
     await add_ready(store, 5)
     await execute(store, "UPDATE accounts SET trouble = 'no credit', trouble_at = 1")
     assert await claim(store) == []
-    await store.write(lanes.clear_trouble, account_id=ACCOUNT)
+    await store.write(lane_signals.clear_trouble, account_id=ACCOUNT)
     assert len(await claim(store)) == 5
 
 

@@ -10,7 +10,7 @@ from orchestrator import policy
 from orchestrator.decision import Signal
 from orchestrator.lifecycle import Phase
 from orchestrator.policy import Limits
-from orchestrator.store import lane_orders, lanes
+from orchestrator.store import lane_orders, lane_signals, lanes
 from orchestrator.store.lanes import Account
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, IMAGE_LANE, T0, VIDEO_LANE, SetClock, stored_job
@@ -128,18 +128,20 @@ async def test_an_account_that_may_be_in_trouble_is_checked_at_once(store: Store
     await signal(store, Signal.ACCOUNT_UNSURE)
     account = await account_of(store)
     assert (account.trouble, account.trouble_at, account.checked_at) == ("in trouble", T0, 0)
-    assert await store.write(lanes.take_account_check, account_id=ACCOUNT, now=T0, every_ms=60_000)
+    assert await store.write(lane_signals.take_account_check, account_id=ACCOUNT, now=T0, every_ms=60_000)
 
 
 async def test_an_account_in_trouble_is_checked_by_one_caller_a_minute(store: Store) -> None:
     async def take(now: int) -> bool:
-        return await store.write(lanes.take_account_check, account_id=ACCOUNT, now=now, every_ms=60_000)
+        return await store.write(
+            lane_signals.take_account_check, account_id=ACCOUNT, now=now, every_ms=60_000
+        )
 
     assert not await take(T0 + 60_000)
     await signal(store, Signal.ACCOUNT)
     assert not await take(T0 + 59_999)
     assert sorted(await asyncio.gather(*(take(T0 + 60_000) for _ in range(4)))) == [False] * 3 + [True]
-    await store.write(lanes.clear_trouble, account_id=ACCOUNT)
+    await store.write(lane_signals.clear_trouble, account_id=ACCOUNT)
     assert not await take(T0 + 900_000)
     assert (await account_of(store)).trouble is None
 
