@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Boolean, Connection, Integer, make_url, text
 from orchestrator import tables
 from orchestrator.store.database import open_database
 
-LINES_AT_A_TIME = 200
+LINES_AT_A_TIME = 500
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "cache_size=-16000", "wal_autocheckpoint=4000")
 _KEY = {"jobs": "id", "documents": "job_id", "events": "job_id"}
 

@@ -28,7 +28,7 @@ MOST_LINES = 100_000
 MOST_CHARACTERS = 200 * 1024 * 1024
 """Of all inputs together: what they share is stored with each of them."""
 _SIZE_AT_A_TIME = 1024 * 1024
-_AT_A_TIME = 200
+_AT_A_TIME = 500
 _Meaning = tuple[Any, ...]
 # How long a server that was killed keeps others from going on with the uploads that it received.
 RECEIVER_MS = 12 * SECOND

@@ -165,5 +165,5 @@ def insert(connection: Connection, creations: Sequence[Creation], known_shares: 
     dialect.insert_tuples(connection, "jobs", Job.__struct_fields__, jobs)
     inputs = [(c.job.id, c.input) for c in creations]
     dialect.insert_tuples(connection, "documents", ("job_id", "input"), inputs)
-    rows.insert_events(connection, rows.created_events([c.job for c in creations]))
+    rows.insert_events(connection, [rows.created_event(c.job) for c in creations])
     lanes.open_shares(connection, {share_of(c.job) for c in creations} - known_shares)

@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 from sqlalchemy import Connection
 
 from orchestrator.evidence import Source
-from orchestrator.ids import new_id, new_ids
+from orchestrator.ids import new_id
 from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
 from orchestrator.store import dialect
 from orchestrator.store.database import Overtaken
@@ -202,13 +202,9 @@ def event_row(move: Move, *, event_id: str, now: int, source: str) -> Event:
     )
 
 
-def created_events(jobs: Sequence[Job]) -> list[Event]:
-    """The first event of each of these new jobs, in their order."""
-    ids = new_ids(max((job.created_at for job in jobs), default=0), len(jobs))
-    return [
-        (event_id, job.id, job.tenant_id, job.created_at, "create", None, job.phase, 0, "client", "created")
-        for event_id, job in zip(ids, jobs, strict=True)
-    ]
+def created_event(job: Job) -> Event:
+    """The first event of a new job; it needs no id but the job's, whose events alone share a key with it."""
+    return (job.id, job.id, job.tenant_id, job.created_at, "create", None, job.phase, 0, "client", "created")
 
 
 def insert_events(connection: Connection, events: Sequence[Event]) -> None:

@@ -155,7 +155,7 @@ def read_timeline(connection: Connection, *, job_id: str) -> Timeline:
     events = connection.execute(
         dialect.sql(
             "SELECT id, at, verb, from_phase, to_phase, attempt, source, because"
-            " FROM events WHERE job_id = :id ORDER BY attempt, id"
+            " FROM events WHERE job_id = :id ORDER BY attempt, seq"
         ),
         {"id": job_id},
     )
