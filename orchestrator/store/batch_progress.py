@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from orchestrator.store.keys import FIRST_TENANT
 from orchestrator.store.lanes import HIDDEN_TROUBLE
 
 _MOST_FAILURES = 100
-_SAMPLE = 100
+_SAMPLE = 200
 
 
 class Outlook(msgspec.Struct, frozen=True):
@@ -28,48 +29,50 @@ class Outlook(msgspec.Struct, frozen=True):
 
 
 def read(connection: Connection, *, batch: Batch, now: int) -> Outlook:
+    """A sample of lines all over the batch stands for its jobs, so that a large one costs no more."""
     failures = tallies.failure_groups(connection, batch.id, most=_MOST_FAILURES) if batch.failed else []
     if batch.public_state != "running":
         return Outlook(failures, Counter(), [])
-    return Outlook(failures, _count_by_lane(connection, batch), _reasons_to_wait(connection, batch.id, now))
+    by_lane, waiting = _sample(connection, batch)
+    # The few that have not begun may all stand between the lines of the sample.
+    lanes = set(waiting) or (set(by_lane) if batch.created else set())
+    return Outlook(failures, by_lane, _reasons_to_wait(connection, batch.id, lanes, now) if lanes else [])
 
 
-def _count_by_lane(connection: Connection, batch: Batch) -> Counter[str]:
-    """Of lines all over the batch."""
+def _sample(connection: Connection, batch: Batch) -> tuple[Counter[str], Counter[str]]:
+    """Jobs by lane, and those of them that wait to be sent."""
     last = batch.total + batch.rejected
     lines = range(1, last + 1, -(-last // _SAMPLE) or 1)
-    wanted = dialect.one_of(connection.dialect.name, "line", kind="int")
     found = dialect.fetch(
         connection,
-        f"SELECT lane_id, count(*) FROM jobs WHERE batch_id = :batch AND {wanted} GROUP BY lane_id",
+        "SELECT lane_id, count(*), sum(CASE WHEN phase IN ('ready', 'waiting') THEN 1 ELSE 0 END) FROM jobs"
+        f" WHERE batch_id = :batch AND {dialect.one_of(connection.dialect.name, 'line', kind='int')}"
+        " GROUP BY lane_id",
         {"batch": batch.id, "ids": dialect.to_json(list(lines))},
     )
-    return Counter({row[0]: row[1] for row in found})
+    return Counter({row[0]: row[1] for row in found}), +Counter({row[0]: row[2] for row in found})
 
 
-def _reasons_to_wait(connection: Connection, batch_id: str, now: int) -> list[str]:
-    """Of the lanes that are closed, which hardly any is, those that jobs of the batch are waiting for.
+def _reasons_to_wait(connection: Connection, batch_id: str, lanes: Collection[str], now: int) -> list[str]:
+    """Of those of these lanes that are closed.
 
     What the provider says of the account is for those alone whose account it is.
     """
-    closed = dialect.fetch(
-        connection,
-        "SELECT l.id, CASE WHEN a.trouble IS NULL"
-        " THEN CASE WHEN l.stopped_until > :now THEN l.stop_reason ELSE l.pause_reason END"
-        " WHEN (SELECT t.name FROM batches b JOIN tenants t ON t.id = b.tenant_id"
-        " WHERE b.id = :batch) = :first THEN a.trouble ELSE :hidden END"
-        " FROM lanes l JOIN accounts a ON a.id = l.account_id"
-        " WHERE a.trouble IS NOT NULL OR l.paused_until > :now OR l.stopped_until > :now",
-        {"batch": batch_id, "now": now, "first": FIRST_TENANT, "hidden": HIDDEN_TROUBLE},
-    )
-    return sorted({reason for lane, reason in closed if reason and _has_waiting(connection, batch_id, lane)})
-
-
-def _has_waiting(connection: Connection, batch_id: str, lane: str) -> bool:
     found = dialect.fetch(
         connection,
-        "SELECT 1 FROM jobs WHERE batch_id = :batch AND lane_id = :lane AND phase IN ('ready', 'waiting')"
-        " LIMIT 1",
-        {"batch": batch_id, "lane": lane},
+        "SELECT DISTINCT CASE WHEN a.trouble IS NULL"
+        " THEN CASE WHEN l.stopped_until > :now THEN l.stop_reason ELSE l.pause_reason END"
+        " WHEN (SELECT t.name FROM batches b JOIN tenants t ON t.id = b.tenant_id"
+        " WHERE b.id = :batch) = :first THEN a.trouble ELSE :hidden END AS reason"
+        " FROM lanes l JOIN accounts a ON a.id = l.account_id"
+        " WHERE (a.trouble IS NOT NULL OR l.paused_until > :now OR l.stopped_until > :now)"
+        f" AND {dialect.one_of(connection.dialect.name, 'l.id')} ORDER BY reason",
+        {
+            "batch": batch_id,
+            "now": now,
+            "first": FIRST_TENANT,
+            "hidden": HIDDEN_TROUBLE,
+            "ids": dialect.to_json(sorted(lanes)),
+        },
     )
-    return bool(found)
+    return [row[0] for row in found if row[0]]

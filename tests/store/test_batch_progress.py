@@ -10,6 +10,7 @@ from orchestrator.store.batches import Batch
 from orchestrator.store.store import Store
 from tests.factories import IMAGE_LANE, T0, VIDEO_LANE
 from tests.store import bulk
+from tests.store.claiming import claim
 from tests.store.rows import execute
 
 CLOSE = "UPDATE lanes SET paused_until = :later, pause_reason = id"
@@ -20,11 +21,11 @@ async def outlook(store: Store, batch: Batch) -> Outlook:
 
 
 async def test_the_sample_is_of_lines_all_over_the_batch(store: Store) -> None:
-    batch = await bulk.running(store, 450)
-    late = "UPDATE jobs SET lane_id = :lane WHERE batch_id = :id AND line > 300"
+    batch = await bulk.running(store, 900)
+    late = "UPDATE jobs SET lane_id = :lane WHERE batch_id = :id AND line > 600"
     await execute(store, late, id=batch.id, lane=VIDEO_LANE)
     sample = (await outlook(store, batch)).by_lane
-    assert sample == {IMAGE_LANE: 60, VIDEO_LANE: 30}
+    assert sample == {IMAGE_LANE: 120, VIDEO_LANE: 60}
 
 
 async def test_a_small_batch_is_its_own_sample(store: Store) -> None:
@@ -34,6 +35,22 @@ async def test_a_small_batch_is_its_own_sample(store: Store) -> None:
 
 async def test_a_closed_lane_is_a_reason_only_where_jobs_wait_for_it(store: Store) -> None:
     batch = await bulk.running(store, 2)
+    await execute(store, CLOSE, later=T0 + 1_000)
+    assert (await outlook(store, batch)).reasons == [IMAGE_LANE]
+
+
+async def test_jobs_that_have_been_sent_wait_for_no_lane(store: Store) -> None:
+    batch = await bulk.running(store, 2)
+    await claim(store, slots=2)
+    await execute(store, CLOSE, later=T0 + 1_000)
+    assert (await outlook(store, batch)).reasons == []
+
+
+async def test_a_few_that_wait_in_a_large_batch_are_heard_of_wherever_they_stand(store: Store) -> None:
+    batch = await bulk.running(store, 900)
+    all_but_one = "UPDATE jobs SET phase = 'accepted' WHERE batch_id = :id AND line <> 2"
+    await execute(store, all_but_one, id=batch.id)
+    await execute(store, "UPDATE batches SET created = 1, processing = 899 WHERE id = :id", id=batch.id)
     await execute(store, CLOSE, later=T0 + 1_000)
     assert (await outlook(store, batch)).reasons == [IMAGE_LANE]
 
