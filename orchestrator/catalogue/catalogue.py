@@ -21,6 +21,7 @@ from orchestrator.errors import InvalidInput
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*){1,3}")
 # How the answer travels, not what is made: these never tell two tasks apart.
 _TRAVEL = ("enable_sync_mode", "webhook", "webhook_url")
+_PLAIN = frozenset({str, int, bool})
 _IMPLIED: dict[str, Any] = {"enable_base64_output": False}
 
 
@@ -37,7 +38,8 @@ class Catalogue:
     def with_provider_models(self, models_answer_body: Any) -> Catalogue:
         """This catalogue and, for models it does not know in any version, the provider's own schemas."""
         found = models_answer.read_pages(models_answer_body)
-        return Catalogue([*self.pages, *(page for page in found if page.model not in self._types)])
+        new = (page for page in found if page.model not in self._types and _NAME.fullmatch(page.model))
+        return Catalogue([*self.pages, *new])
 
     def page(self, model: str, version: str) -> Page | None:
         """The model's page in this very API version."""
@@ -45,9 +47,11 @@ class Catalogue:
 
     def check_name(self, model: str, version: str, *, is_strict: bool) -> None:
         """Raise InvalidInput for what is no model's name and, if strict, for a model without a page."""
+        if (model, version) in self._pages:
+            return
         if _NAME.fullmatch(model) is None:
             raise InvalidInput("model", "must be a model's name, such as wavespeed-ai/flux-dev")
-        if is_strict and (model, version) not in self._pages:
+        if is_strict:
             raise InvalidInput("model", f"is not known in {version}: {model[:100]}")
 
     def takes_media(self, model: str, version: str) -> bool:
@@ -70,8 +74,8 @@ class Catalogue:
         filled = dict(self._implied.get((model, version), _IMPLIED))
         for name, value in inputs.items():
             if value is not None:
-                # Texts are most of what there is: they are taken here without a call.
-                filled[name] = value if type(value) is str else _plain(value)
+                # Texts and integers are most of what there is: they are taken here without a call.
+                filled[name] = value if type(value) in _PLAIN else _plain(value)
         for name in _TRAVEL:
             filled.pop(name, None)
         return {name: filled[name] for name in sorted(filled)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Literal
 
 MediaClass = Literal["image", "video"]
@@ -37,6 +38,7 @@ def holds_embedded(value: Any) -> bool:
     return isinstance(value, list) and any(holds_embedded(item) for item in value)
 
 
+@lru_cache(maxsize=1_000)
 def class_of(model: str, provider_type: str | None) -> MediaClass:
     """By the provider's word (`text-to-image`, `image-to-video`) if there is one, else by the model's name.
 
