@@ -20,8 +20,11 @@ _POSTGRES_TYPES = {"text": "text", "int": "bigint", "float": "double precision",
 _ARRAYS = {str: "text[]", int: "bigint[]", float: "double precision[]", bool: "boolean[]"}
 _encoder = msgspec.json.Encoder()
 
-_THIS_XID = "(SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint))"
+THIS_XID = "(SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint))"
 """PostgreSQL's number of this transaction: 64 bits, so that it only ever grows. Asked once a statement."""
+_LAST_ENDED_XID = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) - 1"
+NEWEST_XID = f"greatest({THIS_XID}, (SELECT {_LAST_ENDED_XID}))"
+"""The same, or that of a younger transaction that has ended already."""
 
 
 @lru_cache(maxsize=500)
@@ -115,8 +118,8 @@ def insert_tuples(
     on_conflict: str = "FAIL",
     xid: str = "",
 ) -> None:
-    """The same for rows whose values stand in the order of `columns`. PostgreSQL writes the number of
-    the transaction into the column that `xid` names.
+    """The same for rows whose values stand in the order of `columns`. PostgreSQL writes the number that
+    `xid` says into the column of that name.
     """
     if not rows:
         return
@@ -173,8 +176,8 @@ def _insert(name: str, table: str, columns: tuple[str, ...], on_conflict: str, x
     kinds = [_ARRAYS[metadata.tables[table].columns[column].type.python_type] for column in columns]
     arrays = ", ".join(f"${n}::{kind}" for n, kind in enumerate(kinds, start=1))
     if xid:
-        into = f"INSERT INTO {table} ({', '.join(columns)}, {xid})"
-    return f"{into} SELECT *{f', {_THIS_XID}' if xid else ''} FROM unnest({arrays}){ending}"
+        into = f"INSERT INTO {table} ({', '.join(columns)}, xid)"
+    return f"{into} SELECT *{f', {xid}' if xid else ''} FROM unnest({arrays}){ending}"
 
 
 def to_json(rows: object) -> str:

@@ -208,7 +208,7 @@ def created_event(job: Job) -> Event:
 
 
 def insert_events(connection: Connection, events: Sequence[Event]) -> None:
-    dialect.insert_tuples(connection, "events", _EVENT_COLUMNS, events, xid="xid")
+    dialect.insert_tuples(connection, "events", _EVENT_COLUMNS, events, xid=dialect.THIS_XID)
 
 
 def batch_event(batch_id: str, tenant_id: str, *, state: str, because: str, now: int) -> Event:
@@ -217,7 +217,10 @@ def batch_event(batch_id: str, tenant_id: str, *, state: str, because: str, now:
 
 
 def insert_batch_events(connection: Connection, events: Sequence[Event]) -> None:
-    dialect.insert_tuples(connection, "events", _BATCH_EVENT_COLUMNS, events, xid="xid")
+    """Behind the events of all whose jobs were counted before, also of transactions that are younger than
+    this one: it holds the batch's row, so that they are through.
+    """
+    dialect.insert_tuples(connection, "events", _BATCH_EVENT_COLUMNS, events, xid=dialect.NEWEST_XID)
 
 
 @cache

@@ -121,6 +121,29 @@ async def test_what_comes_after_a_deletion_of_the_newest_is_not_overlooked(store
     assert await verbs(store, cursor) == await verbs(store, newest) == ["create"]
 
 
+async def test_a_batchs_end_stands_behind_its_jobs_whichever_transaction_was_younger(
+    postgres: Database,
+) -> None:
+    store = Store(postgres, SetClock())
+    batch = await running(store, 2)
+    one, other = await claim(store, slots=2)
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    def complete_late(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_current_xact_id()"))
+        begun.set()
+        await_only(release.wait())
+        change = Change(job_id=other.job.id, decide=decisions.complete, source="poll", event_id=make_id())
+        apply_changes(connection, [change], now=T0, is_retry=False)
+
+    older = asyncio.create_task(store.write(complete_late))
+    await begun.wait()
+    await complete(store, one.job.id)
+    release.set()
+    await older
+    assert (await verbs(store, batch_id=batch.id))[-3:] == ["complete", "complete", "finish"]
+
+
 async def test_what_is_committed_late_is_not_overlooked(postgres: Database) -> None:
     """One transaction gets its numbers first and is committed last."""
     store = Store(postgres, SetClock())
