@@ -150,18 +150,20 @@ async def send_test(runtime: Runtime, tenant_id: str, endpoint_id: str) -> str:
 
 
 def signing_secrets(runtime: Runtime, due: Due, at: int) -> list[str]:
-    """What signs this delivery, newest first. Raises Unsealable.
+    """What signs this attempt, newest first. Raises Unsealable.
 
-    WaveSpeed's form has room for one signature, so that of a v3 endpoint is the new secret's alone.
+    WaveSpeed's form has room for one signature: after a rotation the attempts take turns, the new secret
+    first, so that a receiver that knows one of the two refuses at most every other attempt.
     """
     endpoint = due.endpoint
     if endpoint is None:
         return [runtime.webhook_secret(due.tenant_id)]
-    found = [runtime.sealer.open(endpoint.secret, _place(endpoint.id))]
-    is_kept = endpoint.old_secret is not None and at < (endpoint.old_secret_until or 0)
-    if is_kept and due.scheme == Scheme.V1:
-        found.append(runtime.sealer.open(str(endpoint.old_secret), _old_place(endpoint.id)))
-    return found
+    sealed = [(endpoint.secret, _place(endpoint.id))]
+    if endpoint.old_secret is not None and at < (endpoint.old_secret_until or 0):
+        sealed.append((endpoint.old_secret, _old_place(endpoint.id)))
+    if due.scheme == Scheme.V3:
+        sealed = [sealed[due.failures % len(sealed)]]
+    return [runtime.sealer.open(text, place) for text, place in sealed]
 
 
 async def reseal(runtime: Runtime) -> None:

@@ -31,6 +31,13 @@ async def rotated(tenant: Subscriber, made: Json) -> Json:
     return answered
 
 
+async def end_day(tenant: Subscriber, made: Json) -> None:
+    """The old secret's time is over."""
+    await tenant.stack.ledger.change(
+        "UPDATE endpoints SET old_secret_until = 1 WHERE id = :id", id=made["id"]
+    )
+
+
 async def changed(tenant: Subscriber, made: Json, **changes: object) -> Json:
     answered: Json = await tenant.data("PATCH", f"{ENDPOINTS}/{made['id']}", json=changes)
     return answered
@@ -58,9 +65,7 @@ async def test_a_day_after_a_rotation_the_old_secret_signs_no_more(tenant: Subsc
     path = path_of("200")
     made = await tenant.subscribe(path)
     again = await rotated(tenant, made)
-    await tenant.stack.ledger.change(
-        "UPDATE endpoints SET old_secret_until = 1 WHERE id = :id", id=made["id"]
-    )
+    await end_day(tenant, made)
     await tenant.run()
     (received,) = await tenant.receiver.wait_for(path)
     assert " " not in received.headers["webhook-signature"]
@@ -68,13 +73,44 @@ async def test_a_day_after_a_rotation_the_old_secret_signs_no_more(tenant: Subsc
     assert (await tenant.data("GET", f"{ENDPOINTS}/{made['id']}/secret"))["secret"] == again["secret"]
 
 
-async def test_in_wavespeeds_form_the_new_secret_signs_alone(tenant: Subscriber) -> None:
+@pytest.mark.parametrize(("known", "attempts"), [("old", 2), ("new", 1)])
+async def test_in_wavespeeds_form_who_knows_either_secret_hears_within_two_attempts(
+    tenant: Subscriber, known: str, attempts: int
+) -> None:
     path = path_of("200")
     made = await tenant.subscribe(path, scheme="v3")
     again = await rotated(tenant, made)
+    tenant.receiver.trusts[path] = {"old": made, "new": again}[known]["secret"]
     await tenant.run()
-    (received,) = await tenant.receiver.wait_for(path)
-    assert received.is_signed_with(again["secret"])
+    heard = await tenant.delivery_in("delivered")
+    assert len(tenant.receiver.got[path]) == attempts
+    await tenant.data("POST", f"{DELIVERIES}/{heard['id']}/redeliver")
+    await tenant.delivery_in("delivered")
+    assert len(tenant.receiver.got[path]) == 2 * attempts
+    assert {one.message_id for one in tenant.receiver.got[path]} == {heard["id"]}
+
+
+async def test_in_wavespeeds_form_the_two_secrets_take_turns_for_a_day(tenant: Subscriber) -> None:
+    path = path_of("404,404,404,200")
+    made = await tenant.subscribe(path, scheme="v3")
+    again = await rotated(tenant, made)
+    await tenant.run()
+    await tenant.delivery_in("delivered")
+    new_signed = [one.is_signed_with(again["secret"]) for one in tenant.receiver.got[path]]
+    old_signed = [one.is_signed_with(made["secret"]) for one in tenant.receiver.got[path]]
+    assert (new_signed, old_signed) == ([True, False, True, False], [False, True, False, True])
+
+
+async def test_in_wavespeeds_form_a_day_after_a_rotation_every_attempt_has_the_new_secret(
+    tenant: Subscriber,
+) -> None:
+    path = path_of("404,200")
+    made = await tenant.subscribe(path, scheme="v3")
+    again = await rotated(tenant, made)
+    await end_day(tenant, made)
+    await tenant.run()
+    await tenant.delivery_in("delivered")
+    assert [one.is_signed_with(again["secret"]) for one in tenant.receiver.got[path]] == [True, True]
 
 
 async def test_two_rotations_at_once_leave_one_secret_that_somebody_knows(tenant: Subscriber) -> None:
