@@ -69,6 +69,13 @@ async def split(shared_split: Stack) -> AsyncIterator[Stack]:
             await program.start()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest) -> Stack:
+    """`up` on SQLite, and `serve` with workers of their own on PostgreSQL."""
+    found: Stack = request.getfixturevalue({"sqlite": "stack", "postgresql": "split"}[request.param])
+    return found
+
+
 @pytest.fixture(scope="module")
 async def hooked() -> AsyncIterator[Hooked]:
     """A stack of the module's own that may deliver to one receiver on loopback."""

@@ -17,13 +17,6 @@ from tests.e2e.test_tenants import key_of_another
 ENDS = ("job.completed", "job.failed")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def either(request: pytest.FixtureRequest) -> Stack:
-    """`up` on SQLite, and `serve` with workers of their own on PostgreSQL."""
-    found: Stack = request.getfixturevalue({"sqlite": "stack", "postgresql": "split"}[request.param])
-    return found
-
-
 def of_job(heard: list[Heard], job_id: str) -> list[str]:
     return [one.event for one in heard if one.data["id"] == job_id]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import TooManyStreams
+from orchestrator.errors import NotFound, TooManyStreams
 from orchestrator.web import events
 from orchestrator.web.event_stream import NAMES, RESET
 from orchestrator.web.reference.endpoint import Endpoint, Events, Group
@@ -26,7 +26,7 @@ says that the log does not reach back to there, so that everything is to be look
             query=(events.BATCH, events.JOB, events.TYPES, events.QUERY),
             headers=(events.HEADER,),
             gives=_STREAM,
-            refuses=(TooManyStreams,),
+            refuses=(NotFound, TooManyStreams),
         ),
         Endpoint(
             name="job_events",
