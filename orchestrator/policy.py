@@ -19,14 +19,16 @@ CLAIM_MAX_AGE_S = 5.0
 POSTS_PER_WORKER = 128
 POLLS_PER_WORKER = 16
 DELIVERIES_PER_WORKER = 32
+"""At a time to hosts that answer, and as many again to those that have not answered yet."""
 DELIVERIES_PER_HOST = 16
 """So that one receiver cannot take every place; each commit that takes some is worth as many."""
 DELIVERY_PROMPT_S = 0.5
 """An attempt that waits longer gives its place to another and goes on beside it."""
 DELIVERIES_OPEN = 250
-"""Attempts at a time with those that have given their place up."""
+"""The same with those that have given their place up."""
 SILENT_DELIVERIES = 8
 """Attempts at a time, besides those, to hosts that kept us waiting for nothing lately."""
+MOST_DELIVERIES = 2 * DELIVERIES_OPEN + SILENT_DELIVERIES
 RECEIVER_BREAKER_AT = 5
 STOP_GRACE_S = 7.0
 SOLO_AFTER_LOST_LEASES = 2

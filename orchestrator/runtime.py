@@ -167,8 +167,7 @@ async def open_runtime(settings: Settings, stack: AsyncExitStack, *, url: str = 
         allow_http=settings.allow_http,
         allow_ports=settings.allow_ports,
     )
-    most = policy.DELIVERIES_OPEN + policy.SILENT_DELIVERIES
-    webhooks = await stack.enter_async_context(guarded_client(addresses, limit=most))
+    webhooks = await stack.enter_async_context(guarded_client(addresses, limit=policy.MOST_DELIVERIES))
     runtime = Runtime(
         settings=settings,
         base_url=settings.public_url or url,

@@ -72,8 +72,9 @@ class Worker:
         self._keeper = Drain("upkeep", self._upkeep, runtime.log)
         self._counter = Drain("figures", self._count_events, runtime.log)
         self._polls = Slots(policy.POLLS_PER_WORKER, runtime.log)
-        self._deliveries = Slots(policy.DELIVERIES_OPEN + policy.SILENT_DELIVERIES, runtime.log)
+        self._deliveries = Slots(policy.MOST_DELIVERIES, runtime.log)
         self._receivers = Receivers()
+        self._look_again: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         for kind, drain in self.drains.items():
@@ -167,10 +168,15 @@ class Worker:
         for one in due:
             free, end = partial(self._free_place, one.id), partial(self._end_delivery, one.id)
             self._deliveries.start(deliver.deliver(self._runtime, one, self._receivers, on_answer=free), end)
-        if not self._receivers.free_places(time.monotonic()):
+        if self._receivers.is_crowded(time.monotonic()) and self._look_again is None:
             # Those that are not answered promptly give their places back without an end to tell of it.
-            asyncio.get_running_loop().call_later(policy.DELIVERY_PROMPT_S, self.drains[Kind.DELIVER].start)
+            later = asyncio.get_running_loop().call_later
+            self._look_again = later(policy.DELIVERY_PROMPT_S, self._deliver_again)
         return has_more
+
+    def _deliver_again(self) -> None:
+        self._look_again = None
+        self.drains[Kind.DELIVER].start()
 
     def _free_place(self, delivery_id: str) -> None:
         """Once it is answered. It may be due again before it is recorded: its endpoint may have moved."""

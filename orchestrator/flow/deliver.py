@@ -13,13 +13,13 @@ from orchestrator import policy, signing
 from orchestrator.bell import Kind
 from orchestrator.flow.endpoints import signing_secrets
 from orchestrator.flow.message import message
-from orchestrator.flow.receivers import Outcome, Receivers
+from orchestrator.flow.receivers import Outcome, Receivers, Standing
 from orchestrator.net.clients import deadline, read_capped
 from orchestrator.net.guard import BlockedUrl
 from orchestrator.runtime import Runtime
 from orchestrator.sealing import Unsealable
 from orchestrator.store import deliveries
-from orchestrator.store.deliveries import Attempted, Due
+from orchestrator.store.deliveries import Attempted, Due, Waiting
 
 _LOOK_AT = 200
 _ANSWER_LIMIT = 16_000
@@ -38,15 +38,7 @@ class _Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 async def take_due(runtime: Runtime, receivers: Receivers) -> tuple[list[Due], bool]:
     """The deliveries to attempt now, which have their places, and whether there may be more of them."""
-    if not receivers.free_places(time.monotonic()):
-        return [], False
-    now = runtime.clock.now()
-    waiting = await runtime.store.read(
-        deliveries.due_deliveries,
-        now=now,
-        most=_LOOK_AT,
-        closed_hosts=receivers.closed_hosts(time.monotonic()),
-    )
+    now, waiting = runtime.clock.now(), await _waiting(runtime, receivers)
     chosen = receivers.choose([(one.id, one.host) for one in waiting], time.monotonic())
     if not chosen:
         return [], False
@@ -55,6 +47,20 @@ async def take_due(runtime: Runtime, receivers: Receivers) -> tuple[list[Due], b
         receivers.begin(one.id, one.host, time.monotonic())
     # Where another worker was first, there may be others still.
     return due, len(waiting) == _LOOK_AT or len(due) < len(chosen)
+
+
+async def _waiting(runtime: Runtime, receivers: Receivers) -> list[Waiting]:
+    """Those due longest to hosts that may get something. Where new hosts may not, nothing is seen of what is
+    due to them: it may be any number, and older than all that is due to the others.
+    """
+    now, at = runtime.clock.now(), time.monotonic()
+    if receivers.free_places(Standing.NEW, at) > 0:
+        closed = receivers.closed_hosts(at)
+        return await runtime.store.read(
+            deliveries.due_deliveries, now=now, most=_LOOK_AT, closed_hosts=closed
+        )
+    hosts = receivers.open_hosts(at)
+    return await runtime.store.read(deliveries.due_to_hosts, now=now, most=_LOOK_AT, hosts=hosts)
 
 
 async def deliver(runtime: Runtime, due: Due, receivers: Receivers, *, on_answer: Callable[[], None]) -> None:

@@ -1,8 +1,9 @@
 """The hosts of users' webhooks as one worker knows them: which may get a delivery now, and how many.
 
 So that a dead one delays no other: a host has half of the places at most, and one until it has answered; one
-that keeps failing is paused; those that kept us waiting for nothing share a few places; an attempt that is
-not answered promptly counts for none any more. In memory alone: a delivery's schedule is in its row.
+that keeps failing is paused; those that nobody knows yet take no place of those that answer, and those that
+kept us waiting for nothing share a few; an attempt that is not answered promptly counts for none any more.
+In memory alone: a delivery's schedule is in its row.
 """
 
 from __future__ import annotations
@@ -28,6 +29,17 @@ class Outcome(StrEnum):
     """It kept us waiting, and there was no answer."""
 
 
+class Standing(StrEnum):
+    """What is thought of a host. Each kind has places of its own."""
+
+    TRUSTED = "trusted"
+    """It answers."""
+    NEW = "new"
+    """It has not answered yet, or keeps failing."""
+    SILENT = "silent"
+    """It kept us waiting for nothing lately."""
+
+
 class _Host(msgspec.Struct, frozen=True):
     """`failures` are those in a row; times are `time.monotonic`'s."""
 
@@ -36,11 +48,18 @@ class _Host(msgspec.Struct, frozen=True):
     failures: int = 0
     paused_until: float = 0.0
 
+    @property
+    def standing(self) -> Standing:
+        if self.is_silent:
+            return Standing.SILENT
+        is_trusted = self.has_answered and self.failures < policy.RECEIVER_BREAKER_AT
+        return Standing.TRUSTED if is_trusted else Standing.NEW
+
 
 class _Attempt(msgspec.Struct, frozen=True):
     host: str
     started: float
-    is_to_silent: bool
+    standing: Standing
 
 
 _NEW = _Host()
@@ -54,39 +73,52 @@ class Receivers:
         self._under_way: dict[str, _Attempt] = {}
         self._unrecorded: set[str] = set()
 
-    def free_places(self, now: float) -> int:
-        """How many attempts to hosts that are not silent may begin; those that wait do not count."""
-        others = [one for one in self._under_way.values() if not one.is_to_silent]
-        prompt = sum(now - one.started < policy.DELIVERY_PROMPT_S for one in others)
-        return min(policy.DELIVERIES_PER_WORKER - prompt, policy.DELIVERIES_OPEN - len(others))
+    def free_places(self, standing: Standing, now: float) -> int:
+        """How many attempts to such hosts may begin; those that wait do not count, unless they are silent."""
+        started = [one.started for one in self._under_way.values() if one.standing == standing]
+        if standing == Standing.SILENT:
+            return policy.SILENT_DELIVERIES - len(started)
+        prompt = sum(now - at < policy.DELIVERY_PROMPT_S for at in started)
+        return min(policy.DELIVERIES_PER_WORKER - prompt, policy.DELIVERIES_OPEN - len(started))
+
+    def is_crowded(self, now: float) -> bool:
+        """Whether some wait for a place that no end gives back, but only time."""
+        return min(self.free_places(one, now) for one in (Standing.TRUSTED, Standing.NEW)) <= 0
 
     def closed_hosts(self, now: float) -> list[str]:
         """The hosts that get nothing more at the moment."""
         running = self._running()
-        has_silent_places = self._silent_places() > 0
+        has_silent_places = self.free_places(Standing.SILENT, now) > 0
         return [
             name
             for name in {*self._hosts, *running}
             if self._room(name, running, now) <= 0 or (self._of(name).is_silent and not has_silent_places)
         ]
 
+    def open_hosts(self, now: float) -> list[str]:
+        """The hosts that are known, and may get something at the moment."""
+        running, places = self._running(), self._places(now)
+        return [
+            name
+            for name, host in self._hosts.items()
+            if places[host.standing] > 0 and self._room(name, running, now) > 0
+        ]
+
     def choose(self, waiting: Sequence[tuple[str, str]], now: float) -> list[str]:
         """The ids of those (id, host) that may begin now, in their order."""
-        running, chosen = self._running(), list[str]()
-        places, silent_places = self.free_places(now), self._silent_places()
+        running, chosen, places = self._running(), list[str](), self._places(now)
         for identifier, name in waiting:
-            is_silent = self._of(name).is_silent
-            left = silent_places if is_silent else places
-            if left <= 0 or identifier in self._unrecorded or self._room(name, running, now) <= 0:
+            standing = self._of(name).standing
+            is_full = places[standing] <= 0 or self._room(name, running, now) <= 0
+            if is_full or identifier in self._unrecorded:
                 continue
             chosen.append(identifier)
             running[name] += 1
-            silent_places -= is_silent
-            places -= not is_silent
+            places[standing] -= 1
         return chosen
 
     def begin(self, identifier: str, name: str, now: float) -> None:
-        self._under_way[identifier] = _Attempt(name, now, self._of(name).is_silent)
+        self._under_way[identifier] = _Attempt(name, now, self._of(name).standing)
         self._unrecorded.add(identifier)
 
     def free(self, identifier: str) -> None:
@@ -110,15 +142,15 @@ class Receivers:
     def _running(self) -> Counter[str]:
         return Counter(one.host for one in self._under_way.values())
 
-    def _silent_places(self) -> int:
-        return policy.SILENT_DELIVERIES - sum(one.is_to_silent for one in self._under_way.values())
+    def _places(self, now: float) -> dict[Standing, int]:
+        return {standing: self.free_places(standing, now) for standing in Standing}
 
     def _room(self, name: str, running: Counter[str], now: float) -> int:
         host = self._of(name)
         if now < host.paused_until:
             return 0
-        is_trusted = host.has_answered and not host.is_silent and host.failures < policy.RECEIVER_BREAKER_AT
-        return (policy.DELIVERIES_PER_HOST if is_trusted else 1) - running[name]
+        most = policy.DELIVERIES_PER_HOST if host.standing == Standing.TRUSTED else 1
+        return most - running[name]
 
 
 def _after(host: _Host, outcome: Outcome, now: float) -> _Host:

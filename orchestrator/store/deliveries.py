@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -137,38 +137,46 @@ def due_deliveries(
 ) -> list[Waiting]:
     """Those due longest to other hosts; nobody has taken them yet."""
     looked_at = most if not closed_hosts else most * _LOOKED_AT
-    oldest = connection.execute(
-        dialect.sql("SELECT id, host FROM deliveries WHERE due_at <= :now ORDER BY due_at LIMIT :most"),
+    oldest = dialect.fetch(
+        connection,
+        "SELECT id, host FROM deliveries WHERE due_at <= :now ORDER BY due_at LIMIT :most",
         {"now": now, "most": looked_at},
-    ).all()
+    )
     closed = frozenset(closed_hosts)
-    waiting = [Waiting(*row) for row in oldest if row.host not in closed]
+    waiting = [Waiting(*row) for row in oldest if row[1] not in closed]
     if len(waiting) >= most or len(oldest) < looked_at:
         return waiting[:most]
-    return _due_by_host(connection, now=now, most=most, closed_hosts=closed)
+    # Host by host it costs nothing how many are due to those that are closed.
+    hosts = (
+        "WITH RECURSIVE hosts(host) AS ("
+        "SELECT min(host) FROM deliveries WHERE due_at IS NOT NULL UNION ALL"
+        " SELECT (SELECT min(host) FROM deliveries WHERE due_at IS NOT NULL AND host > hosts.host)"
+        " FROM hosts WHERE host IS NOT NULL)"
+    )
+    is_closed = dialect.one_of(connection.dialect.name, "hosts.host")
+    values = {"now": now, "most": most, "ids": dialect.to_json(sorted(closed))}
+    return _few_of_each(connection, hosts, f" WHERE NOT ({is_closed})", values)
 
 
-def _due_by_host(
-    connection: Connection, *, now: int, most: int, closed_hosts: Collection[str]
+def due_to_hosts(connection: Connection, *, now: int, most: int, hosts: Sequence[str]) -> list[Waiting]:
+    """Those due longest to these hosts, a few of each; it costs nothing how many are due to others."""
+    if not hosts:
+        return []
+    listed = dialect.incoming(connection.dialect.name, {"host": "text"})
+    rows_of_hosts = dialect.to_json([{"host": host} for host in hosts])
+    values = {"now": now, "most": most, "rows": rows_of_hosts}
+    return _few_of_each(connection, f"WITH hosts AS (SELECT host FROM {listed})", "", values)
+
+
+def _few_of_each(
+    connection: Connection, hosts: str, condition: str, values: Mapping[str, Any]
 ) -> list[Waiting]:
-    """The same host by host, a few of each: it costs nothing how many are due to those that are closed."""
-    name = connection.dialect.name
-    closed = dialect.one_of(name, "hosts.host")
     found = connection.execute(
         dialect.sql(
-            "WITH RECURSIVE hosts(host) AS ("
-            "SELECT min(host) FROM deliveries WHERE due_at IS NOT NULL UNION ALL"
-            " SELECT (SELECT min(host) FROM deliveries WHERE due_at IS NOT NULL AND host > hosts.host)"
-            " FROM hosts WHERE host IS NOT NULL)"
-            f" SELECT d.id, d.host FROM hosts {_OF_EACH[name]} WHERE NOT ({closed})"
+            f"{hosts} SELECT d.id, d.host FROM hosts {_OF_EACH[connection.dialect.name]}{condition}"
             " ORDER BY d.due_at LIMIT :most"
         ),
-        {
-            "now": now,
-            "most": most,
-            "of_each": policy.DELIVERIES_PER_HOST,
-            "ids": dialect.to_json(sorted(closed_hosts)),
-        },
+        {**values, "of_each": policy.DELIVERIES_PER_HOST},
     )
     return [Waiting(*row) for row in found]
 

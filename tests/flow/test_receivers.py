@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator import policy
-from orchestrator.flow.receivers import Outcome, Receivers
+from orchestrator.flow.receivers import Outcome, Receivers, Standing
 
 LATER = policy.DELIVERY_PROMPT_S
 
@@ -96,8 +96,30 @@ def test_an_attempt_that_waits_gives_its_place_to_another() -> None:
     receivers = Receivers()
     hosts = [f"new-{number}" for number in range(40)]
     assert len(begun(receivers, *hosts)) == policy.DELIVERIES_PER_WORKER
-    assert receivers.free_places(0.0) == 0
-    assert receivers.free_places(LATER) == policy.DELIVERIES_PER_WORKER
+    assert receivers.free_places(Standing.NEW, 0.0) == 0
+    assert receivers.is_crowded(0.0)
+    assert receivers.free_places(Standing.NEW, LATER) == policy.DELIVERIES_PER_WORKER
+    assert not receivers.is_crowded(LATER)
+
+
+def test_hosts_that_nobody_knows_take_no_place_of_those_that_answer() -> None:
+    receivers = knowing(Outcome.ANSWERED, host="good")
+    unknown = [f"new-{number}" for number in range(policy.DELIVERIES_PER_WORKER + 1)]
+    assert begun(receivers, *unknown, "good") == [*unknown[:-1], "good"]
+
+
+def test_the_open_hosts_are_those_that_are_known_and_have_a_place() -> None:
+    receivers = knowing(Outcome.ANSWERED, host="good")
+    receivers.learn("failing", Outcome.FAILED, 0.0)
+    for number in range(policy.SILENT_DELIVERIES + 1):
+        receivers.learn(f"silent-{number}", Outcome.SILENT, 0.0)
+    assert len(receivers.open_hosts(0.0)) == policy.SILENT_DELIVERIES + 3
+    begun(receivers, *(f"silent-{number}" for number in range(policy.SILENT_DELIVERIES)))
+    assert receivers.open_hosts(0.0) == ["good", "failing"]
+    begun(receivers, *(f"new-{number}" for number in range(policy.DELIVERIES_PER_WORKER)), tag="new-")
+    assert receivers.open_hosts(0.0) == ["good"]
+    begun(receivers, *["good"] * policy.DELIVERIES_PER_HOST, tag="good-")
+    assert receivers.open_hosts(0.0) == []
 
 
 def test_those_that_wait_are_bounded_too() -> None:
@@ -105,7 +127,7 @@ def test_those_that_wait_are_bounded_too() -> None:
     hosts = [f"new-{number}" for number in range(1_000)]
     total = sum(len(begun(receivers, *hosts, now=number * LATER, tag=f"{number}-")) for number in range(20))
     assert total == policy.DELIVERIES_OPEN
-    assert receivers.free_places(1_000.0) == 0
+    assert receivers.free_places(Standing.NEW, 1_000.0) == 0
 
 
 def test_only_so_many_hosts_are_remembered() -> None:

@@ -143,6 +143,21 @@ async def test_a_closed_host_hides_no_other_however_many_are_due_to_it(store: St
     assert {one.id for one in due} < {f"{job.id}-1" for job in others}
 
 
+async def test_what_is_due_to_some_hosts_is_found_behind_any_number_to_others(store: Store) -> None:
+    for _ in range(12):
+        await ended_job(store)
+    told = [await ended_job(store, host) for host in ("b.example", "a.example", "b.example")]
+
+    async def due_to(*hosts: str, most: int = 50) -> list[str]:
+        found = await store.read(deliveries.due_to_hosts, now=T0, most=most, hosts=hosts)
+        return sorted(one.id for one in found)
+
+    assert await due_to("a.example", "nobody.example") == [f"{told[1].id}-1"]
+    assert await due_to("b.example", "a.example") == sorted(f"{job.id}-1" for job in told)
+    assert len(await due_to("user.example", most=5)) == 5
+    assert await due_to() == []
+
+
 async def test_what_a_thawed_worker_says_of_an_attempt_that_is_known_changes_nothing(store: Store) -> None:
     await ended_job(store)
     (frozen,) = await take(store)
