@@ -15,10 +15,11 @@ import httpx
 import msgspec
 
 from bench import accept, load, stack
+from bench.black_holes import beside_black_holes
 from bench.figures import Figure, median, quantile
 from bench.receiver import receiving
+from bench.telling import answer_with, delays, seen, submit
 from orchestrator import policy
-from orchestrator.clock import from_rfc3339
 from orchestrator.net.clients import guarded_client, provider_client, read_capped
 from orchestrator.net.guard import AddressPolicy
 from orchestrator.sandbox.signing import secret_of, sign
@@ -44,19 +45,11 @@ async def hooks() -> list[Figure]:
             async with provider_client(base_url=server.url, headers=_BEARER) as client:
                 figures += await _soon(client, receiver)
                 figures.append(await _fast(client, receiver))
-    return [*figures, await _taken()]
+    return [*figures, await beside_black_holes(), await _taken()]
 
 
 async def _soon(client: httpx.AsyncClient, receiver: str) -> list[Figure]:
-    """From the end of a job, as its row tells it, to its message at the receiver."""
-    await _answer_with(receiver, 200)
-    started, jobs = time.monotonic(), []
-    for number in range(EVENTS):
-        await asyncio.sleep(max(0.0, started + number / PER_SECOND - time.monotonic()))
-        jobs.append(asyncio.create_task(_submit(client, receiver)))
-    ids = list(await asyncio.gather(*jobs))
-    seen = await _seen(receiver, EVENTS)
-    took = [seen[f"{job_id}-1"] - from_rfc3339(await _ended_at(client, job_id)) for job_id in ids]
+    took = await delays(client, receiver, count=EVENTS, per_second=PER_SECOND)
     note = f"{PER_SECOND} a second"
     return [
         Figure("job ended → webhook, p50", quantile(took, 0.5), " ms", at_most=30, note=note),
@@ -66,19 +59,19 @@ async def _soon(client: httpx.AsyncClient, receiver: str) -> list[Figure]:
 
 async def _fast(client: httpx.AsyncClient, receiver: str) -> Figure:
     """Messages that have died are sent again all at once; a plain httpx sends as many at a time."""
-    await _answer_with(receiver, 410)
-    await asyncio.gather(*(_submit(client, receiver) for _ in range(DELIVERIES)))
-    await _seen(receiver, DELIVERIES)
+    await answer_with(receiver, 410)
+    await asyncio.gather(*(submit(client, receiver) for _ in range(DELIVERIES)))
+    await seen(receiver, DELIVERIES)
     params = "state=dead&since=2020-01-01T00:00:00Z"
     while (await _post(client, f"/api/v3/deliveries/redeliver?{params}&dry_run=true"))["count"] < DELIVERIES:
         await asyncio.sleep(0.05)
-    await _answer_with(receiver, 200)
+    await answer_with(receiver, 200)
     await _post(client, f"/api/v3/deliveries/redeliver?{params}")
-    ours = _rate(await _seen(receiver, DELIVERIES))
-    await _answer_with(receiver, 200)
+    ours = _rate(await seen(receiver, DELIVERIES))
+    await answer_with(receiver, 200)
     async with httpx.AsyncClient(trust_env=False) as plain:
         await _many(lambda: plain.post(f"{receiver}/hook", content=BODY), DELIVERIES)
-    bare = _rate(await _seen(receiver, DELIVERIES))
+    bare = _rate(await seen(receiver, DELIVERIES))
     note = f"{ours:.0f}/s against {bare:.0f}/s, {policy.DELIVERIES_PER_HOST} at a time"
     return Figure("deliveries, against a bare client", ours / bare, at_least=0.5, note=note)
 
@@ -200,36 +193,12 @@ async def _many(send: Callable[[], Awaitable[object]], count: int) -> None:
     await asyncio.gather(*(work() for _ in range(policy.DELIVERIES_PER_HOST)))
 
 
-async def _submit(client: httpx.AsyncClient, receiver: str) -> str:
-    answer = await client.post(f"{load.MODEL}?webhook={receiver}/hook", content=b'{"prompt":"a lighthouse"}')
-    return str(answer.raise_for_status().json()["data"]["id"])
-
-
-async def _ended_at(client: httpx.AsyncClient, job_id: str) -> str:
-    return str((await _get(client, f"/api/v3/jobs/{job_id}"))["finished_at"])
-
-
 async def _get(client: httpx.AsyncClient, path: str) -> Any:
     return (await client.get(path)).raise_for_status().json()["data"]
 
 
 async def _post(client: httpx.AsyncClient, path: str) -> Any:
     return (await client.post(path)).raise_for_status().json()["data"]
-
-
-async def _answer_with(receiver: str, status: int) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        await client.put(f"{receiver}/answer/{status}")
-
-
-async def _seen(receiver: str, count: int) -> dict[str, float]:
-    """When each message came, once there are so many."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            seen: dict[str, float] = (await client.get(f"{receiver}/seen")).json()
-            if len(seen) >= count:
-                return seen
-            await asyncio.sleep(0.2)
 
 
 def _rate(seen: dict[str, float]) -> float:
