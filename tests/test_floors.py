@@ -30,6 +30,7 @@ FLOORS = [
         "crash",
         "sealing",
         "webhook_events",
+        "retry_after",
     ],
     # 1  the shape of what is stored and of what is configured
     ["tables", "settings"],
@@ -65,6 +66,7 @@ NEIGHBOURS = {
     "strict_json": ["errors"],
     "webhook_events": ["lifecycle"],
     "processes": ["serving"],
+    "retry_after": ["clock"],
     "cli": ["processes"],
 }
 # A provider's stand-in, which knows nothing of the house and is known only to what starts it.

@@ -16,6 +16,7 @@ from orchestrator.flow.message import message
 from orchestrator.flow.receivers import Outcome, Receivers, Standing
 from orchestrator.net.clients import deadline, read_capped
 from orchestrator.net.guard import BlockedUrl
+from orchestrator.retry_after import read_retry_after
 from orchestrator.runtime import Runtime
 from orchestrator.sealing import Unsealable
 from orchestrator.store import deliveries
@@ -133,9 +134,10 @@ async def _post(runtime: Runtime, due: Due, at: int) -> _Heard:
         runtime.log.info("delivery.failed", delivery=due.id, because=type(error).__name__)
         return _Heard(error="could not be reached")
     text = answer[:_KEPT_OF_ANSWER].decode(errors="replace").replace("\0", "�")
-    return _Heard(status=response.status_code, answer=text, retry_after_s=_retry_after_s(response))
+    return _Heard(status=response.status_code, answer=text, retry_after_s=_retry_after_s(response, at))
 
 
-def _retry_after_s(response: httpx.Response) -> float | None:
-    given = response.headers.get("retry-after", "")
-    return float(given) if response.status_code in _MAY_SAY_WHEN and given.isdecimal() else None
+def _retry_after_s(response: httpx.Response, at: int) -> float | None:
+    if response.status_code not in _MAY_SAY_WHEN:
+        return None
+    return read_retry_after(response.headers.get("retry-after", ""), now=at)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
+from orchestrator import policy
 from orchestrator.net.guard import (
     AddressPolicy,
     BlockedUrl,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
 PROVIDER_TIMEOUT = httpx.Timeout(30, connect=10)
-GUARDED_TIMEOUT = httpx.Timeout(10, connect=5)
+# No silence is cut off sooner than the whole exchange would be.
+GUARDED_TIMEOUT = httpx.Timeout(policy.DELIVERY_DEADLINE_S, connect=5)
 
 
 def provider_client(

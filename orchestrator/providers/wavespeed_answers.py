@@ -13,13 +13,10 @@ any other 5xx, 3xx, cut, time-out, unreadable 2xx           UNKNOWN  lost
 
 from __future__ import annotations
 
-import math
 import re
-from email.utils import parsedate_to_datetime
 
 from msgspec.structs import replace
 
-from orchestrator.clock import HOUR, SECOND
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.providers.exchange import Answer, NoAnswer
 from orchestrator.providers.wavespeed_shapes import (
@@ -33,6 +30,7 @@ from orchestrator.providers.wavespeed_shapes import (
     shown,
     spoilt,
 )
+from orchestrator.retry_after import read_retry_after
 
 _NO_ENVELOPE = Envelope()
 
@@ -105,22 +103,6 @@ def read_poll(answer: Answer | NoAnswer, *, asked: str, now: int) -> Evidence:
 def said_status(answer: Answer, envelope: Envelope) -> int:
     """The HTTP status, or the envelope's code where an error comes as HTTP 200."""
     return integer(envelope.code) or answer.status if answer.is_success else answer.status
-
-
-def read_retry_after(text: str, *, now: int) -> float | None:
-    """Seconds from now, 0 to 3,600, of the header's number or date; None for anything else."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = _seconds_until(text, now=now)
-    return None if math.isnan(seconds) else min(max(seconds, 0.0), HOUR / SECOND)
-
-
-def _seconds_until(text: str, *, now: int) -> float:
-    try:
-        return parsedate_to_datetime(text).timestamp() - now / SECOND
-    except (ValueError, OverflowError):
-        return math.nan
 
 
 def _unsubmitted(failure: NoAnswer) -> Evidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections import defaultdict
@@ -42,13 +43,15 @@ class Received:
 @dataclass
 class Receiver:
     """`/200`, `/500,200` (the first answer, then the second for ever), `/302`, … Where `trusts` has a secret
-    for the path, only WaveSpeed's signature with it is heard; anything else is 401.
+    for the path, only WaveSpeed's signature with it is heard; anything else is 401. `seconds` has how long
+    a path takes to answer.
     """
 
     url: str = ""
     got: dict[str, list[Received]] = field(default_factory=lambda: defaultdict(list))
     headers: dict[str, str] = field(default_factory=dict)
     trusts: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     text: str = "thank you"
 
     async def take(self, request: web.Request) -> web.Response:
@@ -57,6 +60,7 @@ class Receiver:
         answers = [int(word) for word in request.path.split("/")[1].split(",")]
         status = answers[min(len(earlier), len(answers) - 1)]
         earlier.append(Received(headers, await request.read()))
+        await asyncio.sleep(self.seconds.get(request.path, 0.0))
         if request.path in self.trusts and not earlier[-1].is_signed_with(self.trusts[request.path]):
             return web.Response(status=401)
         told = {"location": f"{self.url}/200/redirected"} if status // 100 == 3 else self.headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.hooked import Hooked, path_of, secret_of
+from tests.e2e.program import until
 from tests.e2e.stack import Json, Stack, data_of, marked
 
 
@@ -84,6 +85,36 @@ async def test_the_eleventh_failure_kills_it(hooked: Hooked) -> None:
     )
     assert (await delivery_in(stack, job_id, "dead"))["failures"] == 11
     assert len({one.message_id for one in receiver.got[path]}) == 1
+
+
+@pytest.mark.parametrize("retry_after", ["3000", "Fri, 31 Dec 2100 23:59:59 GMT"], ids=["seconds", "a date"])
+async def test_a_503_may_put_its_delivery_off(hooked: Hooked, retry_after: str) -> None:
+    stack, receiver = hooked
+    receiver.headers = {"retry-after": retry_after}
+    job_id = await sent(hooked, path_of("503"))
+
+    async def is_put_off() -> bool:
+        row = "SELECT due_at - created_at FROM deliveries WHERE job_id = :id AND failures = 1"
+        return any(next(iter(one.values())) >= 3_000_000 for one in await stack.ledger.rows(row, id=job_id))
+
+    await until(is_put_off, what="a delivery to be put off")
+    receiver.headers = {}
+
+
+async def test_who_answers_within_15_seconds_is_heard(hooked: Hooked) -> None:
+    stack, receiver = hooked
+    slow, late = path_of("200"), path_of("200")
+    receiver.seconds = {slow: 12.0, late: 40.0}
+    heard, unheard = [await sent(hooked, path) for path in (slow, late)]
+
+    async def has_failed(job: Json) -> bool:
+        return bool(job["deliveries"] and job["deliveries"][0]["failures"])
+
+    await stack.job_when(unheard, has_failed)
+    took = "SELECT latency_ms FROM delivery_attempts WHERE delivery_id = :id"
+    assert 15_000 <= await stack.ledger.one(took, id=f"{unheard}-1") < 17_000
+    assert (await delivery_in(stack, heard, "delivered"))["failures"] == 0
+    receiver.seconds = {}
 
 
 @pytest.mark.parametrize("retry_after", ["²", "-5", "nan", "1e999", "9" * 5_000, "soon"])
