@@ -15,6 +15,7 @@ from orchestrator.ids import new_api_key
 from orchestrator.sandbox.signing import secret_of
 from orchestrator.tables import metadata
 from tests.e2e.hooked import path_of
+from tests.e2e.logged_in import logged_in
 from tests.e2e.program import free_port, until
 from tests.e2e.receiver import Receiver, receiving
 from tests.e2e.stack import FLUX, Stack, data_of, marked, split_stack, up_stack
@@ -29,9 +30,10 @@ ITS_OWN_COLUMNS = {("jobs", "webhook"), ("batches", "webhook"), ("deliveries", "
 
 
 class Heard:
-    """Every answer of the server, as it came."""
+    """Every answer of the server, as it came; `given` are the secrets that some others may have told."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: dict[str, str]) -> None:
+        self.given = given
         self.answers: list[str] = []
 
     async def note(self, response: httpx.Response) -> None:
@@ -50,10 +52,25 @@ async def planted(
         "ORCHESTRATOR_ALLOW_HTTP": "true",
         "ORCHESTRATOR_ALLOW_PORTS": str(port),
     }
-    heard = Heard()
     async with receiving(port) as receiver, open_stack(**where, **env) as stack:
+        heard = Heard(await given(stack, receiver))
         stack.http.event_hooks = {"response": [heard.note]}
         yield stack, receiver, heard
+
+
+async def given(stack: Stack, receiver: Receiver) -> dict[str, str]:
+    """What signs webhooks, before and after a rotation, and what one is logged in with."""
+    wanted = {"url": receiver.url + path_of("404,200"), "events": ["job.completed", "batch.completed"]}
+    made = data_of(await stack.http.post("/api/v3/endpoints", json=wanted))
+    again = data_of(await stack.http.post(f"/api/v3/endpoints/{made['id']}/rotate-secret"))
+    of_jobs = data_of(await stack.http.get("/api/v3/webhook/secret"))
+    signing = {
+        name: told["secret"].removeprefix("whsec_")
+        for name, told in {"an old secret": made, "a secret": again, "the secret of jobs": of_jobs}.items()
+    }
+    async with logged_in(stack) as person:
+        (session,) = person.http.cookies.values()
+        return signing | {"a session": session, "the token of its forms": person.csrf}
 
 
 async def live(stack: Stack, receiver: Receiver) -> list[str]:
@@ -141,8 +158,8 @@ async def tables_of(stack: Stack) -> list[tuple[str, str]]:
 
 
 async def check(stack: Stack, heard: Heard) -> None:
-    secrets = await canaries(stack)
-    assert len(secrets) > len(TROUBLES)
+    secrets = await canaries(stack) | heard.given
+    assert len(secrets) > len(TROUBLES) + len(heard.given)
     for program in stack.programs:
         assert found_in(program.said(), secrets) == [], program.name
     assert [(answer[:300], bad) for answer in heard.answers if (bad := found_in(answer, secrets))] == []

@@ -239,6 +239,24 @@ async def test_the_dead_of_one_endpoint_and_time_are_sent_again(tenant: Subscrib
     assert len(tenant.receiver.got[paths[1]]) == 1
 
 
+async def test_secrets_that_change_places_in_the_database_sign_nothing(tenant: Subscriber) -> None:
+    paths = [path_of("200"), path_of("200")]
+    first, second = [await tenant.subscribe(path) for path in paths]
+    sealed = "SELECT secret FROM endpoints WHERE id = :id"
+    texts = [await tenant.stack.ledger.one(sealed, id=one["id"]) for one in (second, first)]
+    for one, text in zip((first, second), texts, strict=True):
+        await tenant.stack.ledger.change(
+            "UPDATE endpoints SET secret = :text WHERE id = :id", text=text, id=one["id"]
+        )
+    for one in (first, second):
+        assert (await tenant.ask("GET", f"{ENDPOINTS}/{one['id']}/secret")).status_code == 409
+    await tenant.run()
+    dead = await tenant.delivery_in("dead", last_try=True, endpoint=first["id"])
+    (*_, attempt) = (await tenant.data("GET", f"{DELIVERIES}/{dead['id']}"))["attempts"]
+    assert attempt["error"] == "its secret cannot be opened with any ORCHESTRATOR_SECRET in use"
+    assert [tenant.receiver.got[path] for path in paths] == [[], []]
+
+
 @pytest.mark.parametrize("restart_with", ["new,old", "new"])
 async def test_secrets_are_sealed_anew_when_our_own_secret_changes(hooked: Hooked, restart_with: str) -> None:
     stack, receiver = hooked

@@ -131,9 +131,11 @@ def test_every_slot_is_given_to_somebody(tenants: list[tuple[float, float]], slo
 
 
 def test_a_delivery_is_tried_for_three_days_and_then_dead() -> None:
-    pauses = [policy.delivery_in_s(failures, 0.5) for failures in range(len(policy.DELIVERY_SCHEDULE_S) + 1)]
-    assert pauses[-1] is None
-    assert sum(pause or 0 for pause in pauses) == pytest.approx(75.6 * 3_600, rel=0.02)
+    hour = 3_600
+    pauses = [5, 30, 300, 1_800, 2 * hour, 5 * hour, 10 * hour, 14 * hour, 20 * hour, 24 * hour]
+    for draw, part in ((0.0, 0.8), (0.5, 1.0), (1.0, 1.2)):
+        found = [policy.delivery_in_s(failures, draw) for failures in range(12)]
+        assert found == [0, *(pytest.approx(part * pause) for pause in pauses), None]
 
 
 def test_a_receiver_may_put_its_delivery_off_but_not_forever() -> None:

@@ -20,6 +20,7 @@ from orchestrator.store.store import Store
 from orchestrator.webhook_events import Event
 from tests.factories import T0, TENANT, add_tenant, make_id, stored_job
 from tests.store import decisions
+from tests.store.bulk import jobs_of, running
 from tests.store.locks import until_blocked
 from tests.store.rows import count, execute, select
 from tests.store.test_deliveries import attempted, take
@@ -91,6 +92,24 @@ async def test_many_ends_of_one_group_are_each_told_once(store: Store) -> None:
     jobs = await asyncio.gather(*(completed(store) for _ in range(20)))
     expected = [f"{job.id}-1-{endpoint.id}-completed" for job in jobs for endpoint in (one, two)]
     assert await told(store) == sorted(expected)
+
+
+async def test_what_is_told_is_written_in_the_transaction_of_the_end(postgres_store: Store) -> None:
+    """By the number that PostgreSQL gives each row of the transaction that wrote it."""
+    store = postgres_store
+    await stored(store, events=f"{COMPLETED} batch.completed")
+    alone = await completed(store, webhook="https://user.example/own")
+    batch = await running(store, 1)
+    (line,) = await jobs_of(store, batch)
+    await store.change(line.id, decisions.complete, source=Source.POLL)
+    for job, told in ((alone, 2), (line, 2)):
+        writers = await select(
+            store,
+            "SELECT d.xmin = j.xmin FROM jobs j JOIN deliveries d"
+            " ON d.job_id = j.id OR d.batch_id = j.batch_id WHERE j.id = :id",
+            id=job.id,
+        )
+        assert [row[0] for row in writers] == [True] * told
 
 
 async def test_what_was_told_while_it_was_disabled_ends_when_it_is_due(store: Store) -> None:
