@@ -53,11 +53,12 @@ def guarded(world: World, policy: AddressPolicy) -> httpx.AsyncClient:
     return guarded_client(policy, lookup=world.lookup, on_dial=world.on_dial)
 
 
-@pytest.mark.parametrize("url", [url for url in HOSTILE_URLS if url.isascii() and url.isprintable()])
+@pytest.mark.parametrize("url", HOSTILE_URLS, ids=ascii)
 async def test_a_hostile_url_is_never_dialled(url: str) -> None:
     world = World(["127.0.0.1"])
     async with guarded(world, AddressPolicy(allow_http=True)) as client:
-        with pytest.raises((BlockedUrl, httpx.UnsupportedProtocol, httpx.InvalidURL)):
+        # What no URL can be made of is refused by httpx itself.
+        with pytest.raises((BlockedUrl, httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeEncodeError)):
             await client.post(url)
     assert world.dialled == []
 
