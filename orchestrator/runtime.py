@@ -103,10 +103,10 @@ class Runtime:
             token, self.callback_keys, provider=provider, job=job_id, attempt=attempt
         )
 
-    def webhook_secret(self, tenant_id: str) -> str:
-        """The secret that signs this tenant's webhooks: derived, so nothing is stored."""
-        key = signing.derive_key(self.settings.secrets[0], f"webhook:{tenant_id}")
-        return signing.SECRET_PREFIX + base64.b64encode(key).decode()
+    def webhook_secrets(self, tenant_id: str) -> list[str]:
+        """What signs this tenant's webhooks, newest first: derived from our own, so nothing is stored."""
+        keys = [signing.derive_key(secret, f"webhook:{tenant_id}") for secret in self.settings.secrets]
+        return [signing.SECRET_PREFIX + base64.b64encode(key).decode() for key in keys]
 
     def announce(self, applied: Applied) -> None:
         """After a commit: tell those who wait, and ring for what there is to do now."""

@@ -152,18 +152,21 @@ async def send_test(runtime: Runtime, tenant_id: str, endpoint_id: str) -> str:
 def signing_secrets(runtime: Runtime, due: Due, at: int) -> list[str]:
     """What signs this attempt, newest first. Raises Unsealable.
 
-    WaveSpeed's form has room for one signature: after a rotation the attempts take turns, the new secret
+    WaveSpeed's form has room for one signature: while secrets rotate the attempts take turns, the new one
     first, so that a receiver that knows one of the two refuses at most every other attempt.
     """
-    endpoint = due.endpoint
-    if endpoint is None:
-        return [runtime.webhook_secret(due.tenant_id)]
-    sealed = [(endpoint.secret, _place(endpoint.id))]
+    if due.endpoint is None:
+        known = runtime.webhook_secrets(due.tenant_id)
+    else:
+        known = _secrets_of(runtime, due.endpoint, at)
+    return [known[due.failures % len(known)]] if due.scheme == Scheme.V3 else known
+
+
+def _secrets_of(runtime: Runtime, endpoint: Endpoint, at: int) -> list[str]:
+    found = [runtime.sealer.open(endpoint.secret, _place(endpoint.id))]
     if endpoint.old_secret is not None and at < (endpoint.old_secret_until or 0):
-        sealed.append((endpoint.old_secret, _old_place(endpoint.id)))
-    if due.scheme == Scheme.V3:
-        sealed = [sealed[due.failures % len(sealed)]]
-    return [runtime.sealer.open(text, place) for text, place in sealed]
+        found.append(runtime.sealer.open(endpoint.old_secret, _old_place(endpoint.id)))
+    return found
 
 
 async def reseal(runtime: Runtime) -> None:

@@ -63,7 +63,7 @@ async def webhook_secret(request: Request) -> Response:
     """GET /api/{version}/webhook/secret: the secret that signs what we send to this tenant."""
     here = Context.of(request)
     key = await here.authenticate(request, "read")
-    return answer({"secret": here.runtime.webhook_secret(key.tenant_id)})
+    return answer({"secret": here.runtime.webhook_secrets(key.tenant_id)[0]})
 
 
 async def upload_ticket(request: Request) -> Response:

@@ -143,6 +143,16 @@ async def test_nobody_there_is_tried_again_and_told_as_unreachable(hooked: Hooke
     assert (attempt["status"], attempt["error"]) == (None, "could not be reached")
 
 
+async def test_of_a_long_answer_the_beginning_is_kept(hooked: Hooked) -> None:
+    stack, receiver = hooked
+    receiver.text = "x" * 100_000
+    job_id = await sent(hooked, path_of("200"))
+    await delivery_in(stack, job_id, "delivered")
+    kept = "SELECT answer FROM delivery_attempts WHERE delivery_id = :id"
+    assert await stack.ledger.one(kept, id=f"{job_id}-1") == "x" * 1_000
+    receiver.text = "thank you"
+
+
 async def test_a_redriven_job_tells_its_second_end_under_another_id(hooked: Hooked) -> None:
     stack, receiver = hooked
     path = path_of("200")
