@@ -8,23 +8,23 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 
-from bench import load, stack
+from bench import stack
 from bench.figures import Figure, quantile
 from bench.receiver import receiving
-from bench.telling import delays
+from bench.telling import delays, submit_at_rate
 from orchestrator.net.clients import provider_client
 
-HOLES, JOBS_EACH = 200, 4
-PER_SECOND, EVENTS = 20, 240
+HOLES = 200
+PER_SECOND, EVENTS = 20, 300
+AT_ONCE_PER_SECOND, MORE_PER_SECOND = 500, 30
 KNOWN_BY = 20
 ROUNDS = 3
 
 
 async def beside_black_holes() -> Figure:
-    """In turn, each on a new server: as many jobs at the same rate, and a batch whose jobs have black holes
-    for webhooks or none.
+    """In turn, each on a new server: as many jobs at the same rate, beside others that have black holes for
+    webhooks or none.
     """
     beside, alone = list[float](), list[float]()
     async with _black_holes() as port:
@@ -52,19 +52,18 @@ async def _delays(port: int, *, has_holes: bool) -> list[float]:
         with stack.up(provider.url, **allowed) as server:
             async with provider_client(base_url=server.url, headers=headers) as client:
                 await delays(client, receiver, count=KNOWN_BY, per_second=PER_SECOND)
-                filling = asyncio.create_task(_fill(client, port if has_holes else None))
-                took = await delays(client, receiver, count=EVENTS, per_second=PER_SECOND)
-                await filling
+                _, took = await asyncio.gather(
+                    _tell_others(client, port if has_holes else None),
+                    delays(client, receiver, count=EVENTS, per_second=PER_SECOND),
+                )
                 return took
 
 
-async def _fill(client: httpx.AsyncClient, port: int | None) -> None:
-    lines = [
-        {"input": {"prompt": "a lake"}} | ({"webhook": f"http://127.0.1.{hole}:{port}/"} if port else {})
-        for hole in range(1, HOLES + 1)
-        for _ in range(JOBS_EACH)
-    ]
-    await load.send_batch(client, msgspec.json.Encoder().encode_lines(lines))
+async def _tell_others(client: httpx.AsyncClient, port: int | None) -> None:
+    """One job for each all at once, which is when nothing is known of them, and then more and more."""
+    others = [f"http://127.0.1.{number}:{port}/" if port else "" for number in range(1, HOLES + 1)]
+    await submit_at_rate(client, others, per_second=AT_ONCE_PER_SECOND)
+    await submit_at_rate(client, others * 2, per_second=MORE_PER_SECOND)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import httpx
 
@@ -14,17 +15,22 @@ from orchestrator.clock import from_rfc3339
 async def delays(client: httpx.AsyncClient, receiver: str, *, count: int, per_second: int) -> list[float]:
     """From the end of each job, as its row tells it, to its message at the receiver, in ms."""
     await answer_with(receiver, 200)
-    started, jobs = time.monotonic(), []
-    for number in range(count):
-        await asyncio.sleep(max(0.0, started + number / per_second - time.monotonic()))
-        jobs.append(asyncio.create_task(submit(client, receiver)))
-    ids = list(await asyncio.gather(*jobs))
+    ids = await submit_at_rate(client, [f"{receiver}/hook"] * count, per_second=per_second)
     came = await seen(receiver, count)
     return [came[f"{job_id}-1"] - await _ended_at(client, job_id) for job_id in ids]
 
 
-async def submit(client: httpx.AsyncClient, receiver: str) -> str:
-    answer = await client.post(f"{load.MODEL}?webhook={receiver}/hook", content=b'{"prompt":"a lighthouse"}')
+async def submit_at_rate(client: httpx.AsyncClient, webhooks: Sequence[str], *, per_second: int) -> list[str]:
+    """The ids of jobs with these webhooks."""
+    started, jobs = time.monotonic(), []
+    for number, webhook in enumerate(webhooks):
+        await asyncio.sleep(max(0.0, started + number / per_second - time.monotonic()))
+        jobs.append(asyncio.create_task(submit(client, webhook)))
+    return list(await asyncio.gather(*jobs))
+
+
+async def submit(client: httpx.AsyncClient, webhook: str) -> str:
+    answer = await client.post(f"{load.MODEL}?webhook={webhook}", content=b'{"prompt":"a lighthouse"}')
     return str(answer.raise_for_status().json()["data"]["id"])
 
 
