@@ -1,4 +1,5 @@
-"""What the answers of an endpoint do to it: one that is gone, or fails for days, is disabled.
+"""What answers do to where they come from: an endpoint that is gone, or fails for days, is disabled, and to
+the URL of single jobs or batches that is gone nothing waits any more.
 
 The tenant's other endpoints are told. Called with each attempt, in the transaction that records it.
 """
@@ -16,6 +17,8 @@ from orchestrator.store.endpoints import Endpoint
 from orchestrator.webhook_events import Event
 
 _GONE = 410
+# Those behind them end by an answer of their own, and end the next.
+_ENDED_AT_A_TIME = 1_000
 
 
 def record_attempts(connection: Connection, attempts: Sequence[Attempted]) -> list[bool]:
@@ -30,6 +33,8 @@ def record_attempt(connection: Connection, *, attempted: Attempted) -> bool:
     """Record what came of an attempt; True when its endpoint has been disabled by it."""
     known = endpoints.lock(connection, attempted.endpoint.id) if attempted.endpoint else None
     is_news = deliveries.record_attempt(connection, attempted=attempted)
+    if attempted.endpoint is None and is_news and attempted.status == _GONE:
+        _end_others(connection, attempted)
     if known is None or not is_news or known.disabled_at is not None:
         return False
     if attempted.endpoint is None or attempted.endpoint.url != known.url:
@@ -39,6 +44,31 @@ def record_attempt(connection: Connection, *, attempted: Attempted) -> bool:
         _set_failing(connection, known.id, failing_since)
     because = None if failing_since is None else _why_disabled(attempted, failing_since)
     return because is not None and _disable(connection, known, because, now=attempted.at)
+
+
+def _end_others(connection: Connection, attempted: Attempted) -> None:
+    """What waits for the same URL of the same tenant, as far as it is among the next at its host. What
+    another writer has locked is passed over: two that end each other's would wait in a circle.
+    """
+    host, tenant_id, url = (
+        f"(SELECT {name} FROM deliveries WHERE id = :id)" for name in ("host", "tenant_id", "url")
+    )
+    connection.execute(
+        dialect.sql(
+            "UPDATE deliveries SET state = 'dead', due_at = NULL, finished_at = :now, because = :because"
+            " WHERE id IN (SELECT id FROM deliveries WHERE id IN (SELECT id FROM deliveries"
+            f" WHERE host = {host} AND due_at IS NOT NULL ORDER BY host, due_at LIMIT :most)"
+            f" AND tenant_id = {tenant_id} AND url = {url} AND due_at IS NOT NULL AND endpoint_id IS NULL"
+            + dialect.lock(connection.dialect.name, skip_locked=True)
+            + ")"
+        ),
+        {
+            "id": attempted.delivery_id,
+            "now": attempted.at,
+            "because": "its URL answered 410 Gone",
+            "most": _ENDED_AT_A_TIME,
+        },
+    )
 
 
 def _why_disabled(attempted: Attempted, failing_since: int) -> str | None:

@@ -132,6 +132,22 @@ async def test_an_answer_that_comes_after_the_disabling_still_counts(store: Stor
     assert await select(store, "SELECT state, because FROM deliveries") == [("delivered", None)]
 
 
+async def test_a_410_of_a_url_ends_all_that_waits_for_it_and_nothing_else(store: Store) -> None:
+    url = "https://user.example/own"
+    gone, waiting = [await completed(store, webhook=url) for _ in range(2)]
+    await completed(store, webhook=f"{url}/other")
+    await completed(store, webhook=url, tenant_id=await store.write(add_tenant))
+    await stored(store, url=url)
+    await completed(store)
+    due = {one.id: one for one in await take(store)}
+    assert not await record(store, due[f"{gone.id}-1"], status=410, due_at=None)
+    dead = await select(store, "SELECT id, because FROM deliveries WHERE state = 'dead' ORDER BY id")
+    assert dead == [(f"{gone.id}-1", None), (f"{waiting.id}-1", "its URL answered 410 Gone")]
+    assert not await record(store, due[f"{waiting.id}-1"], status=500)
+    states = await select(store, "SELECT state, count(*) FROM deliveries GROUP BY state ORDER BY state")
+    assert states == [("dead", 2), ("pending", 3)]
+
+
 async def test_a_late_410_of_its_older_url_disables_nothing(store: Store) -> None:
     endpoint = await stored(store, failing_since=1)
     await completed(store)
