@@ -63,13 +63,17 @@ async def browser_page(
         told: list[str] = []
         page.on("console", lambda message: _note(told, message))
         page.on("pageerror", lambda error: told.append(str(error)))
-        await page.goto("/login")
-        await page.fill("#key", key or stack.key)
-        await page.click("button[type=submit]")
-        await page.wait_for_selector("nav.side")
+        await log_in(page, key or stack.key)
         yield page
         await context.close()
         assert not (is_calm and told), told
+
+
+async def log_in(page: Page, key: str) -> None:
+    await page.goto("/login")
+    await page.fill("#key", key)
+    await page.click("button[type=submit]")
+    await page.wait_for_selector("nav.side")
 
 
 async def faults_of(page: Page) -> list[dict[str, Any]]:

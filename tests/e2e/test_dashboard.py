@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 from playwright.async_api import Page, Request
 
 from tests.e2e.browser import browser_page, faults_of, overflow_of
 from tests.e2e.dashboard import EVIL, Filled, filled
-from tests.e2e.hooked import hooked_split
 
 MOST_BYTES = 200_000
 
@@ -31,17 +31,6 @@ async def test_nothing_that_is_stored_runs_on_any_page(full: Filled) -> None:
             assert await page.locator("img[src='x']").count() == 0, path
         await page.goto(f"/jobs/{full.ids['jobs']}")
         assert EVIL in await page.inner_text("main")
-
-
-async def test_every_page_is_there_on_postgresql(
-    new_postgres_database: Callable[[], str], new_valkey_url: Callable[[], str]
-) -> None:
-    split = hooked_split(database_url=new_postgres_database(), redis_url=new_valkey_url())
-    async with filled(split) as full, browser_page(full.stack) as page:
-        for path in (*full.paths, *("/?period=24h", "/jobs?q=done", "/jobs?phase=failed")):
-            answer = await page.goto(path)
-            assert answer is not None
-            assert answer.status == 200, path
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -107,6 +96,18 @@ async def test_a_page_shows_by_itself_what_happens(full: Filled) -> None:
         assert await page.locator(f"a[href='/jobs/{later}']").count() == 0
         await page.keyboard.press("p")
         await page.wait_for_selector(f"a[href='/jobs/{later}']")
+
+
+async def test_a_page_is_brought_up_to_date_once_a_second_however_much_happens(full: Filled) -> None:
+    asked: list[Request] = []
+    async with browser_page(full.stack) as page:
+        await page.goto("/jobs")
+        await page.wait_for_selector("[data-state=live]")
+        page.on("request", lambda one: asked.append(one) if "hx-request" in one.headers else None)
+        while len(asked) < 4:
+            await full.stack.created("one of many")
+        began = [one.timing["startTime"] for one in asked]
+    assert min(later - earlier for earlier, later in pairwise(began)) > 900
 
 
 async def test_the_keyboard_finds_selects_and_opens(full: Filled) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 import structlog
@@ -152,11 +152,25 @@ def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
         except Unauthorized:
             return _to_login(request)
         except OrchestratorError as error:
-            viewer = None if isinstance(error, Busy) else await find_viewer(request)
-            context = {"status": error.status, "message": str(error), "is_busy": isinstance(error, Busy)}
-            return page(request, "trouble.html", context, viewer=viewer, status=error.status)
+            is_busy = isinstance(error, Busy)
+            viewer = None if is_busy else await find_viewer(request)
+            return _trouble(request, str(error), status=error.status, viewer=viewer, is_busy=is_busy)
+        except Exception:
+            structlog.get_logger().exception("page.failed", path=request.url.path)
+            return _trouble(request, "Something went wrong on this server. Its log says what.", status=500)
 
     return answered
+
+
+def _trouble(
+    request: Request, message: str, *, status: int, viewer: Viewer | None = None, is_busy: bool = False
+) -> Response:
+    """What was sent by a form is not sent again by itself: from there it goes back."""
+    is_get = request.method == "GET"
+    came_from = urlsplit(request.headers.get("referer", ""))
+    back = _relative(request) if is_get else own_path(urlunsplit(("", "", *came_from[2:])))
+    context = {"status": status, "message": message, "is_busy": is_busy, "is_get": is_get, "back": back}
+    return page(request, "trouble.html", context, viewer=viewer, status=status)
 
 
 def _to_login(request: Request) -> Response:

@@ -1,69 +1,9 @@
-// What the pages gain with JavaScript: live updates, the keyboard, hints on charts. Without it they still read and act.
+// What the pages gain with JavaScript: the keyboard, selections, hints on charts. Without it they still read and act.
 "use strict";
 
 const $ = (selector, within = document) => within.querySelector(selector);
 const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 const view = () => $("#view");
-
-// Live: the server says that something changed, at most once a second; the view is then fetched and morphed.
-const live = { source: null, isPaused: false, isStale: false, isFetching: false };
-
-function isInUse() {
-  const focused = document.activeElement;
-  return document.hidden || !!$("dialog[open]") || !!$(".menu[open]")
-    || (view().contains(focused) && focused.matches("input, textarea, select, button, summary"))
-    || !!$("button:hover, button:active, [data-select]:hover, summary:hover", view())
-    || String(getSelection()).length > 0;
-}
-
-// A notice is read before the page goes on.
-const NOTICE_MS = 8000;
-const isRead = () => performance.now() > NOTICE_MS || !$("[data-notice]", view());
-
-async function refresh() {
-  if (view().dataset.live === undefined) return;
-  if (live.isPaused || live.isFetching || isInUse() || !isRead()) { live.isStale = true; return; }
-  live.isFetching = true;
-  live.isStale = false;
-  try {
-    await htmx.ajax("GET", view().dataset.live, { target: "#view", select: "#view", swap: "outerMorph" });
-  } finally { live.isFetching = false; }
-}
-
-function showLive() {
-  const button = $("[data-live-toggle]");
-  const isOpen = live.source && live.source.readyState === EventSource.OPEN;
-  button.setAttribute("aria-pressed", String(!live.isPaused));
-  button.dataset.state = live.isPaused ? "paused" : isOpen ? "live" : "waiting";
-  $("[data-live-word]").textContent = live.isPaused ? "Paused" : isOpen ? "Live" : "Connecting";
-}
-
-function toggleLive() {
-  live.isPaused = !live.isPaused;
-  showLive();
-  if (!live.isPaused) refresh();
-}
-
-function connect() {
-  live.source?.close();
-  live.source = new EventSource("/live");
-  live.source.addEventListener("change", refresh);
-  live.source.addEventListener("open", showLive);
-  live.source.addEventListener("error", showLive);
-}
-
-// A browser keeps few connections to a server: a page that nobody sees gives its own back.
-function follow() {
-  connect();
-  addEventListener("pagehide", () => live.source.close());
-  addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) { live.source.close(); return; }
-    connect();
-    refresh();
-  });
-  setInterval(() => { if (live.isStale) refresh(); }, 2000);
-}
 
 // Theme
 function toggleTheme() {
@@ -94,7 +34,7 @@ const KEYS = {
   k: () => step(-1),
   Enter: () => $("[data-here] [data-row-link]")?.click(),
   x: () => $("[data-here] input[type=checkbox]")?.click(),
-  p: toggleLive,
+  p: () => toggleLive(),
   t: toggleTheme,
   "?": () => $("#keys").showModal(),
   g: () => { isGoing = true; setTimeout(() => { isGoing = false; }, 1200); },
@@ -197,10 +137,5 @@ document.addEventListener("DOMContentLoaded", () => {
   document.body.append(tip);
   if (!$("[data-live-toggle]")) return;
   $$("[data-theme-toggle], [data-keys-toggle]").forEach((button) => { button.hidden = false; });
-  if (view().dataset.live !== undefined) {
-    $("[data-live-toggle]").hidden = false;
-    follow();
-    showLive();
-  }
 });
 document.addEventListener("htmx:after:swap", showSelection);
