@@ -147,6 +147,18 @@ def find_by_key(connection: Connection, *, tenant_id: str, key: str) -> Batch | 
     return to_batch(found) if found else None
 
 
+def newest_by_keys(connection: Connection, *, tenant_id: str, first: str, last: str) -> Batch | None:
+    """Of the batches whose Idempotency-Keys lie from the first to the last, the newest."""
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT {COLUMNS} FROM batches WHERE tenant_id = :tenant"
+            " AND idempotency_key BETWEEN :first AND :last ORDER BY id DESC LIMIT 1"
+        ),
+        {"tenant": tenant_id, "first": first, "last": last},
+    ).first()
+    return to_batch(found) if found else None
+
+
 def newest(connection: Connection, *, tenant_id: str | None, before_id: str | None, most: int) -> list[Batch]:
     """Newest first; with None as the tenant, of all tenants."""
     owned = "" if tenant_id is None else " AND tenant_id = :tenant"

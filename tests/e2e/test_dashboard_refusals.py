@@ -31,10 +31,11 @@ async def test_the_providers_words_on_the_account_are_for_its_own_tenant_alone(o
     await own_stack.ledger.change("UPDATE accounts SET trouble = NULL, trouble_at = NULL")
 
 
-async def sent(me: LoggedIn, *, once: str, lines: str, file: str = "") -> httpx.Response:
+async def sent(me: LoggedIn, *, once: str, lines: str, file: str = "", again: str = "") -> httpx.Response:
     """The form of a batch whose lines were checked; with another file that was chosen since."""
     files = {"file": ("later.jsonl", file.encode())} if file else None
-    form = {"csrf": me.csrf, "step": "start", "lines": lines, "model": FLUX, "mode": "atomic", "once": once}
+    form = {"csrf": me.csrf, "step": "start", "lines": lines, "model": FLUX, "mode": "atomic"}
+    form |= {"once": once, "again": again}
     return await me.http.post("/new/batch", data=form, files=files)
 
 
@@ -45,15 +46,21 @@ async def test_a_file_that_was_chosen_after_the_check_is_checked_and_not_started
     assert await own_stack.ledger.count_jobs() == 0
 
 
-async def test_a_batch_is_started_once_from_one_page_and_again_from_the_next(own_stack: Stack) -> None:
+async def test_a_file_is_started_once_from_one_page_and_again_only_if_it_is_meant(own_stack: Stack) -> None:
     async with logged_in(own_stack) as me:
         pages = [(await me.http.get("/new/batch")).text for _ in range(2)]
         first, second = (str(found[1]) for page in pages if (found := _ONCE.search(page)))
-        places = [
-            (await sent(me, once=once, lines=CHECKED)).headers["location"] for once in (first, first, second)
-        ]
-    assert places[0] == places[1] != places[2]
-    assert await own_stack.ledger.count_jobs() == 4
+        places = [(await sent(me, once=first, lines=CHECKED)).headers["location"] for _ in range(2)]
+        assert places[0] == places[1]
+        asked = await sent(me, once=second, lines=CHECKED)
+        told = f'You have sent this file before, <time[^>]*>[^<]*</time>: <a href="{places[0]}">'
+        assert (asked.status_code, bool(re.search(told, asked.text))) == (200, True)
+        assert await own_stack.ledger.count_jobs() == 2
+        again = await sent(me, once=second, lines=CHECKED, again="1")
+        assert again.headers["location"] not in places
+        other = await sent(me, once=new_id(0), lines=CHOSEN_LATER)
+        assert other.headers["location"] not in (*places, again.headers["location"])
+    assert await own_stack.ledger.count_jobs() == 5
 
 
 async def test_a_form_with_a_file_that_is_sent_twice_makes_one_job(own_stack: Stack) -> None:

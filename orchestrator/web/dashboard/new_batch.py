@@ -18,7 +18,8 @@ from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.receive import Checked, check, receive
 from orchestrator.flow.schedule import BULK, Schedule, read_schedule
 from orchestrator.ids import new_id
-from orchestrator.store import keys
+from orchestrator.store import batches, keys
+from orchestrator.store.batches import Batch
 from orchestrator.web.dashboard.batch_file import lines_of
 from orchestrator.web.dashboard.forms import file_of, text_of
 from orchestrator.web.dashboard.pages import Done, Look, Shown
@@ -30,7 +31,8 @@ FORM_LIMIT = 2 * LONGEST_FILE
 """A file, and the lines that were made of it: a table's lines are longer than the table."""
 _LONGEST_NAME = 200
 _BAD_LINES_SHOWN = 100
-_FIELDS = ("name", "model", "mode", "priority", "webhook", "file_name", "once")
+_FIELDS = ("name", "model", "mode", "priority", "webhook", "file_name", "once", "again")
+_DIGITS = 32
 
 
 class Typed(msgspec.Struct, frozen=True):
@@ -52,7 +54,8 @@ async def submit(look: Look, form: FormData) -> Done | Shown:
     try:
         typed = await _with_file(typed, form)
         new = _new_batch(look, typed, is_atomic=typed.fields["mode"] != "partial" and step != "partial")
-        if step in ("start", "partial"):
+        earlier = await _sent_before(look, typed, new)
+        if step in ("start", "partial") and (earlier is None or typed.fields["again"]):
             return await _start(look, new, typed)
         checked = await check(look.runtime, new, TextLines(typed.lines))
     except BadLines as refused:
@@ -62,7 +65,7 @@ async def submit(look: Look, form: FormData) -> Done | Shown:
         return Shown("new_batch", _shown(look, typed, errors={wrong.field or "file": said}))
     except OrchestratorError as refused:
         return Shown("new_batch", _shown(look, typed, errors={"": str(refused)}), status=refused.status)
-    return Shown("new_batch", _shown(look, typed, checked=checked), status=200)
+    return Shown("new_batch", _shown(look, typed, checked=checked, earlier=earlier), status=200)
 
 
 async def _with_file(typed: Typed, form: FormData) -> Typed:
@@ -87,8 +90,7 @@ def _new_batch(look: Look, typed: Typed, *, is_atomic: bool) -> NewBatch:
     if fields["model"]:
         look.runtime.catalogue.check_name(fields["model"], "v3", is_strict=False)
     # The same lines sent twice from one page, as by a double click, are one batch.
-    said = msgspec.json.encode([look.viewer.csrf, typed.lines, fields])
-    digest = hashlib.sha256(said).hexdigest()
+    said = _digest([look.viewer.csrf, fields])
     return NewBatch(
         tenant_id=look.viewer.tenant_id,
         api_version="v3",
@@ -97,9 +99,27 @@ def _new_batch(look: Look, typed: Typed, *, is_atomic: bool) -> NewBatch:
         model=fields["model"],
         schedule=read_schedule({"priority": fields["priority"] or None}, Schedule(priority=BULK)),
         webhook=fields["webhook"] or None,
-        idempotency_key=f"dashboard-{digest}",
-        request_hash=digest,
+        idempotency_key=_key(typed.lines, fields["model"], page=said),
+        request_hash=_digest([typed.lines, said]),
     )
+
+
+def _key(lines: str, model: str, *, page: str) -> str:
+    """The keys of one file are neighbours, whichever page it was sent from."""
+    return f"dashboard-{_digest([lines, model])}-{page}"
+
+
+def _digest(said: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()[:_DIGITS]
+
+
+async def _sent_before(look: Look, typed: Typed, new: NewBatch) -> Batch | None:
+    """The newest batch of the very same lines, as long as its key is kept; not this page's own."""
+    first, last = (_key(typed.lines, typed.fields["model"], page=digit * _DIGITS) for digit in "0f")
+    found = await look.runtime.store.read(
+        batches.newest_by_keys, tenant_id=new.tenant_id, first=first, last=last
+    )
+    return found if found and found.idempotency_key != new.idempotency_key else None
 
 
 async def _start(look: Look, new: NewBatch, typed: Typed) -> Done:
@@ -121,7 +141,12 @@ async def _start(look: Look, new: NewBatch, typed: Typed) -> Done:
 
 
 def _shown(
-    look: Look, typed: Typed, *, checked: Checked | None = None, errors: Mapping[str, str] | None = None
+    look: Look,
+    typed: Typed,
+    *,
+    checked: Checked | None = None,
+    earlier: Batch | None = None,
+    errors: Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
     rejected = checked.rejected if checked else []
     known = {*_FIELDS, "file"}
@@ -131,6 +156,7 @@ def _shown(
         "typed": dict.fromkeys(_FIELDS, "") | typed.fields | {"once": new_id(look.now)},
         "lines": typed.lines,
         "checked": checked,
+        "earlier": earlier,
         "good": checked.total - len(rejected) if checked else 0,
         "rejected": rejected[:_BAD_LINES_SHOWN],
         "further": max(0, len(rejected) - _BAD_LINES_SHOWN),

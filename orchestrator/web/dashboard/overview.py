@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.clock import MINUTE, SECOND
-from orchestrator.store.board import FirstPage, first_page
+from orchestrator.store.board import COUNTED_UP_TO, FirstPage, first_page
 from orchestrator.store.series import percentile
 from orchestrator.web.dashboard import batches, charts, jobs, periods, troubles
 from orchestrator.web.dashboard.charts import Line
@@ -30,7 +30,7 @@ _TITLES = (
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """A field of the strip."""
+    """A field of the strip; `is_more`: there are at least so many."""
 
     title: str
     means: str
@@ -39,6 +39,7 @@ class Stage(msgspec.Struct, frozen=True):
     tone: str
     age: int | None = None
     is_alarm: bool = False
+    is_more: bool = False
     p50: float | None = None
     p95: float | None = None
 
@@ -53,7 +54,7 @@ async def load(look: Look) -> Mapping[str, Any]:
         "period": period,
         "periods": periods.CHOICES,
         "troubles": troubles.told(look, found.seen, accounts=found.accounts),
-        "stages": _stages(found, look.now),
+        "stages": stages_of(found, look.now),
         "throughput": _throughput(found, period),
         "latency": _latency(found, period),
         "results": [jobs.row(one, now=look.now) for one in found.newest],
@@ -63,7 +64,7 @@ async def load(look: Look) -> Mapping[str, Any]:
     }
 
 
-def _stages(found: FirstPage, now: int) -> list[Stage]:
+def stages_of(found: FirstPage, now: int) -> list[Stage]:
     stages = []
     for phase, title, means in _TITLES:
         number = max(0, found.phases[phase])
@@ -87,7 +88,14 @@ def _stages(found: FirstPage, now: int) -> list[Stage]:
     held = found.held + found.seen.in_doubt
     ended = {name: sum(found.day[name].values()) for name in ("completed", "failed")}
     return [
-        Stage("Held", "paused, or yours to decide", held, "/jobs?phase=held", "wait"),
+        Stage(
+            title="Held",
+            means="paused, or yours to decide",
+            count=held,
+            path="/jobs?phase=held",
+            tone="wait",
+            is_more=found.seen.in_doubt >= COUNTED_UP_TO,
+        ),
         *stages,
         Stage("Completed", "in 24 hours", ended["completed"], "/jobs?phase=completed", "good"),
         Stage("Failed", "in 24 hours", ended["failed"], "/jobs?phase=failed", "bad"),
