@@ -1,4 +1,4 @@
-"""How long the server takes for each view of the dashboard, over a million jobs, on both databases."""
+"""How long each view takes over a million jobs, on both databases, and the first page in a real browser."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 import httpx
 
 from bench.figures import Figure, quantile
+from bench.first_look import first_look
 from bench.generated import generate
 from bench.stack import KEY, sandbox, up
 from tests.services.postgres import create_database, start_postgres
@@ -55,7 +56,8 @@ async def _measured(name: str, url: str) -> list[Figure]:
         httpx.Client(base_url=server.url, cookies={"orchestrator_session": token}, timeout=30) as client,
     ):
         paths = [*VIEWS, *_details(client)]
-        return [_figure(client, name, path) for path in paths]
+        figures = [_figure(client, name, path) for path in paths]
+        return [*figures, *await first_look(name, server.url, token)]
 
 
 def _details(client: httpx.Client) -> list[str]:

@@ -93,6 +93,13 @@ async def overflow_of(page: Page) -> int:
     return int(await page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
+async def cut_tables_of(page: Page) -> list[str]:
+    """The tables of which a part cannot be seen without scrolling sideways."""
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel || 'a table')"
+    found: list[str] = await page.locator(".scroll").evaluate_all(cut)
+    return found
+
+
 def _note(told: list[str], message: ConsoleMessage) -> None:
     if message.type in ("error", "warning"):
         told.append(message.text)

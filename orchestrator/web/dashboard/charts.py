@@ -11,11 +11,19 @@ from collections.abc import Sequence
 import msgspec
 from markupsafe import Markup, escape
 
+from orchestrator.clock import DAY, HOUR, MINUTE, SECOND
 from orchestrator.web.dashboard.words import duration
 
 _WIDTH = 1_000
 _HEIGHT = 100
 _STEPS = (1, 2, 2.5, 5, 10)
+# Whose halves are round as well.
+_TIMES = (
+    *(2, 10, 20, 50, 100, 200, 500),
+    *(seconds * SECOND for seconds in (1, 2, 5, 10, 20, 30)),
+    *(minutes * MINUTE for minutes in (1, 2, 4, 10, 20, 30)),
+    *(hours * HOUR for hours in (1, 2, 4, 12, 24)),
+)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -27,24 +35,38 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Scale(msgspec.Struct, frozen=True):
-    """The top of a value axis, and its labels from the top down."""
+    """The top of a value axis, and its labels from the top down; `is_empty`: there is nothing to draw."""
 
     top: float
     labels: tuple[str, ...]
+    is_empty: bool = False
 
 
 def scale(highest: float, *, unit: str = "") -> Scale:
     """A round top at or above `highest`, cut in two; `unit` "ms" is shown in the largest fitting unit."""
     if highest <= 0:
-        return Scale(1.0, (_label(1, unit), "", _label(0, unit)))
+        return Scale(1.0, (_label(1, unit), "", _label(0, unit)), is_empty=True)
+    top = _top_of_times(highest) if unit == "ms" else _round_up(highest)
+    is_told = bool(unit) or (top / 2).is_integer()  # there is no half of a job
+    return Scale(top, (_label(top, unit), _label(top / 2, unit) if is_told else "", _label(0, unit)))
+
+
+def _top_of_times(highest: float) -> float:
+    return _top_of(highest, _TIMES) if highest <= DAY else _round_up(highest / DAY) * DAY
+
+
+def _round_up(highest: float) -> float:
     size = 10 ** math.floor(math.log10(highest))
-    top = next(step * size for step in _STEPS if step * size >= highest * 0.999)
-    return Scale(top, (_label(top, unit), _label(top / 2, unit), _label(0, unit)))
+    return _top_of(highest, [step * size for step in _STEPS])
 
 
-def lines(series: Sequence[Line], hints: Sequence[str], *, top: float, is_area: bool = False) -> Markup:
+def _top_of(highest: float, tops: Sequence[float]) -> float:
+    return next(top for top in tops if top >= highest * 0.999)
+
+
+def lines(series: Sequence[Line], hints: Sequence[str], *, top: float) -> Markup:
     """Lines over time; `hints` has the words for each point in time, shown when it is pointed at."""
-    drawn = [_path(line, top=top, is_area=is_area) for line in series]
+    drawn = [_path(line, top=top) for line in series]
     return _svg([*drawn, *_hits(hints)], kind="lines")
 
 
@@ -63,12 +85,6 @@ def stacked(series: Sequence[Line], hints: Sequence[str], *, top: float) -> Mark
                     f' y="{ground:.2f}" width="{slot * 0.8:.2f}" height="{height:.2f}"/>'
                 )
     return _svg([*drawn, *_hits(hints)], kind="stacked")
-
-
-def spark(values: Sequence[float | None], *, tone: str) -> Markup:
-    """A line without axes, for a table's cell; the number beside it tells the value."""
-    top = max((value for value in values if value is not None), default=0.0)
-    return _svg([_path(Line("", tone, values), top=top or 1.0, is_area=True)], kind="spark")
 
 
 def meter(value: float, most: float, *, tone: str, label: str) -> Markup:
@@ -91,7 +107,7 @@ def parts(values: Sequence[tuple[str, float]], *, label: str) -> Markup:
     return _svg(drawn, kind="meter", label=label)
 
 
-def _path(line: Line, *, top: float, is_area: bool) -> str:
+def _path(line: Line, *, top: float) -> str:
     between = _WIDTH / max(1, len(line.values) - 1)
     runs: list[list[str]] = [[]]
     for number, value in enumerate(line.values):
@@ -103,10 +119,6 @@ def _path(line: Line, *, top: float, is_area: bool) -> str:
     drawn = []
     for run in filter(None, runs):
         tone = escape(line.tone)
-        if is_area and len(run) > 1:
-            first, last = run[0].split(",")[0], run[-1].split(",")[0]
-            ground = f"{last},{_HEIGHT} {first},{_HEIGHT}"
-            drawn.append(f'<polygon class="area tone-{tone}" points="{" ".join(run)} {ground}"/>')
         kind, points = ("line", run) if len(run) > 1 else ("line alone", [run[0], run[0]])
         drawn.append(f'<polyline class="{kind} tone-{tone}" points="{" ".join(points)}"/>')
     return "".join(drawn)
@@ -133,5 +145,5 @@ def _svg(drawn: Sequence[str], *, kind: str, label: str = "") -> Markup:
 def _label(value: float, unit: str) -> str:
     if unit == "ms":
         return duration(value) if value else "0"
-    shown = f"{value / 1_000:g} k" if value >= 10_000 else f"{value:g}"
+    shown = f"{value / 1_000:g} k" if value >= 10_000 else f"{value:,g}"
     return f"{shown} {unit}".strip()

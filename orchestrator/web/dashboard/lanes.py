@@ -127,7 +127,7 @@ def _histogram(runs: Counter[int]) -> Mapping[str, Any] | None:
     if not runs.total():
         return None
     # Some room beside them: two columns as wide as the chart say nothing.
-    buckets = range(min(runs) - 4, max(runs) + 5)
+    buckets = range(max(0, min(runs) - 4), max(runs) + 5)
     scale = charts.scale(max(runs.values()))
     hints = [f"about {duration(duration_of(bucket))}\n{count(runs[bucket])} tasks" for bucket in buckets]
     labels = [

@@ -8,6 +8,7 @@ import msgspec
 
 from orchestrator.clock import DAY, HOUR, MINUTE, to_rfc3339
 from orchestrator.web.dashboard.pages import Look
+from orchestrator.web.dashboard.words import duration
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -29,6 +30,11 @@ class Period(msgspec.Struct, frozen=True):
     def sums(self) -> tuple[str, int]:
         """Span and beginning for sums over all of it: a day has many minutes, and few hours."""
         return (self.span, self.start) if self.length <= HOUR else ("hour", self.start - self.start % HOUR)
+
+    @property
+    def each(self) -> str:
+        """One step in words, as after "per"."""
+        return "minute" if self.step == MINUTE else duration(self.step)
 
     @property
     def labels(self) -> list[str]:

@@ -117,6 +117,9 @@ function showHint(event) {
 
 document.addEventListener("pointermove", showHint);
 
+// What a provider keeps no longer is shown as such.
+document.addEventListener("error", (event) => { if (event.target.matches("img")) event.target.dataset.gone = ""; }, true);
+
 // Files dropped on a form
 document.addEventListener("dragover", (event) => { if (event.target.closest("[data-drop]")) event.preventDefault(); });
 document.addEventListener("drop", (event) => {
@@ -135,6 +138,7 @@ document.addEventListener("change", (event) => {
 
 document.addEventListener("DOMContentLoaded", () => {
   document.body.append(tip);
+  $(".side [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   if (!$("[data-live-toggle]")) return;
   $$("[data-theme-toggle], [data-keys-toggle]").forEach((button) => { button.hidden = false; });
 });
