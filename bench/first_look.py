@@ -26,6 +26,7 @@ async def first_look(name: str, url: str, token: str) -> list[Figure]:
     """From the beginning of the navigation until it is painted and its scripts have run."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
+        await _cold(browser, url, token)  # the browser itself is not what is measured
         cold = [await _cold(browser, url, token) for _ in range(_LOOKS)]
         page = await _page(browser, url, token)
         await _look(page)
