@@ -14,8 +14,9 @@ from tests.e2e.browser import browser_page, chromium, log_in
 from tests.e2e.dashboard import filled
 from tests.e2e.hooked import hooked_split
 from tests.e2e.listening import listening
+from tests.e2e.logged_in import new_key
 from tests.e2e.program import until
-from tests.e2e.stack import Stack, up_stack
+from tests.e2e.stack import Stack, data_of, up_stack
 from tests.services.postgres import PostgresProcess
 
 PATIENCE_MS = 30_000
@@ -149,6 +150,18 @@ async def test_a_page_whose_query_fails_says_so_keeps_what_it_shows_and_recovers
         await is_live(page)
 
 
+async def test_a_page_whose_session_has_ended_says_so_and_leads_to_the_login(stack: Stack) -> None:
+    made = await new_key(stack, "ends while a page is open", "read")
+    async with browser_page(stack, key=made["key"], is_calm=False) as page:
+        await page.goto("/jobs?phase=failed")
+        await is_live(page)
+        data_of(await stack.http.post(f"/api/v3/keys/{made['id']}/revoke"))
+        await stack.created("so that there is something new")
+        await expect(page.locator("[data-lost]")).to_contain_text("You are logged out.", timeout=PATIENCE_MS)
+        await page.get_by_role("link", name="Log in").click()
+        await page.wait_for_url("**/login?next=%2Fjobs%3Fphase%3Dfailed")
+
+
 async def test_every_view_is_empty_fills_itself_and_outlives_its_database_and_its_server(
     own_postgres: PostgresProcess, new_valkey_url: Callable[[], str]
 ) -> None:
@@ -172,6 +185,9 @@ async def test_every_view_is_empty_fills_itself_and_outlives_its_database_and_it
                 await page.goto(f"/{name}/{full.ids[name]}")
             own_postgres.kill()
             await of_all(live, lambda page: tells(page, DATABASE_AWAY))
+            away = await live[0].goto("/batches")
+            assert away is not None
+            assert (away.status, "and so does this page" in await live[0].inner_text("main")) == (503, True)
             own_postgres.restart()
             await of_all(live, is_live)
             await stack.servers[0].kill()

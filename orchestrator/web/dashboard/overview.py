@@ -90,7 +90,7 @@ def stages_of(found: FirstPage, now: int) -> list[Stage]:
     return [
         Stage(
             title="Held",
-            means="paused, or yours to decide",
+            means="paused, or for you",
             count=held,
             path="/jobs?phase=held",
             tone="wait",
