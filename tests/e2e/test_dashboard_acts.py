@@ -17,6 +17,8 @@ from tests.e2e.stack import FLUX, Json, Stack, data_of, marked, up_stack
 from tests.e2e.test_admin_keys import actions_on
 from tests.e2e.test_doubt import held, task_of
 
+# They share one stack and one page.
+pytestmark = pytest.mark.xdist_group("dashboard acts")
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "demo.jpg"
 DROP = """([zone, name, type, content]) => {
     const bytes = Uint8Array.from(atob(content), (one) => one.charCodeAt(0));

@@ -188,6 +188,9 @@ async def test_every_view_is_empty_fills_itself_and_outlives_its_database_and_it
             away = await live[0].goto("/batches")
             assert away is not None
             assert (away.status, "and so does this page" in await live[0].inner_text("main")) == (503, True)
+            ordered = {"referer": f"{stack.url}/batches?before=1"}
+            refused = await live[0].request.post("/batches/none/pause", headers=ordered)
+            assert 'href="/batches?before=1">Back</a>' in await refused.text()
             own_postgres.restart()
             await of_all(live, is_live)
             await stack.servers[0].kill()
