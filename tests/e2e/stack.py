@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from orchestrator.ids import new_api_key
+from orchestrator.sandbox.signing import secret_of
 from tests.e2e.ledger import Ledger
 from tests.e2e.program import Program, answers_at, free_port, until
 from tests.services.process import temporary_folder
@@ -22,10 +23,21 @@ from tests.services.process import temporary_folder
 FLUX = "wavespeed-ai/flux-dev"
 PROVIDER_KEY = "provider-key-of-the-tests"
 SECRET = "the-secret-of-the-end-to-end-tests"
+UNTOLD = (PROVIDER_KEY, secret_of(PROVIDER_KEY), SECRET)
 ENDED = ("completed", "failed")
 WITHIN_S = 20.0
 
 Json = dict[str, Any]
+
+
+class Client(httpx.AsyncClient):
+    """Reads every answer that is not a stream, and finds none of the server's secrets in it."""
+
+    async def request(self, *args: Any, **kwargs: Any) -> httpx.Response:
+        response = await super().request(*args, **kwargs)
+        said = f"{response.headers}{response.text}"
+        assert not [secret for secret in UNTOLD if secret in said], f"{response.url} tells a secret"
+        return response
 
 
 @dataclass
@@ -245,7 +257,7 @@ async def _opened(
     key, ledger = new_api_key(), Ledger(database_url)
     headers = {"authorization": f"Bearer {key}"}
     async with (
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=100) as http,
+        Client(base_url=url, headers=headers, timeout=100) as http,
         httpx.AsyncClient(base_url=sandbox_url, timeout=30) as provider,
     ):
         stack = Stack(folder, url, key, sandbox, sandbox_url, ledger, http, provider)

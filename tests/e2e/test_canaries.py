@@ -9,11 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection, MetaData, text
 
 from orchestrator.ids import new_api_key
-from orchestrator.sandbox.signing import secret_of
 from orchestrator.tables import metadata
+from tests.e2e.canaries import ITS_OWN_COLUMNS, check_logs_and_tables, found_in, secrets_of
 from tests.e2e.hooked import path_of
 from tests.e2e.logged_in import logged_in
 from tests.e2e.program import free_port, until
@@ -25,8 +24,6 @@ SECRET = "canary-secret-of-the-orchestrator-5e7a9d30"
 QUERY_TOKEN = "canary-query-token-77c2"
 PASSWORD = "canary-password-19fe"
 WRONG_KEY = new_api_key()
-# Where a webhook's URL must be, to be called at all.
-ITS_OWN_COLUMNS = {("jobs", "webhook"), ("batches", "webhook"), ("deliveries", "url")}
 
 
 class Heard:
@@ -119,53 +116,18 @@ async def ask_around(stack: Stack, ids: list[str]) -> None:
 
 async def canaries(stack: Stack) -> dict[str, str]:
     """By what they are."""
-    tokens = {
-        f"the callback token of {number}": task["webhook"].rpartition("/")[2]
-        for number, task in enumerate(await stack.tasks())
-        if task["webhook"]
-    }
-    return tokens | {
-        "the provider's key": PROVIDER_KEY,
-        "the provider's signing secret": secret_of(PROVIDER_KEY),
-        "our secret": SECRET,
-        "the API key": stack.key,
+    return await secrets_of(stack, provider_key=PROVIDER_KEY, secret=SECRET) | {
         "another's API key": WRONG_KEY,
         "the token in a webhook's query": QUERY_TOKEN,
         "the password in a webhook": PASSWORD,
     }
 
 
-def found_in(said: str, secrets: dict[str, str]) -> list[str]:
-    return sorted(what for what, secret in secrets.items() if secret in said)
-
-
-async def tables_of(stack: Stack) -> list[tuple[str, str]]:
-    """Each value of each table, with where it stands."""
-
-    def dump(connection: Connection) -> list[tuple[str, str]]:
-        there = MetaData()
-        there.reflect(connection)
-        assert there.tables.keys() >= metadata.tables.keys()
-        return [
-            (f"{table}.{column}", str(value))
-            for table in there.tables
-            for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()
-            for column, value in row.items()
-            if (table, column) not in ITS_OWN_COLUMNS
-        ]
-
-    return await stack.ledger.ask(dump)
-
-
 async def check(stack: Stack, heard: Heard) -> None:
     secrets = await canaries(stack) | heard.given
     assert len(secrets) > len(TROUBLES) + len(heard.given)
-    for program in stack.programs:
-        assert found_in(program.said(), secrets) == [], program.name
+    await check_logs_and_tables(stack, secrets)
     assert [(answer[:300], bad) for answer in heard.answers if (bad := found_in(answer, secrets))] == []
-    assert [
-        (where, bad) for where, value in await tables_of(stack) if (bad := found_in(value, secrets))
-    ] == []
 
 
 async def test_nothing_gives_a_secret_away_in_processes_that_log_json(
