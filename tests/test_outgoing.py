@@ -50,7 +50,7 @@ CONNECTING_METHODS = frozenset(
 # Each goes to one place that the operator or the caller of a command has named, never to a URL of a job.
 ALLOWED = {
     ("broker", "socket.socket"): "the private Valkey's Unix socket",
-    ("processes", "socket.socket"): "the listening socket",
+    ("serving", "socket.socket"): "the listening socket",
     ("cli.client", "httpx.Client"): "the user's own server",
     ("cli.provider_check", "httpx.get"): "the provider of the settings",
     ("cli.save", "httpx.Client"): "outputs, on the machine of whoever asked for them",
