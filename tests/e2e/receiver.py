@@ -16,6 +16,9 @@ from aiohttp import web
 
 from tests.e2e.program import until
 
+# Of the event loop, from accept() to a connection that its server knows.
+_PASSES = 10
+
 
 @dataclass(frozen=True)
 class Received:
@@ -53,6 +56,7 @@ class Receiver:
     trusts: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     text: str = "thank you"
+    connections: set[asyncio.Transport] = field(default_factory=set)
 
     async def take(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -60,6 +64,8 @@ class Receiver:
         answers = [int(word) for word in request.path.split("/")[1].split(",")]
         status = answers[min(len(earlier), len(answers) - 1)]
         earlier.append(Received(headers, await request.read()))
+        if request.transport is not None:
+            self.connections.add(request.transport)
         await asyncio.sleep(self.seconds.get(request.path, 0.0))
         if request.path in self.trusts and not earlier[-1].is_signed_with(self.trusts[request.path]):
             return web.Response(status=401)
@@ -79,8 +85,15 @@ async def receiving(port: int) -> AsyncIterator[Receiver]:
     receiver = Receiver(f"http://127.0.0.1:{port}")
     app = web.Application()
     app.router.add_post("/{tail:.*}", receiver.take)
-    runner = web.AppRunner(app)
+    # A call that was given up ends. Its connection is not read while it is answered, and so not closed.
+    runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
     yield receiver
+    await site.stop()
+    for _ in range(_PASSES):  # a connection that was just accepted is not among those to be closed yet
+        await asyncio.sleep(0)
+    for connection in receiver.connections:
+        connection.abort()
     await runner.cleanup()
