@@ -34,9 +34,13 @@ def read(connection: Connection, *, batch: Batch, now: int) -> Outlook:
     if batch.public_state != "running":
         return Outlook(failures, Counter(), [])
     by_lane, waiting = _sample(connection, batch)
-    # The few that have not begun may all stand between the lines of the sample.
-    lanes = set(waiting) or (set(by_lane) if batch.created else set())
-    return Outlook(failures, by_lane, _reasons_to_wait(connection, batch.id, lanes, now) if lanes else [])
+    # Hardly ever is a lane closed, and seldom do the few that wait for it all stand between the lines.
+    reasons = {
+        reason
+        for lane, reason in _closed(connection, batch.id, by_lane, now)
+        if reason and (waiting[lane] or _has_waiting(connection, batch.id, lane))
+    }
+    return Outlook(failures, by_lane, sorted(reasons))
 
 
 def _sample(connection: Connection, batch: Batch) -> tuple[Counter[str], Counter[str]]:
@@ -50,23 +54,25 @@ def _sample(connection: Connection, batch: Batch) -> tuple[Counter[str], Counter
         " GROUP BY lane_id",
         {"batch": batch.id, "ids": dialect.to_json(list(lines))},
     )
-    return Counter({row[0]: row[1] for row in found}), +Counter({row[0]: row[2] for row in found})
+    return Counter({row[0]: row[1] for row in found}), Counter({row[0]: row[2] for row in found})
 
 
-def _reasons_to_wait(connection: Connection, batch_id: str, lanes: Collection[str], now: int) -> list[str]:
-    """Of those of these lanes that are closed.
+def _closed(
+    connection: Connection, batch_id: str, lanes: Collection[str], now: int
+) -> list[tuple[str, str | None]]:
+    """Those of these lanes to which nothing goes, and why.
 
     What the provider says of the account is for those alone whose account it is.
     """
     found = dialect.fetch(
         connection,
-        "SELECT DISTINCT CASE WHEN a.trouble IS NULL"
+        "SELECT l.id, CASE WHEN a.trouble IS NULL"
         " THEN CASE WHEN l.stopped_until > :now THEN l.stop_reason ELSE l.pause_reason END"
         " WHEN (SELECT t.name FROM batches b JOIN tenants t ON t.id = b.tenant_id"
-        " WHERE b.id = :batch) = :first THEN a.trouble ELSE :hidden END AS reason"
+        " WHERE b.id = :batch) = :first THEN a.trouble ELSE :hidden END"
         " FROM lanes l JOIN accounts a ON a.id = l.account_id"
         " WHERE (a.trouble IS NOT NULL OR l.paused_until > :now OR l.stopped_until > :now)"
-        f" AND {dialect.one_of(connection.dialect.name, 'l.id')} ORDER BY reason",
+        f" AND {dialect.one_of(connection.dialect.name, 'l.id')}",
         {
             "batch": batch_id,
             "now": now,
@@ -75,4 +81,15 @@ def _reasons_to_wait(connection: Connection, batch_id: str, lanes: Collection[st
             "ids": dialect.to_json(sorted(lanes)),
         },
     )
-    return [row[0] for row in found if row[0]]
+    return [(row[0], row[1]) for row in found]
+
+
+def _has_waiting(connection: Connection, batch_id: str, lane: str) -> bool:
+    """Goes through the whole batch where there is none."""
+    found = dialect.fetch(
+        connection,
+        "SELECT 1 FROM jobs WHERE batch_id = :batch AND lane_id = :lane AND phase IN ('ready', 'waiting')"
+        " LIMIT 1",
+        {"batch": batch_id, "lane": lane},
+    )
+    return bool(found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from orchestrator.store import batch_progress, batches
 from orchestrator.store.batch_progress import Outlook
 from orchestrator.store.batches import Batch
@@ -46,13 +48,24 @@ async def test_jobs_that_have_been_sent_wait_for_no_lane(store: Store) -> None:
     assert (await outlook(store, batch)).reasons == []
 
 
-async def test_a_few_that_wait_in_a_large_batch_are_heard_of_wherever_they_stand(store: Store) -> None:
+@pytest.mark.parametrize("phase", ["ready", "waiting", "accepted"])
+async def test_one_that_waits_in_a_large_batch_is_heard_of_wherever_it_stands(
+    store: Store, phase: str
+) -> None:
     batch = await bulk.running(store, 900)
-    all_but_one = "UPDATE jobs SET phase = 'accepted' WHERE batch_id = :id AND line <> 2"
-    await execute(store, all_but_one, id=batch.id)
-    await execute(store, "UPDATE batches SET created = 1, processing = 899 WHERE id = :id", id=batch.id)
+    others = "UPDATE jobs SET phase = CASE WHEN line = 2 THEN :phase ELSE 'accepted' END WHERE batch_id = :id"
+    await execute(store, others, id=batch.id, phase=phase)
     await execute(store, CLOSE, later=T0 + 1_000)
-    assert (await outlook(store, batch)).reasons == [IMAGE_LANE]
+    expected = [] if phase == "accepted" else [IMAGE_LANE]
+    assert (await outlook(store, batch)).reasons == expected
+
+
+async def test_a_few_of_another_lane_are_heard_of_beside_many_that_wait(store: Store) -> None:
+    batch = await bulk.running(store, 900)
+    sent = "UPDATE jobs SET lane_id = :lane, phase = CASE WHEN line = 2 THEN phase ELSE 'accepted' END"
+    await execute(store, f"{sent} WHERE batch_id = :id AND line < 300", id=batch.id, lane=VIDEO_LANE)
+    await execute(store, CLOSE, later=T0 + 1_000)
+    assert (await outlook(store, batch)).reasons == [IMAGE_LANE, VIDEO_LANE]
 
 
 async def test_a_paused_batch_waits_for_nothing_but_its_people(store: Store) -> None:
