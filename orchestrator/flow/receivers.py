@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import islice
 
 import msgspec
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 from orchestrator import policy
 
 _MOST_REMEMBERED = 10_000
+_MOST_LOOKED_FOR = 1_000
 
 
 class Outcome(StrEnum):
@@ -96,13 +98,16 @@ class Receivers:
         ]
 
     def open_hosts(self, now: float) -> list[str]:
-        """The hosts that are known, and may get something at the moment."""
+        """The hosts that are known, and may get something at the moment; heard of last first, and not more
+        than one cares to look for one by one.
+        """
         running, places = self._running(), self._places(now)
-        return [
+        found = (
             name
-            for name, host in self._hosts.items()
+            for name, host in reversed(self._hosts.items())
             if places[host.standing] > 0 and self._room(name, running, now) > 0
-        ]
+        )
+        return list(islice(found, _MOST_LOOKED_FOR))
 
     def choose(self, waiting: Sequence[tuple[str, str]], now: float) -> list[str]:
         """The ids of those (id, host) that may begin now, in their order."""

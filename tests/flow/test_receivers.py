@@ -115,7 +115,7 @@ def test_the_open_hosts_are_those_that_are_known_and_have_a_place() -> None:
         receivers.learn(f"silent-{number}", Outcome.SILENT, 0.0)
     assert len(receivers.open_hosts(0.0)) == policy.SILENT_DELIVERIES + 3
     begun(receivers, *(f"silent-{number}" for number in range(policy.SILENT_DELIVERIES)))
-    assert receivers.open_hosts(0.0) == ["good", "failing"]
+    assert receivers.open_hosts(0.0) == ["failing", "good"]
     begun(receivers, *(f"new-{number}" for number in range(policy.DELIVERIES_PER_WORKER)), tag="new-")
     assert receivers.open_hosts(0.0) == ["good"]
     begun(receivers, *["good"] * policy.DELIVERIES_PER_HOST, tag="good-")
@@ -136,3 +136,11 @@ def test_only_so_many_hosts_are_remembered() -> None:
         receivers.learn(f"host-{number}", Outcome.ANSWERED, 0.0)
     assert begun(receivers, *["first"] * 4) == ["first"]
     assert begun(receivers, *["host-0"] * 4, tag="next") == ["host-0"] * 4
+
+
+def test_of_very_many_hosts_those_heard_of_last_are_looked_for() -> None:
+    receivers = Receivers()
+    for number in range(3_000):
+        receivers.learn(f"host-{number}", Outcome.ANSWERED, 0.0)
+    found = receivers.open_hosts(0.0)
+    assert (len(found), found[0], found[-1]) == (1_000, "host-2999", "host-2000")
