@@ -132,6 +132,11 @@ def _finish(connection: Connection, batch: str, now: int) -> None:
         now=now,
     )
     insert_batch_events(connection, [ending])
+    _tell(connection, batch, row, now)
+
+
+def _tell(connection: Connection, batch: str, row: Any, now: int) -> None:
+    """The deliveries of this end, to the batch's own webhook and to the tenant's endpoints."""
     name = f"{batch}-{row.ending}"
     telling = outbox.to_listeners(connection, row.tenant_id, Event.BATCH_COMPLETED, name=name, now=now)
     if row.webhook:
