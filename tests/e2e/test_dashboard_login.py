@@ -99,7 +99,9 @@ async def test_a_session_ends_with_the_logout_which_only_its_own_page_can_ask_fo
 async def test_a_form_that_no_page_of_the_session_gave_is_refused(stack: Stack) -> None:
     async with logged_in(stack) as me, logged_in(stack) as other:
         for csrf in ("", "0" * 64, other.csrf, "é"):
-            refused = await me.http.post("/batches/none/pause", data={"csrf": csrf})
+            refused = await me.http.post(
+                "/batches/none/pause", data={"csrf": csrf}, headers={"referer": "http://["}
+            )
             assert (refused.status_code, "out of date" in refused.text) == (403, True)
         cross = {"sec-fetch-site": "cross-site"}
         from_elsewhere = await me.http.post("/batches/none/pause", data={"csrf": me.csrf}, headers=cross)

@@ -167,10 +167,18 @@ def _trouble(
 ) -> Response:
     """What was sent by a form is not sent again by itself: from there it goes back."""
     is_get = request.method == "GET"
-    came_from = urlsplit(request.headers.get("referer", ""))
-    back = _relative(request) if is_get else own_path(urlunsplit(("", "", *came_from[2:])))
+    back = _relative(request) if is_get else _came_from(request)
     context = {"status": status, "message": message, "is_busy": is_busy, "is_get": is_get, "back": back}
     return page(request, "trouble.html", context, viewer=viewer, status=status)
+
+
+def _came_from(request: Request) -> str:
+    """The page of ours that a form was sent from."""
+    try:
+        came_from = urlsplit(request.headers.get("referer", ""))
+    except ValueError:  # such as `http://[`
+        return "/"
+    return own_path(urlunsplit(("", "", *came_from[2:])))
 
 
 def _to_login(request: Request) -> Response:
