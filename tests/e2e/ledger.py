@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, text
 
 from orchestrator.ids import key_digest, key_prefix, new_id
-from orchestrator.store.database import Database, open_database
+from orchestrator.store.database import Database, DatabaseTrouble, open_database
 
 T = TypeVar("T")
 
@@ -34,10 +34,17 @@ class Ledger:
         return next(iter(row.values()))
 
     async def change(self, statement: str, **values: Any) -> int:
-        """How many rows were changed."""
-        return await self._database.write(
-            lambda connection: connection.execute(text(statement), values).rowcount
-        )
+        """How many rows were changed. The server locks rows in an order of its own: where it and this wait
+        for each other, PostgreSQL ends one of them, and this one tries again.
+        """
+        while True:
+            try:
+                return await self._database.write(
+                    lambda connection: connection.execute(text(statement), values).rowcount
+                )
+            except DatabaseTrouble as trouble:
+                if "deadlock" not in trouble.cause:
+                    raise
 
     async def count_jobs(self) -> int:
         return int(await self.one("SELECT count(*) FROM jobs"))
