@@ -26,6 +26,7 @@ from orchestrator.store import dialect
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
+_SQLITE_OPTIONS = {"check_same_thread": False, "timeout": 5, "cached_statements": 1_000}
 # Each time in a younger transaction, which is seldom overtaken, too.
 _OVERTAKEN_AT_MOST = 5
 _NOW = {
@@ -170,7 +171,7 @@ def _run(engine: Engine, work: Work[T]) -> T:
 
 
 def _sqlite_engine(url: str, *, begin: str) -> Engine:
-    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 5})
+    engine = create_engine(url, poolclass=StaticPool, connect_args=_SQLITE_OPTIONS)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
