@@ -95,7 +95,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_attempts_open",
         "attempts",
-        ["account_id", "input_hash"],
+        ["account_id", "claimed_at"],
         unique=False,
         postgresql_where=sa.text("ended_at IS NULL"),
         sqlite_where=sa.text("ended_at IS NULL"),
@@ -368,10 +368,10 @@ def upgrade() -> None:
         sqlite_where=sa.text("xid IS NOT NULL"),
     )
     op.create_index(
-        "uq_events_job",
+        "ix_events_job",
         "events",
-        ["job_id", "id"],
-        unique=True,
+        ["job_id"],
+        unique=False,
         postgresql_where=sa.text("job_id IS NOT NULL"),
         sqlite_where=sa.text("job_id IS NOT NULL"),
     )
@@ -757,7 +757,7 @@ def downgrade() -> None:
     op.drop_table("followers")
     op.drop_table("figures")
     op.drop_index(
-        "uq_events_job",
+        "ix_events_job",
         table_name="events",
         postgresql_where=sa.text("job_id IS NOT NULL"),
         sqlite_where=sa.text("job_id IS NOT NULL"),
