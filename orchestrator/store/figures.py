@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -33,14 +33,21 @@ _PER_DOUBLING = 4
 _OF_ATTEMPTS = ", ".join(
     f"'{verb}'" for verb in (Verb.ACCEPT, Verb.RETRY, Verb.GIVE_BACK, Verb.COMPLETE, Verb.FAIL)
 )
+# Of these the job's age is counted.
+_AGED = ", ".join(f"'{verb}'" for verb in (Verb.CLAIM, Verb.COMPLETE, Verb.FAIL))
 # A line of a batch that is being received does not count, it does when the batch lets it go; nor does a
-# deleted job, which had ended and is in no phase any more.
+# deleted job, which had ended and is in no phase any more. What happens at once is alike for many jobs: the
+# database puts it together, which costs less than to hand over each.
+_ALIKE = (
+    f"e.verb, e.from_phase, e.to_phase, e.attempt, e.tenant_id, e.at - e.at %% {MINUTE}, jobs.lane_id,"
+    f" jobs.reason, a.outcome, a.ended_by, CASE WHEN e.verb IN ({_AGED}) THEN e.at - jobs.created_at END,"
+    " e.at - a.claimed_at, e.at - coalesce(a.answered_at, a.claimed_at)"
+)
 _SEEN = (
-    "SELECT e.verb, e.from_phase, e.to_phase, e.attempt, e.tenant_id, e.at, jobs.lane_id, jobs.created_at,"
-    " jobs.reason, a.claimed_at, a.answered_at, a.outcome, a.ended_by"
-    " FROM events e JOIN jobs ON jobs.id = e.job_id"
+    f"SELECT {_ALIKE}, count(*) FROM events e JOIN jobs ON jobs.id = e.job_id"
     f" LEFT JOIN attempts a ON a.job_id = e.job_id AND a.number = e.attempt AND e.verb IN ({_OF_ATTEMPTS})"
-    f" WHERE (e.from_phase IS NOT NULL OR e.to_phase <> '{Phase.HELD}')"
+    f" WHERE (e.from_phase IS NOT NULL OR e.to_phase <> '{Phase.HELD}') AND %s"
+    f" GROUP BY {', '.join(str(number + 1) for number in range(13))}"
 )
 
 
@@ -55,21 +62,24 @@ class Key(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """An event with what is told of its job and, at the moves that end one, of its attempt; times in ms."""
+    """So many events, with what is counted of them, of their jobs and, at the moves that end one, of their
+    attempts; times in ms.
+    """
 
     verb: str
     from_phase: str | None
     to_phase: str
     attempt: int
     tenant_id: str
-    at: int
+    minute: int
     lane_id: str
-    created_at: int
     reason: str | None
-    claimed_at: int | None
-    answered_at: int | None
     outcome: str | None
     ended_by: str | None
+    since_created: int | None
+    since_claimed: int | None
+    since_answered: int | None
+    times: int
 
 
 def bucket_of(ms: int) -> int:
@@ -151,10 +161,14 @@ def _take_turn(connection: Connection, *, is_waiting: bool = False) -> event_log
 def _count(connection: Connection, within: str, values: Mapping[str, Any]) -> None:
     counts: Counter[Key] = Counter()
     stages: Counter[tuple[str, str, str]] = Counter()
-    for row in dialect.fetch(connection, f"{_SEEN} AND {within}", values):
+    for row in dialect.fetch(connection, _SEEN % within, values):
         seen = _Seen._make(row)
-        _count_stages(stages, seen)
-        _count_one(counts, seen)
+        if seen.from_phase in COUNTED:
+            stages[seen.lane_id, seen.tenant_id, seen.from_phase] -= seen.times
+        if seen.to_phase in COUNTED:
+            stages[seen.lane_id, seen.tenant_id, seen.to_phase] += seen.times
+        for name, by, bucket in _figures_of(seen):
+            counts[Key(seen.minute, seen.lane_id, seen.tenant_id, name, bucket)] += by * seen.times
     add(connection, counts)
     dialect.insert_tuples(
         connection,
@@ -165,48 +179,38 @@ def _count(connection: Connection, within: str, values: Mapping[str, Any]) -> No
     )
 
 
-def _count_stages(stages: Counter[tuple[str, str, str]], seen: _Seen) -> None:
-    if seen.from_phase in COUNTED:
-        stages[seen.lane_id, seen.tenant_id, seen.from_phase] -= 1
-    if seen.to_phase in COUNTED:
-        stages[seen.lane_id, seen.tenant_id, seen.to_phase] += 1
-
-
-def _count_one(counts: Counter[Key], seen: _Seen) -> None:
-    minute = seen.at - seen.at % MINUTE
-
-    def count(name: str, by: int = 1, *, bucket: int = 0) -> None:
-        counts[Key(minute, seen.lane_id, seen.tenant_id, name, bucket)] += by
-
-    def took(name: str, since: int) -> None:
-        count(name, bucket=bucket_of(seen.at - since))
-
+def _figures_of(seen: _Seen) -> Iterator[tuple[str, int, int]]:
+    """What one event adds: the name, how many, and the bucket."""
     verb = seen.verb
     entered = _entered(seen)
     if entered:
-        count("created", entered)
+        yield "created", entered, 0
     if verb == Verb.CLAIM:
-        count("claimed")
+        yield "claimed", 1, 0
         if seen.attempt == 1:
-            took("wait", seen.created_at)
+            yield _took("wait", seen.since_created)
     elif verb == Verb.DOUBT:
-        count("doubted")
-    elif verb == Verb.ACCEPT and seen.claimed_at is not None:
-        took("submit", seen.claimed_at)
-    elif verb in (Verb.RETRY, Verb.GIVE_BACK) and seen.claimed_at is not None:
-        count(f"outcome_{seen.outcome}")
+        yield "doubted", 1, 0
+    elif verb == Verb.ACCEPT and seen.since_claimed is not None:
+        yield _took("submit", seen.since_claimed)
+    elif verb in (Verb.RETRY, Verb.GIVE_BACK) and seen.since_claimed is not None:
+        yield f"outcome_{seen.outcome}", 1, 0
     elif verb in (Verb.COMPLETE, Verb.FAIL):
-        _count_end(seen, count=count, took=took)
+        yield from _figures_of_end(seen)
 
 
-def _count_end(seen: _Seen, *, count: Callable[[str], None], took: Callable[[str, int], None]) -> None:
-    count("completed" if seen.verb == Verb.COMPLETE else "failed")
+def _figures_of_end(seen: _Seen) -> Iterator[tuple[str, int, int]]:
+    yield "completed" if seen.verb == Verb.COMPLETE else "failed", 1, 0
     if seen.verb == Verb.FAIL and seen.reason is not None:  # it may have been redriven since
-        count(f"reason_{seen.reason}")
-    took("total", seen.created_at)
-    if seen.claimed_at is not None and seen.ended_by is not None and seen.attempt:
-        count(f"found_by_{seen.ended_by}")
-        took("run", seen.answered_at or seen.claimed_at)
+        yield f"reason_{seen.reason}", 1, 0
+    yield _took("total", seen.since_created)
+    if seen.since_claimed is not None and seen.ended_by is not None and seen.attempt:
+        yield f"found_by_{seen.ended_by}", 1, 0
+        yield _took("run", seen.since_answered)
+
+
+def _took(name: str, ms: int | None) -> tuple[str, int, int]:
+    return name, 1, bucket_of(ms or 0)
 
 
 def _entered(seen: _Seen) -> int:
