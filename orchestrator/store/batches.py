@@ -180,8 +180,10 @@ def states(connection: Connection, ids: Collection[str]) -> dict[str, str]:
     if not ids:
         return {}
     wanted = dialect.one_of(connection.dialect.name, "id")
-    found = connection.execute(
-        dialect.sql(f"SELECT id, state FROM batches WHERE {wanted}"), {"ids": dialect.to_json(sorted(ids))}
+    found = dialect.fetch(
+        connection,
+        f"SELECT id, state FROM batches WHERE {wanted}",
+        {"ids": dialect.to_json(sorted(ids))},
     )
     return {row[0]: row[1] for row in found}
 

@@ -42,20 +42,21 @@ def count(connection: Connection, pairs: Iterable[Pair], *, endings: Sequence[Mo
 def add(connection: Connection, batch: str, states: Counter[str], *, now: int) -> None:
     """Add to the counters of one batch, and end it, or open it again, where that follows."""
     changes = ", ".join(f"{state} = {state} + :{state}" for state in STATES)
-    row = connection.execute(
-        dialect.sql(
-            f"UPDATE batches SET {changes} WHERE id = :id"
-            f" RETURNING {_RECEIVED} AS is_received, coalesce(step, '') = 'retry' AS is_being_retried,"
-            " created + processing AS open_jobs, finished_at"
-        ),
+    found = dialect.fetch(
+        connection,
+        f"UPDATE batches SET {changes} WHERE id = :id"
+        f" RETURNING {_RECEIVED}, coalesce(step, '') = 'retry', created + processing, finished_at",
         {"id": batch} | {state: states[state] for state in STATES},
-    ).first()
-    if row is None or not row.is_received:
+    )
+    if not found:
         return
-    has_open_jobs = row.open_jobs > 0
+    ((is_received, is_being_retried, open_jobs, finished_at),) = found
+    if not is_received:
+        return
+    has_open_jobs = open_jobs > 0
     # The jobs retried so far may all have ended before the others are reached: the last step settles.
-    if has_open_jobs or not row.is_being_retried:
-        settle(connection, batch, has_open_jobs=has_open_jobs, finished_at=row.finished_at, now=now)
+    if has_open_jobs or not is_being_retried:
+        settle(connection, batch, has_open_jobs=has_open_jobs, finished_at=finished_at, now=now)
 
 
 def settle(
