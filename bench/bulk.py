@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import load, stack
 from bench.figures import Figure, median
 from bench.reading import measure_reading
-from bench.receiving import ROUNDS, arq_rate, measure_receiving
+from bench.receiving import ROUNDS, measure_receiving
 from orchestrator.broker import Broker
 from tests.services.postgres import create_database, start_postgres
 
@@ -28,15 +28,13 @@ async def _on_sqlite() -> list[Figure]:
         try:
             urls = (f"sqlite:///{folder}/{number}.db" for number in range(100))
             receiving = await measure_receiving("SQLite", urls, broker.url)
-            arq = await arq_rate(broker.url)
             reading = await measure_reading(next(urls), broker.url)
         finally:
             broker.stop()
     with stack.sandbox() as provider, stack.up(provider.url) as server:
         whole = await _whole(provider.url, server.url)
     return [
-        *receiving.figures,
-        Figure("against arq's enqueue_job", receiving.rate / arq, "×", at_least=5, note=f"{arq:.0f}/s"),
+        *receiving,
         *reading,
         Figure("the whole way, against a bare client", whole.ratio, at_least=0.5, note=whole.note),
     ]
@@ -55,7 +53,7 @@ async def _on_postgres() -> list[Figure]:
             broker.stop()
             postgres.stop()
     figure = Figure("the whole way, PostgreSQL and two workers", whole.ratio, at_least=0.5, note=whole.note)
-    return [*receiving.figures, figure]
+    return [*receiving, figure]
 
 
 @dataclass(frozen=True)
