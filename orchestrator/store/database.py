@@ -26,7 +26,8 @@ from orchestrator.store import dialect
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-_SQLITE_OPTIONS = {"check_same_thread": False, "timeout": 5, "cached_statements": 1_000}
+# The driver keeps so many statements that were read; one for many rows takes up to 70 KB.
+_SQLITE_OPTIONS = {"check_same_thread": False, "timeout": 5, "cached_statements": 300}
 # Each time in a younger transaction, which is seldom overtaken, too.
 _OVERTAKEN_AT_MOST = 5
 _NOW = {

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import Connection
 
 from orchestrator.store import dialect
+from orchestrator.store.database import RowRefused
 from orchestrator.store.store import Store
 from tests.store.rows import select
 
 # On both sides of what SQLite gets with one statement.
-COUNTS = (1, 2, 31, 32, 33, 75)
+COUNTS = (1, 7, 8, 31, 32, 33, 75)
 
 
 def name_of(number: int) -> str:
@@ -82,6 +83,14 @@ async def test_a_row_that_is_there_is_added_to(store: Store) -> None:
         await store.write(count_up, count=count)
     found = await select(store, "SELECT count FROM batch_failures ORDER BY fingerprint")
     assert [row[0] for row in found] == [2] * 33 + [1] * 42
+
+
+async def test_what_must_not_be_null_is_refused_and_not_left_out(store: Store) -> None:
+    def put(connection: Connection) -> None:
+        dialect.insert_tuples(connection, "documents", ("job_id", "input"), [("a", None)])
+
+    with pytest.raises(RowRefused):
+        await store.write(put)
 
 
 async def test_no_rows_are_no_statement(store: Store) -> None:
