@@ -33,14 +33,14 @@ _PER_DOUBLING = 4
 _OF_ATTEMPTS = ", ".join(
     f"'{verb}'" for verb in (Verb.ACCEPT, Verb.RETRY, Verb.GIVE_BACK, Verb.COMPLETE, Verb.FAIL)
 )
-# Of these the job's age is counted.
-_AGED = ", ".join(f"'{verb}'" for verb in (Verb.CLAIM, Verb.COMPLETE, Verb.FAIL))
+# Where the job's age is counted.
+_AGED = f"e.verb IN ('{Verb.COMPLETE}', '{Verb.FAIL}') OR (e.verb = '{Verb.CLAIM}' AND e.attempt = 1)"
 # A line of a batch that is being received does not count, it does when the batch lets it go; nor does a
 # deleted job, which had ended and is in no phase any more. What happens at once is alike for many jobs: the
 # database puts it together, which costs less than to hand over each.
 _ALIKE = (
     f"e.verb, e.from_phase, e.to_phase, e.attempt, e.tenant_id, e.at - e.at %% {MINUTE}, jobs.lane_id,"
-    f" jobs.reason, a.outcome, a.ended_by, CASE WHEN e.verb IN ({_AGED}) THEN e.at - jobs.created_at END,"
+    f" jobs.reason, a.outcome, a.ended_by, CASE WHEN {_AGED} THEN e.at - jobs.created_at END,"
     " e.at - a.claimed_at, e.at - coalesce(a.answered_at, a.claimed_at)"
 )
 _SEEN = (

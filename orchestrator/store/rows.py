@@ -203,7 +203,7 @@ def event_row(move: Move, *, event_id: str, now: int, source: str) -> Event:
 
 
 def created_event(job: Job) -> Event:
-    """The first event of a new job; it needs no id but the job's: an event is looked for among its job's."""
+    """The first event of a new job; it needs no id but the job's, since no other event of that job has it."""
     return (job.id, job.id, job.tenant_id, job.created_at, "create", None, job.phase, 0, "client", "created")
 
 

@@ -6,13 +6,15 @@ import asyncio
 from collections import Counter
 
 import pytest
+from sqlalchemy import Connection
 
 from orchestrator.clock import HOUR, MINUTE
-from orchestrator.store import figures, retention, series
+from orchestrator.lifecycle import Job, Phase
+from orchestrator.store import figures, retention, rows, series
 from orchestrator.store.figures import Key, bucket_of, duration_of
 from orchestrator.store.series import Wanted, percentile
 from orchestrator.store.store import Store
-from tests.factories import T0, TENANT, make_creation
+from tests.factories import T0, TENANT, add_attempts, add_jobs, make_attempt, make_creation, make_id, make_job
 from tests.store import decisions
 from tests.store.bulk import running
 from tests.store.claiming import claim
@@ -50,6 +52,69 @@ async def test_a_job_is_counted_on_each_step_of_its_way(store: Store) -> None:
     }
     assert await stages(store) == {"ready": 1}
     assert waiting.id
+
+
+def told(connection: Connection, job: Job, *moves: tuple[int, str, str, str, int]) -> None:
+    """The job's events: after how many ms, the verb, from where, to where, the attempt."""
+    rows.insert_events(
+        connection,
+        [
+            (make_id(T0), job.id, job.tenant_id, T0 + ms, verb, before, after, attempt, "worker", "")
+            for ms, verb, before, after, attempt in moves
+        ],
+    )
+
+
+def told_of_two_alike_and_a_retried_one(connection: Connection) -> None:
+    *alike, retried = [make_job(Phase.COMPLETED, created_at=T0) for _ in range(3)]
+    add_jobs(connection, [*alike, retried])
+    for job in alike:
+        at = {"claimed_at": T0 + 100, "answered_at": T0 + 150, "ended_at": T0 + 1_150}
+        ended = make_attempt(job, number=1, ended_by="callback", outcome="completed", **at)
+        add_attempts(connection, [ended])
+        told(
+            connection,
+            job,
+            (100, "claim", "ready", "submitting", 1),
+            (150, "accept", "submitting", "accepted", 1),
+            (1_150, "complete", "accepted", "completed", 1),
+        )
+    first = make_attempt(retried, number=1, claimed_at=T0 + 10, ended_at=T0 + 20, outcome="throttled")
+    # Its answer was lost, and it was found in the history.
+    second = make_attempt(
+        retried, number=2, claimed_at=T0 + 5_000, ended_at=T0 + 9_000, ended_by="history", outcome="completed"
+    )
+    add_attempts(connection, [first, second])
+    told(
+        connection,
+        retried,
+        (10, "claim", "ready", "submitting", 1),
+        (20, "retry", "submitting", "waiting", 1),
+        (5_000, "claim", "waiting", "submitting", 2),
+        (6_000, "doubt", "submitting", "in_doubt", 2),
+        (9_000, "complete", "in_doubt", "completed", 2),
+    )
+
+
+async def test_times_and_outcomes_are_those_of_the_attempts_also_where_many_are_alike(store: Store) -> None:
+    await store.write(told_of_two_alike_and_a_retried_one)
+    await counted(store)
+    found = await select(store, "SELECT name, bucket, count FROM figures WHERE span = 'hour'")
+    assert {(name, bucket): times for name, bucket, times in found} == {
+        ("claimed", 0): 4,
+        ("completed", 0): 3,
+        ("doubted", 0): 1,
+        ("outcome_throttled", 0): 1,
+        ("found_by_callback", 0): 2,
+        ("found_by_history", 0): 1,
+        ("wait", bucket_of(100)): 2,
+        ("wait", bucket_of(10)): 1,
+        ("submit", bucket_of(50)): 2,
+        ("run", bucket_of(1_000)): 2,
+        ("run", bucket_of(4_000)): 1,
+        ("total", bucket_of(1_150)): 2,
+        ("total", bucket_of(9_000)): 1,
+    }
 
 
 async def test_jobs_of_a_batch_count_as_created_when_the_batch_lets_them_go(store: Store) -> None:
