@@ -14,16 +14,16 @@ from orchestrator.store import dialect
 
 def room_in_flight(connection: Connection, *, account_id: str) -> dict[str, int]:
     """How many more jobs may be sent now, of each tenant that has a limit."""
-    limited = "SELECT id, max_in_flight FROM tenants WHERE max_in_flight IS NOT NULL"
-    limits = dialect.fetch(connection, limited, {})
+    limits = dialect.fetch(
+        connection, "SELECT id, max_in_flight FROM tenants WHERE max_in_flight IS NOT NULL", {}
+    )
     if not limits:
         return {}
-    tenants = dialect.one_of(connection.dialect.name, "j.tenant_id")
-    found = connection.execute(
-        dialect.sql(
-            "SELECT j.tenant_id, count(*) FROM attempts a JOIN jobs j ON j.id = a.job_id"
-            f" WHERE a.account_id = :account AND a.ended_at IS NULL AND {tenants} GROUP BY j.tenant_id"
-        ),
+    limited = dialect.one_of(connection.dialect.name, "j.tenant_id")
+    found = dialect.fetch(
+        connection,
+        "SELECT j.tenant_id, count(*) FROM attempts a JOIN jobs j ON j.id = a.job_id"
+        f" WHERE a.account_id = :account AND a.ended_at IS NULL AND {limited} GROUP BY j.tenant_id",
         {"account": account_id, "ids": dialect.to_json([row[0] for row in limits])},
     )
     in_flight = {row[0]: row[1] for row in found}
