@@ -105,8 +105,8 @@ async def send_batch(client: httpx.AsyncClient, body: bytes) -> str:
 
 
 async def run_batch(url: str, count: int) -> float:
-    """Jobs per second of one batch, from its upload to the end of its last job; looked at as often as our
-    command looks.
+    """Jobs per second of one batch, from its upload to the time that is stored as its end; looked at as often
+    as our command looks at first.
     """
     body = batch_body(count)
     async with provider_client(base_url=url, headers={"authorization": f"Bearer {KEY}"}) as client:

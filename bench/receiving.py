@@ -22,7 +22,7 @@ _ALONE = "no worker beside it"
 
 
 async def measure_receiving(where: str, urls: Iterator[str], redis: str) -> list[Figure]:
-    """In turn: single POSTs, a batch, its rows again by the driver, each on an empty database; and arq."""
+    """In turn: single POSTs, a batch, arq, and the batch's rows by the driver; each on an empty database."""
     ratios, rates, peaks, singles, enqueued = [], [], [], [], []
     for _ in range(ROUNDS):
         with server_on(migrated(urls), redis) as server:
