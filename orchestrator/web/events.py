@@ -64,7 +64,8 @@ async def _open(
     here = Context.of(request)
     key = await here.authenticate(request, "read")
     names = TYPES.read(request)
-    since = HEADER.read(request.headers) or QUERY.read(request.query_params)
+    told, asked = HEADER.read(request.headers), QUERY.read(request.query_params)
+    since = told or asked
     subject = Subject(tenant_id=key.tenant_id, batch_id=batch_id, job_id=job_id)
     await check_subject(here.runtime, subject)
     newest = await here.runtime.store.read(event_log.newest_cursor)

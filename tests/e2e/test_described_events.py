@@ -134,6 +134,7 @@ BAD_IDS = ("yesterday", "1-", "0-0-0", "G-1", "0" * 16 + "-0", "-1-0", "١-0")
     [
         *(({"last_event_id": one}, {}, "last_event_id") for one in BAD_IDS),
         *(({}, {"last-event-id": one}, "Last-Event-ID") for one in BAD_IDS if one.isascii()),
+        ({"last_event_id": BAD_IDS[0]}, {"last-event-id": "0-1"}, "last_event_id"),
         ({"types": "job.gone"}, {}, "types"),
         ({"types": "job.completed,reset"}, {}, "types"),
     ],
