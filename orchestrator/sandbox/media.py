@@ -95,12 +95,20 @@ class Media:
         """The bytes of an image given as URL, data URI or base64; known to be one that can be opened."""
         if not reference.startswith(("http://", "https://")):
             content = _decoded(reference)
-        elif (own := self.find(urlsplit(reference).path) or self.find(reference)) is not None:
-            content = own.content
+        elif (kept := self._kept_of(reference)) is not None:
+            content = kept.content
         else:
             content = await self._fetched(reference)
         _demand_image(content)
         return content
+
+    def _kept_of(self, url: str) -> Upload | None:
+        """What was uploaded here, or fetched before."""
+        try:
+            path = urlsplit(url).path
+        except ValueError as error:
+            raise UnreadableError(str(error)) from error
+        return self.find(path) or self.find(url)
 
     async def _fetched(self, url: str) -> bytes:
         content = bytearray()

@@ -50,7 +50,9 @@ async def test_a_multipart_upload_can_be_used_as_input(client: Client) -> None:
     assert task["status"] == "completed"
 
 
-@pytest.mark.parametrize("image", ["http://127.0.0.1:9/none.png", "not base64!", "aGVsbG8="])
+@pytest.mark.parametrize(
+    "image", ["http://127.0.0.1:9/none.png", "http://[0/none.png", "not base64!", "aGVsbG8="]
+)
 async def test_an_input_that_cannot_be_read_fails_the_task(client: Client, image: str) -> None:
     task = await client.ended("/api/v3/wavespeed-ai/flux-redux-dev", image=image)
     assert (task["status"], task["code"], task["error"]) == ("failed", 1402, "media access failed")
