@@ -118,7 +118,7 @@ def input_hash(runtime: Runtime, model: str, api_version: str, inputs: dict[str,
 
 
 def _take_webhook(runtime: Runtime, inputs: dict[str, Any], from_query: str | None) -> str | None:
-    """The query's webhook, or the body's, which is no input of the model."""
+    """The query's webhook, or the body's, which is no input of the model. Each that is given must be good."""
     found = from_query
     for field in _WEBHOOK_FIELDS:
         given = inputs.pop(field, None)
@@ -126,11 +126,11 @@ def _take_webhook(runtime: Runtime, inputs: dict[str, Any], from_query: str | No
             continue
         if not isinstance(given, str):
             raise InvalidInput(field, "must be a URL")
+        check_webhook(runtime, given, field=field)
         found = found or given
-    if not found:
-        return None
-    check_webhook(runtime, found, field="webhook")
-    return found
+    if from_query:
+        check_webhook(runtime, from_query, field="webhook")
+    return found or None
 
 
 def read_scheme(given: str | None) -> str | None:

@@ -42,6 +42,7 @@ async def _nothing_is_stored(stack: Stack) -> AsyncIterator[None]:
         ({"prompt": "x", "enable_base64_output": 1}, "enable_base64_output"),
         ({"prompt": "x", "seed": 1.5}, "seed"),
         ({"prompt": "x", "webhook_url": 5}, "webhook_url"),
+        ({"prompt": "x", "webhook_url": "http://127.0.0.1/hook"}, "webhook_url"),
         ({"prompt": "x", "webhook": "not a url"}, "webhook"),
         ({"prompt": "x", "webhook": "http://127.0.0.1/hook"}, "webhook"),
         ({"prompt": "x", "webhook": "https://169.254.169.254/latest"}, "webhook"),
@@ -58,6 +59,13 @@ async def test_a_wrong_field_is_named(stack: Stack, inputs: dict[str, Any], fiel
 async def test_a_wrong_webhook_in_the_query_is_refused(stack: Stack) -> None:
     answer = await stack.submit(params={"webhook": "javascript:alert(1)"})
     assert (answer.status_code, answer.json()["field"]) == (400, "webhook")
+
+
+@pytest.mark.parametrize("field", ["webhook_url", "webhook"])
+async def test_a_wrong_webhook_is_refused_also_beside_a_good_one(stack: Stack, field: str) -> None:
+    inputs = {"prompt": "x", field: "http://127.0.0.1/hook"}
+    answer = await stack.http.post(PATH, json=inputs, params={"webhook": "https://example.com/hook"})
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
 
 
 DEEP = b'{"prompt":"x","a":' + b"[" * 70 + b"]" * 70 + b"}"
