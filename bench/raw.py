@@ -1,4 +1,6 @@
-"""The floor under a bulk upload: the rows that one left behind, inserted again by the bare driver."""
+"""What a bulk upload is held against: the rows that one left behind, inserted again by the bare driver, with
+its executemany on SQLite and as arrays on PostgreSQL.
+"""
 
 from __future__ import annotations
 

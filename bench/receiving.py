@@ -27,13 +27,13 @@ async def measure_receiving(where: str, urls: Iterator[str], redis: str) -> list
     for _ in range(ROUNDS):
         with server_on(migrated(urls), redis) as server:
             singles.append(await _single_rate(server.url))
-        ours, floor = migrated(urls), migrated(urls)
+        ours, drivers = migrated(urls), migrated(urls)
         with server_on(ours, redis) as server:
             sent = await send(server, LINES)
         enqueued.append(await _arq_rate(redis))
         rates.append(LINES / sent.seconds)
         peaks.append(sent.grown_mb)
-        ratios.append(await raw.insert(floor, await raw.read(ours, sent.batch_id)) / sent.seconds)
+        ratios.append(await raw.insert(drivers, await raw.read(ours, sent.batch_id)) / sent.seconds)
     with server_on(migrated(urls), redis) as server:
         more = await send(server, MORE_LINES)
     rate = median(rates)

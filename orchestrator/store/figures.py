@@ -47,7 +47,7 @@ _SEEN = (
     f"SELECT {_ALIKE}, count(*) FROM events e JOIN jobs ON jobs.id = e.job_id"
     f" LEFT JOIN attempts a ON a.job_id = e.job_id AND a.number = e.attempt AND e.verb IN ({_OF_ATTEMPTS})"
     f" WHERE (e.from_phase IS NOT NULL OR e.to_phase <> '{Phase.HELD}') AND %s"
-    f" GROUP BY {', '.join(str(number + 1) for number in range(13))}"
+    f" GROUP BY {_ALIKE}"
 )
 
 
