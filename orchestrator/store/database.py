@@ -26,8 +26,6 @@ from orchestrator.store import dialect
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-# The driver keeps so many statements that were read; one for many rows takes up to 70 KB.
-_SQLITE_OPTIONS = {"check_same_thread": False, "timeout": 5, "cached_statements": 300}
 # Each time in a younger transaction, which is seldom overtaken, too.
 _OVERTAKEN_AT_MOST = 5
 _NOW = {
@@ -172,7 +170,7 @@ def _run(engine: Engine, work: Work[T]) -> T:
 
 
 def _sqlite_engine(url: str, *, begin: str) -> Engine:
-    engine = create_engine(url, poolclass=StaticPool, connect_args=_SQLITE_OPTIONS)
+    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 5})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
