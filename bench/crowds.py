@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from bench.figures import Figure, median
 from bench.stored import AT_ONCE, TENANT, Stored, open_stored
-from orchestrator.store import dialect
+from orchestrator.store import many_rows
 
 CLAIMS = 200
 TENANTS, READY = 200, 200_000
@@ -69,4 +69,4 @@ def _insert_batch(connection: Connection, *, state: str) -> None:
         "request_hash": "0" * 64,
         "created": BATCH,
     }
-    dialect.insert_many(connection, "batches", [batch])
+    many_rows.insert_many(connection, "batches", [batch])

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from orchestrator.ids import first_id_at
 from orchestrator.policy import Limits
-from orchestrator.store import claims, dialect, lanes, schema
+from orchestrator.store import claims, lanes, many_rows, schema
 from orchestrator.store.claims import Claim
 from orchestrator.store.database import Database, open_database
 
@@ -104,12 +104,12 @@ def _end_claimed(connection: Connection) -> None:
 
 
 def _insert(connection: Connection, *, rows: Sequence[dict[str, Any]]) -> None:
-    dialect.insert_many(connection, "jobs", rows)
+    many_rows.insert_many(connection, "jobs", rows)
     inputs = [{"job_id": row["id"], "input": _INPUT} for row in rows if row["phase"] == "ready"]
-    dialect.insert_many(connection, "documents", inputs)
+    many_rows.insert_many(connection, "documents", inputs)
 
 
 def _insert_tenants(connection: Connection, *, tenants: Sequence[str]) -> None:
     rows = [{"id": tenant, "name": tenant, "created_at": 0} for tenant in tenants]
-    dialect.insert_many(connection, "tenants", rows)
+    many_rows.insert_many(connection, "tenants", rows)
     lanes.open_shares(connection, [(LANE, tenant, 0) for tenant in tenants])

@@ -16,7 +16,7 @@ from orchestrator.clock import MINUTE, SECOND
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import first_id_at, new_ids
 from orchestrator.lifecycle import Job
-from orchestrator.store import dialect, job_search, retention, rows
+from orchestrator.store import dialect, job_search, many_rows, retention, rows
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.job_filter import JobFilter
 from orchestrator.store.job_search import Matching
@@ -66,7 +66,7 @@ _MATCHED = Action.__struct_fields__.index("matched")
 
 def insert(connection: Connection, *, action: Action) -> Action:
     row = msgspec.structs.asdict(action) | {"matched": dialect.to_json(action.matched)}
-    dialect.insert_many(connection, "actions", [row])
+    many_rows.insert_many(connection, "actions", [row])
     return action
 
 
@@ -213,7 +213,7 @@ def _record(connection: Connection, action: Action, jobs: Sequence[Job], now: in
         }
         for job, line_id in zip(jobs, new_ids(now, len(jobs)), strict=True)
     ]
-    dialect.insert_many(connection, "audit", lines)
+    many_rows.insert_many(connection, "audit", lines)
 
 
 def _advance(connection: Connection, action: Action, step: Matching, *, done: int, now: int) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Job, public_state
-from orchestrator.store import creation, dialect, rows, views
+from orchestrator.store import creation, dialect, many_rows, rows, views
 from orchestrator.store.creation import Creation
 from orchestrator.store.views import Found
 
@@ -40,7 +40,7 @@ def insert(
     """Store a piece of the upload whole or, raising ReceiverGone, not at all."""
     creation.insert(connection, accepted, frozenset())
     told = [{"batch_id": batch_id} | msgspec.structs.asdict(one) for one in rejected]
-    dialect.insert_many(connection, "rejected_lines", told, on_conflict="DO NOTHING")
+    many_rows.insert_many(connection, "rejected_lines", told, on_conflict="DO NOTHING")
     # The batch's row comes last, as everywhere: its lock is held for the shortest time.
     kept = connection.execute(
         dialect.sql(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.store import dialect, tallies
+from orchestrator.store import dialect, many_rows, tallies
 from orchestrator.store.batches import COLUMNS, DISCARD, Batch, to_batch
 
 # As long as a write whose COMMIT was lost may take to be tried again.
@@ -20,7 +20,7 @@ def start(connection: Connection, *, new: Batch) -> Batch:
     """
     batch = None
     while batch is None:  # again where the other one is given up between the two statements
-        dialect.insert_many(connection, "batches", [msgspec.structs.asdict(new)], on_conflict="DO NOTHING")
+        many_rows.insert_many(connection, "batches", [msgspec.structs.asdict(new)], on_conflict="DO NOTHING")
         if new.idempotency_key is None:
             return new
         batch = _lock_by_key(connection, new.tenant_id, new.idempotency_key)

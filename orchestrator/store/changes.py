@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from orchestrator.decision import Applied, Decide, LaneSignal
 from orchestrator.lifecycle import Attempt, Job, Move, Phase
-from orchestrator.store import dialect, lane_signals, lanes, outbox, rows, tallies
+from orchestrator.store import dialect, lane_signals, lanes, many_rows, outbox, rows, tallies
 from orchestrator.store.tallies import Pair
 
 
@@ -155,7 +155,7 @@ def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
 def _write_endings(connection: Connection, endings: Sequence[Move]) -> None:
     # A job may end twice in one group: failed, then completed by a late success.
     last = {move.after.id: move.ending for move in endings}
-    dialect.update_many(
+    many_rows.update_many(
         connection,
         "documents",
         [(job_id, dialect.to_json(ending)) for job_id, ending in last.items()],
@@ -185,4 +185,4 @@ def _record_callbacks(connection: Connection, changes: Sequence[Change], now: in
         "(job_id, attempt, verdict) DO UPDATE"
         " SET count = callbacks.count + excluded.count, last_at = excluded.last_at"
     )
-    dialect.insert_many(connection, "callbacks", list(seen.values()), on_conflict=counted)
+    many_rows.insert_many(connection, "callbacks", list(seen.values()), on_conflict=counted)

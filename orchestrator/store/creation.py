@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Job
-from orchestrator.store import dialect, joining, lanes, quotas, rows
+from orchestrator.store import dialect, joining, lanes, many_rows, quotas, rows
 from orchestrator.store.lanes import Share, share_of
 
 
@@ -147,7 +147,7 @@ def _keys_in_use(
         for c in keyed
         if c.idempotency is not None
     ]
-    dialect.insert_many(connection, "idempotency_keys", taken, on_conflict="DO NOTHING")
+    many_rows.insert_many(connection, "idempotency_keys", taken, on_conflict="DO NOTHING")
     source = dialect.incoming(connection.dialect.name, {"tenant_id": "text", "key": "text"})
     found = connection.execute(
         dialect.sql(
@@ -162,8 +162,8 @@ def _keys_in_use(
 def insert(connection: Connection, creations: Sequence[Creation], known_shares: Set[Share]) -> None:
     """The rows of new jobs, which must be new."""
     jobs = [msgspec.structs.astuple(c.job) for c in creations]
-    dialect.insert_tuples(connection, "jobs", Job.__struct_fields__, jobs)
+    many_rows.insert_tuples(connection, "jobs", Job.__struct_fields__, jobs)
     inputs = [(c.job.id, c.input) for c in creations]
-    dialect.insert_tuples(connection, "documents", ("job_id", "input"), inputs)
+    many_rows.insert_tuples(connection, "documents", ("job_id", "input"), inputs)
     rows.insert_events(connection, [rows.created_event(c.job) for c in creations])
     lanes.open_shares(connection, {share_of(c.job) for c in creations} - known_shares)

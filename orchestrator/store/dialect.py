@@ -7,20 +7,14 @@ costs more than SQLite's. Errors then come as the driver's; `database.py` knows 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, lru_cache, partial
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, TextClause, text
 
-from orchestrator.tables import metadata
-
-_POSTGRES_TYPES = {"text": "text", "int": "bigint", "float": "double precision", "bool": "boolean"}
-_ARRAYS = {str: "text[]", int: "bigint[]", float: "double precision[]", bool: "boolean[]"}
-# Rows in a statement of SQLite's: a few sizes, since each statement that was read is kept for the next time.
-_PIECES = (32, 16, 8)
+POSTGRES_TYPES = {"text": "text", "int": "bigint", "float": "double precision", "bool": "boolean"}
 _encoder = msgspec.json.Encoder()
 
 THIS_XID = "(SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint))"
@@ -42,7 +36,7 @@ def incoming(dialect: str, columns: Mapping[str, str]) -> str:
     It carries a whole group of rows in one statement and one parameter.
     """
     if dialect == "postgresql":
-        typed = ", ".join(f"{name} {_POSTGRES_TYPES[kind]}" for name, kind in columns.items())
+        typed = ", ".join(f"{name} {POSTGRES_TYPES[kind]}" for name, kind in columns.items())
         return f"json_to_recordset(CAST(:rows AS json)) AS m({typed})"
     picked = ", ".join(f"value ->> '{name}' AS {name}" for name in columns)
     return f"(SELECT {picked} FROM json_each(:rows)) AS m"
@@ -52,7 +46,7 @@ def one_of(dialect: str, column: str, *, bound: str = "ids", kind: str = "text")
     """`column` is one of the values in the JSON array that is bound as `:ids`, or as `bound` says."""
     if dialect == "postgresql":  # an array is looked up in the index; a sub-query may become a join
         unfolded = (
-            f"SELECT value::{_POSTGRES_TYPES[kind]} FROM json_array_elements_text(CAST(:{bound} AS json))"
+            f"SELECT value::{POSTGRES_TYPES[kind]} FROM json_array_elements_text(CAST(:{bound} AS json))"
         )
         return f"{column} = ANY (ARRAY({unfolded}))"
     return f"{column} IN (SELECT value FROM json_each(:{bound}))"
@@ -94,162 +88,6 @@ def run(connection: Connection, statement: str, values: Mapping[str, Any]) -> No
 def driver(connection: Connection) -> sqlite3.Connection:
     """SQLite's own connection."""
     return connection.connection.dbapi_connection  # type: ignore[return-value]  # on SQLite it is
-
-
-def insert_many(
-    connection: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, on_conflict: str = "FAIL"
-) -> None:
-    """Insert rows that all have the same columns. `on_conflict` is what stands behind those words in SQL,
-    such as `DO NOTHING`.
-
-    SQLAlchemy would look at each value of each row on its way; here they go to the driver as they are, many
-    with one statement: to SQLite as rows, to PostgreSQL as one array for each column. A statement a row, as
-    the drivers' own executemany runs, takes PostgreSQL three times as long, SQLite half as long again. Rows
-    that update what they meet must not meet each other.
-    """
-    if rows:
-        insert_tuples(
-            connection, table, tuple(rows[0]), [tuple(row.values()) for row in rows], on_conflict=on_conflict
-        )
-
-
-def insert_tuples(
-    connection: Connection,
-    table: str,
-    columns: tuple[str, ...],
-    rows: Sequence[tuple[Any, ...]],
-    *,
-    on_conflict: str = "FAIL",
-    xid: str = "",
-) -> None:
-    """The same for rows whose values stand in the order of `columns`. PostgreSQL writes the number that
-    `xid` says into the column of that name. What is NULL in all of them, half of a new job, is not sent.
-    """
-    if not rows:
-        return
-    nullable = _nullable(table)
-    given = [
-        (column, values)
-        for column, values in zip(columns, zip(*rows, strict=True), strict=True)
-        if column not in nullable or values.count(None) < len(rows)
-    ]
-    names, arrays = tuple(column for column, _ in given), tuple(values for _, values in given)
-    if connection.dialect.name == "sqlite":
-        one = _insert_rows(table, names, on_conflict, 1)
-        many = partial(_insert_rows, table, names, on_conflict)
-        _run_in_pieces(connection, one, many, list(zip(*arrays, strict=True)))
-    else:
-        connection.exec_driver_sql(_insert_arrays(table, names, on_conflict, xid), arrays)
-
-
-def update_many(
-    connection: Connection,
-    table: str,
-    rows: Sequence[tuple[Any, ...]],
-    *,
-    where: Mapping[str, str],
-    changes: Mapping[str, str],
-) -> int:
-    """Update rows by their old values; each row holds those of `where`, then those of `changes`, and no two
-    speak of the same. Answers how many were found.
-    """
-    if not rows:
-        return 0
-    if connection.dialect.name == "sqlite":
-        matched, changed = tuple(where), tuple(changes)
-        one, many = _update_row(table, matched, changed), partial(_update_rows, table, matched, changed)
-        return _run_in_pieces(connection, one, many, rows)
-    statement = _update_arrays(table, tuple(where.items()), tuple(changes.items()))
-    return connection.exec_driver_sql(statement, tuple(zip(*rows, strict=True))).rowcount
-
-
-def _run_in_pieces(
-    connection: Connection, one: str, many: Callable[[int], str], rows: Sequence[tuple[Any, ...]]
-) -> int:
-    """Run SQLite's statements for so `many` rows at a time, and for each `one` that is left; how many rows
-    were changed.
-    """
-    changed = at = 0
-    for count in _PIECES:
-        while len(rows) - at >= count:
-            values = list(chain.from_iterable(rows[at : at + count]))
-            changed += driver(connection).execute(many(count), values).rowcount
-            at += count
-    rest = rows[at:]
-    return changed + driver(connection).executemany(one, rest).rowcount if rest else changed
-
-
-@cache
-def _nullable(table: str) -> frozenset[str]:
-    return frozenset(column.name for column in metadata.tables[table].columns if column.nullable)
-
-
-@cache
-def _insert_rows(table: str, columns: tuple[str, ...], on_conflict: str, count: int) -> str:
-    return f"{_into(table, columns)} {_values(len(columns), count)}{_ending(on_conflict)}"
-
-
-@cache
-def _insert_arrays(table: str, columns: tuple[str, ...], on_conflict: str, xid: str) -> str:
-    kinds = (_ARRAYS[metadata.tables[table].columns[column].type.python_type] for column in columns)
-    into, selected = (_into(table, (*columns, "xid")), f"*, {xid}") if xid else (_into(table, columns), "*")
-    return f"{into} SELECT {selected} FROM {_unnest(kinds)}{_ending(on_conflict)}"
-
-
-def _into(table: str, columns: tuple[str, ...]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)})"
-
-
-def _ending(on_conflict: str) -> str:
-    return "" if on_conflict == "FAIL" else f" ON CONFLICT {on_conflict}"
-
-
-@cache
-def _update_row(table: str, where: tuple[str, ...], changes: tuple[str, ...]) -> str:
-    numbered = [f"{column} = ?{number}" for number, column in enumerate((*where, *changes), start=1)]
-    matched, changed = numbered[: len(where)], numbered[len(where) :]
-    return f"UPDATE {table} SET {', '.join(changed)} WHERE {' AND '.join(matched)}"
-
-
-@cache
-def _update_rows(table: str, where: tuple[str, ...], changes: tuple[str, ...], count: int) -> str:
-    # By the names that SQLite gives the columns of VALUES. It would take others from a WITH in front, but
-    # then its driver does not say how many rows were changed.
-    names = _numbered(len(where) + len(changes))
-    new = f"({_values(len(names), count)}) AS m"
-    return f"UPDATE {table} {_set_from(table, where, changes, names, new)}"
-
-
-@cache
-def _update_arrays(
-    table: str, where: tuple[tuple[str, str], ...], changes: tuple[tuple[str, str], ...]
-) -> str:
-    kinds = (f"{_POSTGRES_TYPES[kind]}[]" for _, kind in (*where, *changes))
-    names = _numbered(len(where) + len(changes))
-    new = f"{_unnest(kinds)} AS m({', '.join(names)})"
-    matched, changed = ([column for column, _ in part] for part in (where, changes))
-    return f"UPDATE {table} {_set_from(table, matched, changed, names, new)}"
-
-
-def _set_from(
-    table: str, where: Sequence[str], changes: Sequence[str], names: Sequence[str], new: str
-) -> str:
-    matched = [f"{table}.{column} = m.{name}" for column, name in zip(where, names, strict=False)]
-    changed = [f"{column} = m.{name}" for column, name in zip(changes, names[len(where) :], strict=True)]
-    return f"SET {', '.join(changed)} FROM {new} WHERE {' AND '.join(matched)}"
-
-
-def _numbered(width: int) -> list[str]:
-    return [f"column{number}" for number in range(1, width + 1)]
-
-
-def _values(width: int, count: int) -> str:
-    row = f"({', '.join('?' * width)})"
-    return f"VALUES {', '.join([row] * count)}"
-
-
-def _unnest(kinds: Iterable[str]) -> str:
-    return f"unnest({', '.join(f'${n}::{kind}' for n, kind in enumerate(kinds, start=1))})"
 
 
 def to_json(rows: object) -> str:

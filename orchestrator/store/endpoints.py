@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.clock import to_rfc3339
-from orchestrator.store import dialect, keys
+from orchestrator.store import dialect, keys, many_rows
 
 MOST_PER_TENANT = 20
 BY_OWNER = "disabled by its owner"
@@ -52,7 +52,7 @@ def insert(connection: Connection, *, new: Endpoint, actor: str) -> bool:
     )
     if len(of_tenant(connection, tenant_id=new.tenant_id)) >= MOST_PER_TENANT:
         return False
-    dialect.insert_many(connection, "endpoints", [msgspec.structs.asdict(new)])
+    many_rows.insert_many(connection, "endpoints", [msgspec.structs.asdict(new)])
     record(connection, "create", new, actor=actor, now=new.created_at)
     return True
 

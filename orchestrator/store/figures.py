@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import HOUR, MINUTE
 from orchestrator.lifecycle import Phase, Verb
-from orchestrator.store import dialect, event_log
+from orchestrator.store import dialect, event_log, many_rows
 from orchestrator.store.event_log import START
 
 FOLLOWER = "figures"
@@ -128,7 +128,7 @@ def add(connection: Connection, counts: Counter[Key]) -> None:
         of_span: Counter[Key] = Counter()
         for key, count in counts.items():
             of_span[key._replace(at=key.at - key.at % size)] += count
-        dialect.insert_tuples(
+        many_rows.insert_tuples(
             connection,
             "figures",
             ("span", *Key._fields, "count"),
@@ -148,7 +148,7 @@ def delete_old(connection: Connection, *, before: Mapping[str, int]) -> None:
 
 
 def _take_turn(connection: Connection, *, is_waiting: bool = False) -> event_log.Cursor | None:
-    dialect.insert_many(
+    many_rows.insert_many(
         connection, "followers", [{"name": FOLLOWER, "place": str(START)}], on_conflict="DO NOTHING"
     )
     mine = dialect.lock(connection.dialect.name, skip_locked=not is_waiting)
@@ -170,7 +170,7 @@ def _count(connection: Connection, within: str, values: Mapping[str, Any]) -> No
         for name, by, bucket in _figures_of(seen):
             counts[Key(seen.minute, seen.lane_id, seen.tenant_id, name, bucket)] += by * seen.times
     add(connection, counts)
-    dialect.insert_tuples(
+    many_rows.insert_tuples(
         connection,
         "stages",
         ("lane_id", "tenant_id", "phase", "count"),

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import MINUTE
 from orchestrator.lifecycle import Job
-from orchestrator.store import dialect, rows
+from orchestrator.store import dialect, many_rows, rows
 
 _JOINABLE_MS = 10 * MINUTE
 # A key that no client can send, since it is not printable: what a group whose COMMIT was lost looks for.
@@ -60,7 +60,7 @@ def _lock_unanswered(connection: Connection, hashes: set[str], now: int) -> dict
 
 
 def _clear(connection: Connection, taken: Sequence[tuple[str, str, str, str]], now: int) -> None:
-    dialect.update_many(
+    many_rows.update_many(
         connection,
         "jobs",
         [(job_id, None) for _, _, _, job_id in taken],
@@ -77,7 +77,7 @@ def _clear(connection: Connection, taken: Sequence[tuple[str, str, str, str]], n
         }
         for tenant, request_hash, new_id, job_id in taken
     ]
-    dialect.insert_many(connection, "idempotency_keys", remembered)
+    many_rows.insert_many(connection, "idempotency_keys", remembered)
 
 
 def _joined_before(connection: Connection, wanted: Sequence[Wanted]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import MINUTE
 from orchestrator.ids import key_digest, key_prefix, new_id
-from orchestrator.store import dialect, tenants
+from orchestrator.store import dialect, many_rows, tenants
 from orchestrator.store.tenants import Terms
 
 FIRST_TENANT = "default"
@@ -84,7 +84,7 @@ def ensure_first_key(connection: Connection, *, key: str, now: int) -> None:
     ).scalar_one()
     first = Key(new_id(now), tenant, frozenset(ALL_SCOPES.split()), expires_at=None, revoked_at=None)
     row = _row(first, key=key, name="first key", now=now)
-    dialect.insert_many(connection, "api_keys", [row], on_conflict="DO NOTHING")
+    many_rows.insert_many(connection, "api_keys", [row], on_conflict="DO NOTHING")
 
 
 def find_key(connection: Connection, *, digest: str) -> Key | None:
@@ -147,7 +147,7 @@ def create_key(
         is_of_first_tenant=tenant == FIRST_TENANT,
     )
     row = _row(made, key=key, name=name, now=now)
-    dialect.insert_many(connection, "api_keys", [row])
+    many_rows.insert_many(connection, "api_keys", [row])
     return NamedKey(made, tenant, name, key_prefix(key), now)
 
 

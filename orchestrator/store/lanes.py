@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from orchestrator import policy
 from orchestrator.lifecycle import Job
 from orchestrator.policy import Bucket, Limits
-from orchestrator.store import dialect
+from orchestrator.store import dialect, many_rows
 
 _LANE_COLUMNS = (
     "id, account_id, media, per_minute, tokens, tokens_at, factor, factor_at, virtual_time,"
@@ -171,7 +171,7 @@ def open_shares(connection: Connection, wanted: Iterable[Share]) -> None:
         {"lane_id": lane, "tenant_id": tenant, "priority": priority}
         for lane, tenant, priority in sorted(wanted)
     ]
-    dialect.insert_many(connection, "shares", missing, on_conflict="DO NOTHING")
+    many_rows.insert_many(connection, "shares", missing, on_conflict="DO NOTHING")
 
 
 def reopen(connection: Connection, jobs: Iterable[Job]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from orchestrator.ids import new_id
 from orchestrator.lifecycle import Move
-from orchestrator.store import deliveries, dialect
+from orchestrator.store import deliveries, dialect, many_rows
 from orchestrator.store.endpoints import Endpoint
 from orchestrator.webhook_events import Event, of_end
 
@@ -62,7 +62,7 @@ def tell_jobs(connection: Connection, endings: Sequence[Move], *, now: int) -> N
         if move.after.webhook or move.after.tenant_id in listening
         for row in _of_job(move, listening.get(move.after.tenant_id, ()), now)
     ]
-    dialect.insert_many(connection, "deliveries", told)
+    many_rows.insert_many(connection, "deliveries", told)
 
 
 def _of_job(move: Move, listening: Sequence[Listener], now: int) -> Iterator[dict[str, Any]]:
@@ -97,14 +97,14 @@ def tell_all(connection: Connection, tenant_id: str, event: Event, data: Any, *,
     """Tell what is neither a job's nor a batch's to all endpoints of the tenant that hear it."""
     rows = to_listeners(connection, tenant_id, event, name=new_id(now), now=now)
     ending = dialect.to_json(data)
-    dialect.insert_many(connection, "deliveries", [row | {"ending": ending} for row in rows])
+    many_rows.insert_many(connection, "deliveries", [row | {"ending": ending} for row in rows])
 
 
 def tell_one(connection: Connection, endpoint: Endpoint, event: Event, data: Any, *, now: int) -> str:
     """Tell it to this endpoint, whatever it hears; answers the delivery's id."""
     listener = Listener(endpoint.id, endpoint.tenant_id, endpoint.url, endpoint.scheme, endpoint.events)
     row = _for(listener, new_id(now), event, now)
-    dialect.insert_many(connection, "deliveries", [row | {"ending": dialect.to_json(data)}])
+    many_rows.insert_many(connection, "deliveries", [row | {"ending": dialect.to_json(data)}])
     return str(row["id"])
 
 

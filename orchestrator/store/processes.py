@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.store import dialect
+from orchestrator.store import dialect, many_rows
 
 _drains = msgspec.json.Decoder(dict[str, int])
 
@@ -27,7 +27,7 @@ class Process(msgspec.Struct, frozen=True):
 def report(connection: Connection, *, process: Process) -> None:
     row = msgspec.structs.asdict(process) | {"drains": dialect.to_json(process.drains)}
     kept = ", ".join(f"{column} = excluded.{column}" for column in row if column != "name")
-    dialect.insert_many(connection, "processes", [row], on_conflict=f"(name) DO UPDATE SET {kept}")
+    many_rows.insert_many(connection, "processes", [row], on_conflict=f"(name) DO UPDATE SET {kept}")
 
 
 def leave(connection: Connection, *, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from orchestrator.ids import first_id_at, new_id
-from orchestrator.store import dialect, figures, rows, tallies
+from orchestrator.store import dialect, figures, many_rows, rows, tallies
 
 DELETED_TASK = "delete task"
 """In `audit`: the provider's task of a job that was deleted, so that no job in doubt takes it for its own."""
@@ -123,7 +123,7 @@ def _remember_tasks(
         }
         for row in found
     ]
-    dialect.insert_many(connection, "audit", tasks)
+    many_rows.insert_many(connection, "audit", tasks)
 
 
 def _delete(connection: Connection, ids: Sequence[str]) -> int:

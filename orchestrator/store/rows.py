@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from orchestrator.evidence import Source
 from orchestrator.ids import new_id
 from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
-from orchestrator.store import dialect
+from orchestrator.store import dialect, many_rows
 from orchestrator.store.database import Overtaken
 
 JOB_COLUMNS = ", ".join(f"jobs.{name}" for name in Job.__struct_fields__)
@@ -141,7 +141,7 @@ def write_jobs(connection: Connection, changes: Sequence[tuple[Job, Job]]) -> No
     if not new:
         return
     guards = [(before.id, before.attempt, before.phase) for before, _ in ordered]
-    written = dialect.update_many(
+    written = many_rows.update_many(
         connection,
         "jobs",
         list(zip(*zip(*guards, strict=True), *new.values(), strict=True)),
@@ -158,7 +158,7 @@ def write_attempts(connection: Connection, changes: Sequence[tuple[Attempt, Atte
     if not new:
         return
     keys = [(before.job_id, before.number) for before, _ in changes]
-    dialect.update_many(
+    many_rows.update_many(
         connection,
         "attempts",
         list(zip(*zip(*keys, strict=True), *new.values(), strict=True)),
@@ -183,7 +183,7 @@ def _new_values(
 
 def insert_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
     columns = Attempt.__struct_fields__
-    dialect.insert_tuples(connection, "attempts", columns, [astuple(one) for one in attempts])
+    many_rows.insert_tuples(connection, "attempts", columns, [astuple(one) for one in attempts])
 
 
 def event_row(move: Move, *, event_id: str, now: int, source: str) -> Event:
@@ -208,7 +208,7 @@ def created_event(job: Job) -> Event:
 
 
 def insert_events(connection: Connection, events: Sequence[Event]) -> None:
-    dialect.insert_tuples(connection, "events", _EVENT_COLUMNS, events, xid=dialect.THIS_XID)
+    many_rows.insert_tuples(connection, "events", _EVENT_COLUMNS, events, xid=dialect.THIS_XID)
 
 
 def batch_event(batch_id: str, tenant_id: str, *, state: str, because: str, now: int) -> Event:
@@ -220,7 +220,7 @@ def insert_batch_events(connection: Connection, events: Sequence[Event]) -> None
     """Behind the events of all whose jobs were counted before, also of transactions that are younger than
     this one: it holds the batch's row, so that they are through.
     """
-    dialect.insert_tuples(connection, "events", _BATCH_EVENT_COLUMNS, events, xid=dialect.NEWEST_XID)
+    many_rows.insert_tuples(connection, "events", _BATCH_EVENT_COLUMNS, events, xid=dialect.NEWEST_XID)
 
 
 @cache

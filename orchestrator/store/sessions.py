@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import HOUR, MINUTE
 from orchestrator.ids import key_digest
-from orchestrator.store import dialect
+from orchestrator.store import dialect, many_rows
 from orchestrator.store.keys import Key
 
 SESSION_MS = 12 * HOUR
@@ -73,4 +73,4 @@ def delete_ended(connection: Connection, *, now: int) -> None:
 
 def _insert(connection: Connection, *, token: str, key_id: str, is_link: bool, until: int) -> None:
     row = {"digest": key_digest(token), "key_id": key_id, "is_link": is_link, "expires_at": until}
-    dialect.insert_many(connection, "sessions", [row])
+    many_rows.insert_many(connection, "sessions", [row])

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.lifecycle import Job, Move
-from orchestrator.store import deliveries, dialect, outbox
+from orchestrator.store import deliveries, dialect, many_rows, outbox
 from orchestrator.store.rows import batch_event, insert_batch_events
 from orchestrator.webhook_events import Event
 
@@ -113,7 +113,7 @@ def _count_failures(
         if more
     ]
     counted = "(batch_id, fingerprint) DO UPDATE SET count = batch_failures.count + excluded.count"
-    dialect.insert_many(connection, "batch_failures", rows, on_conflict=counted)
+    many_rows.insert_many(connection, "batch_failures", rows, on_conflict=counted)
 
 
 def _finish(connection: Connection, batch: str, now: int) -> None:
@@ -167,4 +167,4 @@ def _tell(connection: Connection, batch: str, row: Any, now: int) -> None:
         failures=failure_groups(connection, batch, most=_MOST_FAILURES_TOLD),
     )
     of_it = {"batch_id": batch, "ending": dialect.to_json(told)}
-    dialect.insert_many(connection, "deliveries", [one | of_it for one in telling])
+    many_rows.insert_many(connection, "deliveries", [one | of_it for one in telling])

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from orchestrator.policy import CLAIM_MAX_AGE_S
-from orchestrator.store import dialect
+from orchestrator.store import many_rows
 from orchestrator.store.database import Database, open_database
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, SetClock, make_id
@@ -32,7 +32,7 @@ def fullest_window(sent: Sequence[int]) -> int:
 def insert_open_batch(connection: Connection, *, batch_id: str, count: int) -> None:
     row = {"id": batch_id, "tenant_id": TENANT, "name": "", "mode": "atomic", "model": "studio/paint"}
     row |= {"state": "open", "request_hash": ""}
-    dialect.insert_many(connection, "batches", [row | {"created_at": T0, "created": count}])
+    many_rows.insert_many(connection, "batches", [row | {"created_at": T0, "created": count}])
 
 
 async def add_batch(store: Store, count: int) -> None:

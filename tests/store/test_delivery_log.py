@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.ids import new_id
-from orchestrator.store import deliveries, delivery_log, dialect
+from orchestrator.store import deliveries, delivery_log, many_rows
 from orchestrator.store.deliveries import Attempted, Due
 from orchestrator.store.delivery_log import Dead, Told, Wanted
 from orchestrator.store.store import Store
@@ -86,7 +86,7 @@ async def test_the_deliveries_of_a_batch_are_its_own_and_those_of_its_jobs(store
         f"{batch_id}-1", TENANT, "https://user.example/", event="batch.completed", scheme="v1", now=T0
     )
     row = end | {"batch_id": batch_id, "ending": "{}"}
-    await store.write(dialect.insert_many, table="deliveries", rows=[row])
+    await store.write(many_rows.insert_many, table="deliveries", rows=[row])
     assert sorted(await listed(store, batch_id=batch_id)) == sorted([f"{job.id}-1", f"{batch_id}-1"])
     assert f"{other.id}-1" in await listed(store)
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import Busy
 from orchestrator.lifecycle import Phase
-from orchestrator.store import dialect, group
+from orchestrator.store import dialect, group, many_rows
 from orchestrator.store.database import Database, DatabaseTrouble, RowRefused, open_database
 from orchestrator.store.group import Grouper
 from orchestrator.store.store import Store
@@ -157,5 +157,5 @@ async def test_a_wrong_statement_that_goes_straight_to_the_driver_is_a_defect_as
 async def test_a_row_that_goes_straight_to_the_driver_may_be_refused(database: Database) -> None:
     with pytest.raises(RowRefused):
         await database.write(
-            lambda connection: dialect.insert_tuples(connection, "documents", ("job_id",), [("a",)])
+            lambda connection: many_rows.insert_tuples(connection, "documents", ("job_id",), [("a",)])
         )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from orchestrator.store import dialect
+from orchestrator.store import many_rows
 from orchestrator.store.database import RowRefused
 from orchestrator.store.store import Store
 from tests.store.rows import select
@@ -23,11 +23,11 @@ def name_of(number: int) -> str:
 def put_documents(connection: Connection, *, count: int, ending: str | None) -> None:
     """Every third has an ending, if there is one."""
     rows = [(name_of(n), f"input {n}", ending if n % 3 == 0 else None) for n in range(count)]
-    dialect.insert_tuples(connection, "documents", ("job_id", "input", "ending"), rows)
+    many_rows.insert_tuples(connection, "documents", ("job_id", "input", "ending"), rows)
 
 
 def change_documents(connection: Connection, *, changes: list[tuple[str, str, str | None]]) -> int:
-    return dialect.update_many(
+    return many_rows.update_many(
         connection,
         "documents",
         changes,
@@ -38,7 +38,7 @@ def change_documents(connection: Connection, *, changes: list[tuple[str, str, st
 
 def count_up(connection: Connection, *, count: int) -> None:
     rows = [("batch", name_of(n), "rejected", "no", 1) for n in range(count)]
-    dialect.insert_tuples(
+    many_rows.insert_tuples(
         connection,
         "batch_failures",
         ("batch_id", "fingerprint", "reason", "message", "count"),
@@ -87,7 +87,7 @@ async def test_a_row_that_is_there_is_added_to(store: Store) -> None:
 
 async def test_what_must_not_be_null_is_refused_and_not_left_out(store: Store) -> None:
     def put(connection: Connection) -> None:
-        dialect.insert_tuples(connection, "documents", ("job_id", "input"), [("a", None)])
+        many_rows.insert_tuples(connection, "documents", ("job_id", "input"), [("a", None)])
 
     with pytest.raises(RowRefused):
         await store.write(put)
