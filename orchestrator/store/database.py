@@ -7,15 +7,17 @@ or `read` may wait for anything but the database.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import asyncpg
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DataError as BadValue
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as PostgresDriver
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
@@ -28,6 +30,8 @@ Work = Callable[[Connection], T]
 
 # Each time in a younger transaction, which is seldom overtaken, too.
 _OVERTAKEN_AT_MOST = 5
+_REFUSED = (sqlite3.IntegrityError, sqlite3.DataError, asyncpg.IntegrityConstraintViolationError)
+_WRONG = (sqlite3.ProgrammingError, asyncpg.SyntaxOrAccessError)
 _NOW = {
     "postgresql": text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"),
     "sqlite": text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
@@ -91,6 +95,8 @@ class PostgresDatabase:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
+            # The same few connections again and again, which know the statements already.
+            pool_use_lifo=True,
             connect_args={
                 "timeout": 5,
                 "command_timeout": 30,
@@ -109,6 +115,7 @@ class PostgresDatabase:
                 },
             },
         )
+        event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
     async def write(self, work: Work[T]) -> T:
         for _ in range(_OVERTAKEN_AT_MOST):
@@ -120,9 +127,11 @@ class PostgresDatabase:
         is_committing = False
         try:
             async with self._engine.begin() as connection:
-                result = await connection.run_sync(work)
+                result = await connection.run_sync(_run_or_invalidate, work)
                 is_committing = True
-        except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+        except (DBAPIError, PostgresDriver.Error, PoolTimeout, OSError, TimeoutError) as error:
+            if isinstance(_cause(error), PostgresDriver.InvalidCachedStatementError):
+                await self._engine.dispose()  # each connection has plans for the schema as it was
             trouble = _trouble(error)
             if is_committing and isinstance(trouble, DatabaseTrouble):
                 raise CommitLost(cause=trouble.cause) from error
@@ -138,6 +147,21 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """At each checkout from the pool: if one was closed meanwhile, the server was, and so were the others."""
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
+
+
+def _run_or_invalidate(connection: Connection, work: Work[T]) -> T:
+    """Do not give a connection back that is in the middle of something."""
+    try:
+        return work(connection)
+    except asyncio.CancelledError:
+        connection.invalidate()
+        raise
 
 
 class SqliteDatabase:
@@ -190,22 +214,31 @@ def _sqlite_engine(url: str, *, begin: str) -> Engine:
 
 def _trouble(error: Exception) -> Exception:
     """A wrong statement is a defect of ours and stays what it is; most else is the database's trouble."""
-    if isinstance(error, IntegrityError | BadValue | sqlite3.IntegrityError) or _is_of_a_value(error):
-        return RowRefused(f"{getattr(error, 'orig', error)}"[:500])
-    if isinstance(error, ProgrammingError) or _is_of_a_statement(error):
+    cause = _cause(error)
+    if isinstance(cause, _REFUSED) or _is_of_a_value(cause):
+        return RowRefused(_words(cause))
+    if isinstance(cause, _WRONG) or _is_of_a_statement(cause):
         return error
-    return DatabaseTrouble(cause=f"{type(error).__name__}: {error}"[:500])
+    return DatabaseTrouble(cause=f"{type(cause).__name__}: {_words(cause)}")
 
 
-def _is_of_a_statement(error: Exception) -> bool:
+def _cause(error: BaseException) -> BaseException:
+    """The driver's own error, inside those that SQLAlchemy makes of it."""
+    while isinstance(inner := getattr(error, "orig", None), BaseException):
+        error = inner
+    return error
+
+
+def _words(cause: BaseException) -> str:
+    """Without what PostgreSQL adds to its message, which is the row itself."""
+    return str(cause.args[0] if cause.args else cause)[:500]
+
+
+def _is_of_a_statement(cause: BaseException) -> bool:
     """SQLite's driver calls a wrong statement an OperationalError, like a full disk."""
-    return getattr(getattr(error, "orig", error), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
-def _is_of_a_value(error: Exception) -> bool:
-    """What SQLAlchemy does not tell apart for asyncpg: SQLSTATE class 22 (data exception), such as a
-    text with NUL, and what the driver itself could not encode.
-    """
-    refused = getattr(error, "orig", None)
-    state = getattr(refused, "sqlstate", None) or ""
-    return state.startswith("22") or isinstance(getattr(refused, "__cause__", None), ValueError)
+def _is_of_a_value(cause: BaseException) -> bool:
+    """SQLSTATE class 22 (data exception), such as a text with NUL, and what asyncpg could not encode."""
+    return (getattr(cause, "sqlstate", None) or "").startswith("22") or isinstance(cause, ValueError)

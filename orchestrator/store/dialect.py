@@ -1,12 +1,12 @@
 """The SQL that PostgreSQL and SQLite do not share, and the shortest way to each with what they do share.
 
-On the way of every job, statements for SQLite go to its driver as they are: SQLAlchemy's own work for one
-costs more than SQLite's. Errors then come as the driver's; `database.py` knows both kinds.
+On the way of every job, statements go to the driver as they are: SQLAlchemy's own work for one costs more
+than SQLite's, and twice what asyncpg does. Errors then come as the driver's; `database.py` knows both kinds.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, TextClause, text
 
 POSTGRES_TYPES = {"text": "text", "int": "bigint", "float": "double precision", "bool": "boolean"}
 _encoder = msgspec.json.Encoder()
+_NAMED = re.compile(r"(?<!:):([a-z]\w*)")
 
 THIS_XID = "(SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint))"
 """PostgreSQL's number of this transaction: 64 bits, so that it only ever grows. Asked once a statement."""
@@ -71,23 +72,33 @@ def try_lock(connection: Connection, name: str) -> bool:
 
 
 def fetch(connection: Connection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
-    """All rows of a statement with `:named` values, each a tuple."""
-    if connection.dialect.name == "sqlite":
-        return driver(connection).execute(statement, values).fetchall()
-    return connection.execute(sql(statement), values).all()
+    """All rows of a statement with `:named` values, each like a tuple."""
+    rows: Sequence[Any] = _execute(connection, statement, values).fetchall()
+    return rows
 
 
 def run(connection: Connection, statement: str, values: Mapping[str, Any]) -> None:
     """Run a statement with `:named` values for what it does."""
+    _execute(connection, statement, values)
+
+
+def driver(connection: Connection) -> Any:
+    """The driver's own connection: sqlite3's, or asyncpg's as SQLAlchemy makes it look like one."""
+    return connection.connection.dbapi_connection
+
+
+def _execute(connection: Connection, statement: str, values: Mapping[str, Any]) -> Any:
     if connection.dialect.name == "sqlite":
-        driver(connection).execute(statement, values)
-    else:
-        connection.execute(sql(statement), values)
+        return driver(connection).execute(statement, values)
+    numbered, names = _numbered(statement)
+    return driver(connection).execute(numbered, [values[name] for name in names])
 
 
-def driver(connection: Connection) -> sqlite3.Connection:
-    """SQLite's own connection."""
-    return connection.connection.dbapi_connection  # type: ignore[return-value]  # on SQLite it is
+@lru_cache(maxsize=500)
+def _numbered(statement: str) -> tuple[str, tuple[str, ...]]:
+    """The statement with `$1`, `$2` for its `:named` values, and the names in that order."""
+    names = tuple(dict.fromkeys(_NAMED.findall(statement)))
+    return _NAMED.sub(lambda found: f"${names.index(found[1]) + 1}", statement), names
 
 
 def to_json(rows: object) -> str:

@@ -60,7 +60,7 @@ def insert_tuples(
         many = partial(_insert_rows, table, names, on_conflict)
         _run_in_pieces(connection, one, many, list(zip(*arrays, strict=True)))
     else:
-        connection.exec_driver_sql(_insert_arrays(table, names, on_conflict, xid), arrays)
+        dialect.driver(connection).execute(_insert_arrays(table, names, on_conflict, xid), arrays)
 
 
 def update_many(
@@ -81,7 +81,7 @@ def update_many(
         one, many = _update_row(table, matched, changed), partial(_update_rows, table, matched, changed)
         return _run_in_pieces(connection, one, many, rows)
     statement = _update_arrays(table, tuple(where.items()), tuple(changes.items()))
-    return connection.exec_driver_sql(statement, tuple(zip(*rows, strict=True))).rowcount
+    return int(dialect.driver(connection).execute(statement, tuple(zip(*rows, strict=True))).rowcount)
 
 
 def _run_in_pieces(

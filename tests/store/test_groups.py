@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as PostgresDriver
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import Busy
@@ -148,7 +149,7 @@ async def test_a_wrong_statement_is_no_trouble_but_a_defect_of_ours(database: Da
 async def test_a_wrong_statement_that_goes_straight_to_the_driver_is_a_defect_as_well(
     database: Database,
 ) -> None:
-    with pytest.raises((DBAPIError, sqlite3.OperationalError), match="no_such_column"):
+    with pytest.raises((PostgresDriver.Error, sqlite3.OperationalError), match="no_such_column"):
         await database.read(
             lambda connection: dialect.fetch(connection, "SELECT no_such_column FROM jobs", {})
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -13,7 +14,7 @@ from orchestrator.decision import Applied
 from orchestrator.errors import Busy
 from orchestrator.evidence import Source
 from orchestrator.lifecycle import Phase
-from orchestrator.store import group, schema
+from orchestrator.store import dialect, group, schema
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now, open_database
 from orchestrator.store.group import Grouper
@@ -111,3 +112,56 @@ async def test_a_backend_killed_in_mid_group_costs_a_retry_and_nothing_else(post
     stored = await counts(store)
     assert (stored["events"], stored["deliveries"]) == (5, 5)
     assert (await job_of(store, jobs[0].id)).phase == Phase.COMPLETED
+
+
+def _backend(connection: Connection) -> int:
+    ((pid,),) = dialect.fetch(connection, "SELECT pg_backend_pid()", {})
+    return int(pid)
+
+
+async def test_a_connection_that_died_while_it_lay_idle_is_not_used_again(migrated_postgres: str) -> None:
+    database = open_database(migrated_postgres, pool_size=1)
+    other = open_database(migrated_postgres, pool_size=1)
+    dead = await database.write(_backend)
+    end = partial(dialect.run, statement="SELECT pg_terminate_backend(:pid, 5000)", values={"pid": dead})
+    await other.write(end)
+    await asyncio.sleep(0.1)  # until its end has come here, too
+    assert await database.write(_backend) != dead
+    await database.close()
+    await other.close()
+
+
+async def test_a_connection_whose_statement_was_cancelled_is_not_used_again(migrated_postgres: str) -> None:
+    database = open_database(migrated_postgres, pool_size=1)
+    before = await database.write(_backend)
+    sleeping = partial(dialect.run, statement="SELECT pg_sleep(60)", values={})
+    task = asyncio.create_task(database.write(sleeping))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await database.write(_backend) != before
+    await database.close()
+
+
+async def test_statements_that_were_read_for_another_schema_are_read_again(
+    new_postgres_database: Callable[[], str],
+) -> None:
+    url = new_postgres_database()
+    database, other = open_database(url, pool_size=4), open_database(url, pool_size=1)
+    await other.write(partial(dialect.run, statement="CREATE TABLE kept (a integer)", values={}))
+    await other.write(partial(dialect.run, statement="INSERT INTO kept VALUES (7)", values={}))
+    read = partial(dialect.fetch, statement="SELECT a FROM kept", values={})
+
+    async def read_by_all() -> set[Any]:
+        """Each by a connection of its own."""
+        return {tuple(rows[0]) for rows in await asyncio.gather(*(database.write(read) for _ in range(4)))}
+
+    assert await read_by_all() == {(7,)}
+    change = "ALTER TABLE kept ALTER COLUMN a TYPE text"
+    await other.write(partial(dialect.run, statement=change, values={}))
+    with pytest.raises(DatabaseTrouble):  # the first to notice
+        await database.write(read)
+    assert await read_by_all() == {("7",)}
+    await database.close()
+    await other.close()
