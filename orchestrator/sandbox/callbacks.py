@@ -55,7 +55,7 @@ class Sender:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=100),
+            connector=aiohttp.TCPConnector(limit=400),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=options.callback_timeout_s),
             trust_env=False,
