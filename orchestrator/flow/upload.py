@@ -29,6 +29,8 @@ MOST_CHARACTERS = 200 * 1024 * 1024
 """Of all inputs together: what they share is stored with each of them."""
 _SIZE_AT_A_TIME = 1024 * 1024
 _AT_A_TIME = 500
+# Half a millisecond of work.
+_IN_ONE_TURN = 25
 _Meaning = tuple[Any, ...]
 # How long a server that was killed keeps others from going on with the uploads that it received.
 RECEIVER_MS = 12 * SECOND
@@ -54,6 +56,7 @@ class Upload:
         self._size = 0
         self._waiting_size = 0
         self._room: int | None = None
+        self._writing: asyncio.Task[None] | None = None
         self.accepted: list[Creation] = []
         self.rejected: list[Rejected] = []
         self.total = 0
@@ -78,15 +81,19 @@ class Upload:
 
     async def take(self, piece: Sequence[tuple[int, bytes]]) -> None:
         for _ in self.read(piece):
-            if len(self.accepted) >= _AT_A_TIME // 2 or self._waiting_size > _SIZE_AT_A_TIME:
+            if len(self.accepted) >= _AT_A_TIME or self._waiting_size > _SIZE_AT_A_TIME:
                 await self._store()
-            await asyncio.sleep(0)  # others want their turn even where nothing is stored
+            await asyncio.sleep(0)
+            if self._writing is not None and self._writing.done():
+                await self._written()
+        if len(self.accepted) >= _AT_A_TIME // 2:  # the next piece may be long in coming
+            await self._store()
 
     def read(self, piece: Sequence[tuple[int, bytes]]) -> Iterator[None]:
-        """Read a piece, with a pause after so many lines or so many characters of input."""
+        """Read a piece, with pauses for what else goes on, such as the storing of the lines before."""
         for count, (number, raw) in enumerate(piece, start=1):
             self._read_line(number, raw)
-            if count % _AT_A_TIME == 0 or self._waiting_size > _SIZE_AT_A_TIME:
+            if count % _IN_ONE_TURN == 0 or self._waiting_size > _SIZE_AT_A_TIME:
                 yield
         yield
 
@@ -127,6 +134,7 @@ class Upload:
         if self.rejected and (self._new.is_atomic or len(self.rejected) == self.total):
             raise _bad_lines(self.rejected, self.total)
         await self._store()
+        await self._written()
         opened = await self._runtime.store.write_surely(
             batch_uploads.open_received,
             batch_id=self._batch_id,
@@ -140,6 +148,7 @@ class Upload:
 
     async def leave(self) -> None:
         """Let another request go on; nobody can with a batch that has no key."""
+        await self._break_off()
         if self._new.idempotency_key is None:
             await self.discard()
         else:
@@ -148,13 +157,16 @@ class Upload:
             )
 
     async def discard(self) -> None:
+        await self._break_off()
         await self._runtime.store.write(
             batch_uploads.give_up, batch_id=self._batch_id, receiver=self._receiver
         )
         self._runtime.bell.ring(Kind.BATCH)
 
     async def _store(self) -> None:
-        """Unless a bad line has come already that will refuse them all."""
+        """Begin to, unless a bad line has come already that will refuse them all: the database stores one
+        piece while the next one is read.
+        """
         await self._compare()
         fresh = self.accepted
         self.drop()
@@ -162,16 +174,33 @@ class Upload:
             return
         await self._check_room(len(fresh))
         rejected = self.rejected[self._told :]
+        self._told += len(rejected)
+        await self._written()
+        self._writing = asyncio.create_task(self._write(fresh, rejected), name="store-lines")
+
+    async def _write(self, accepted: Sequence[Creation], rejected: Sequence[Rejected]) -> None:
         await self._runtime.store.write(
             batch_lines.insert,
             batch_id=self._batch_id,
             receiver=self._receiver,
             receiver_until=self._runtime.clock.now() + RECEIVER_MS,
-            accepted=fresh,
+            accepted=accepted,
             rejected=rejected,
         )
-        self._told += len(rejected)
         crashpoint("batch_lines_stored")
+
+    async def _written(self) -> None:
+        """Raises what the write of the piece before has raised."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
+
+    async def _break_off(self) -> None:
+        """No piece is stored behind what follows."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
 
     async def _compare(self) -> None:
         """Drop the lines that an earlier upload has stored; exactly those must have come again."""

@@ -13,6 +13,7 @@ from orchestrator.errors import Conflict, TooLarge
 from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.receive import check, receive
 from orchestrator.runtime import Runtime
+from orchestrator.store.database import Database, DatabaseTrouble, T, Work
 from tests.factories import TENANT
 
 MB = 1024 * 1024
@@ -98,3 +99,98 @@ async def test_a_dry_run_lets_others_have_a_turn_after_each_megabyte_and_not_aft
     beside.cancel()
     assert (found.total, found.rejected) == (40, [])
     assert 8 <= turns <= 12
+
+
+class HeldDatabase:
+    """Writes once `gate` is open."""
+
+    def __init__(self, database: Database) -> None:
+        self.dialect = database.dialect
+        self.gate = asyncio.Event()
+        self._database = database
+
+    async def write(self, work: Work[T]) -> T:
+        await self.gate.wait()
+        return await self._database.write(work)
+
+    async def read(self, work: Work[T]) -> T:
+        return await self._database.read(work)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+class HeldAfterTheStart(Lines):
+    """While the first piece comes, the database goes into `held`."""
+
+    def __init__(self, runtime: Runtime, held: HeldDatabase, *pieces: Sequence[bytes]) -> None:
+        super().__init__(*pieces)
+        self._runtime = runtime
+        self._held = held
+
+    async def pieces(self) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
+        async for piece in super().pieces():
+            self._runtime.store.database = self._held
+            yield piece
+            await self.taken()
+
+    async def taken(self) -> None:
+        self._held.gate.set()
+
+
+async def test_more_lines_are_read_while_those_before_are_stored(runtime: Runtime) -> None:
+    held = HeldDatabase(runtime.store.database)
+    lines = [line(prompt=f"a lake, {number}") for number in range(1_200)]
+    async with asyncio.timeout(10):  # the gate is opened by the source itself
+        received = await receive(
+            runtime, new_batch(), HeldAfterTheStart(runtime, held, lines[:600], lines[600:])
+        )
+    assert received.batch.total == 1_200
+
+
+@pytest.mark.parametrize(
+    ("key", "trouble", "state"),
+    [(None, TooLarge("The body is too large."), "discarded"), ("k", OSError(), "receiving")],
+)
+async def test_no_lines_are_left_to_be_stored_when_an_upload_breaks_off(
+    runtime: Runtime, key: str | None, trouble: Exception, state: str
+) -> None:
+    held = HeldDatabase(database := runtime.store.database)
+
+    class Broken(HeldAfterTheStart):
+        async def taken(self) -> None:
+            runtime.store.database = database
+            raise trouble
+
+    def found(connection: Connection) -> list[str]:
+        batches = connection.execute(text("SELECT state FROM batches")).scalars()
+        return [*batches, *connection.execute(text("SELECT id FROM jobs")).scalars()]
+
+    lines = [line(prompt=f"a lake, {number}") for number in range(600)]
+    new = new_batch(idempotency_key=key, request_hash="0" * 64)
+    with pytest.raises(type(trouble)):
+        await receive(runtime, new, Broken(runtime, held, lines))
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "store-lines"] == []
+    held.gate.set()
+    assert await database.read(found) == [state]
+    assert (await receive(runtime, new, Lines(lines))).batch.total == 600
+
+
+async def test_a_piece_that_cannot_be_stored_ends_the_upload_before_all_is_read(runtime: Runtime) -> None:
+    class Away(HeldDatabase):
+        async def write(self, work: Work[T]) -> T:
+            runtime.store.database = database
+            raise DatabaseTrouble(cause="away")
+
+    away = Away(database := runtime.store.database)
+    read = 0
+
+    class Counted(HeldAfterTheStart):
+        async def taken(self) -> None:
+            nonlocal read
+            read += 1
+
+    lines = [line(prompt=f"a lake, {number}") for number in range(600)]
+    with pytest.raises(DatabaseTrouble):
+        await receive(runtime, new_batch(), Counted(runtime, away, lines, lines[:30], lines[30:60]))
+    assert read == 0
