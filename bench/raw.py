@@ -18,7 +18,7 @@ from orchestrator.store.database import open_database
 
 LINES_AT_A_TIME = 500
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "cache_size=-16000", "wal_autocheckpoint=4000")
-_KEY = {"jobs": "id", "documents": "job_id", "events": "job_id"}
+_KEY = {"jobs": "id", "documents": "job_id"}
 
 Row = tuple[Any, ...]
 

@@ -160,10 +160,11 @@ def _keys_in_use(
 
 
 def insert(connection: Connection, creations: Sequence[Creation], known_shares: Set[Share]) -> None:
-    """The rows of new jobs, which must be new."""
+    """The rows of new jobs, which must be new. The log hears of a batch's when the batch lets them go."""
     jobs = [msgspec.structs.astuple(c.job) for c in creations]
     many_rows.insert_tuples(connection, "jobs", Job.__struct_fields__, jobs)
     inputs = [(c.job.id, c.input) for c in creations]
     many_rows.insert_tuples(connection, "documents", ("job_id", "input"), inputs)
-    rows.insert_events(connection, [rows.created_event(c.job) for c in creations])
+    told = [rows.created_event(c.job) for c in creations if c.job.batch_id is None]
+    rows.insert_events(connection, told)
     lanes.open_shares(connection, {share_of(c.job) for c in creations} - known_shares)

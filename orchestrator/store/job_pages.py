@@ -64,7 +64,7 @@ def read_job(connection: Connection, *, job_id: str, owner: str | None) -> JobPa
     return JobPage(
         found,
         listed[0],
-        views.read_timeline(connection, job_id=job_id),
+        views.read_timeline(connection, job=found.job),
         audit.lines_about(connection, subject=job_id, most=_MOST_LINES),
     )
 

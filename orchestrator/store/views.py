@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.ids import first_id_at
-from orchestrator.lifecycle import Attempt, Ending, Job, Phase
+from orchestrator.lifecycle import Attempt, Ending, Job, Phase, Verb
 from orchestrator.store import dialect, rows
 
 
@@ -150,39 +150,47 @@ def list_dead(connection: Connection, *, tenant_id: str, before_id: str | None, 
     return [to_found(row) for row in found]
 
 
-def read_timeline(connection: Connection, *, job_id: str) -> Timeline:
+def read_timeline(connection: Connection, *, job: Job) -> Timeline:
     """The caller has made sure that the job is the tenant's."""
-    events = connection.execute(
+    moves = connection.execute(
         dialect.sql(
             "SELECT id, at, verb, from_phase, to_phase, attempt, source, because"
             " FROM events WHERE job_id = :id ORDER BY attempt, seq"
         ),
-        {"id": job_id},
+        {"id": job.id},
     )
     attempts = connection.execute(
         dialect.sql(f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE job_id = :id ORDER BY number"),
-        {"id": job_id},
+        {"id": job.id},
     )
     callbacks = connection.execute(
         dialect.sql(
             "SELECT attempt, verdict, first_at, last_at, count FROM callbacks"
             " WHERE job_id = :id ORDER BY first_at"
         ),
-        {"id": job_id},
+        {"id": job.id},
     )
     deliveries = connection.execute(
         dialect.sql(
             "SELECT id, url, state, created_at, due_at, failures, finished_at FROM deliveries"
             " WHERE job_id = :id ORDER BY created_at"
         ),
-        {"id": job_id},
+        {"id": job.id},
     )
     return Timeline(
-        events=[Event(*row) for row in events],
+        events=_with_beginning(job, [Event(*row) for row in moves]),
         attempts=[rows.to_attempt(row) for row in attempts],
         callbacks=[CallbackSeen(*row) for row in callbacks],
         deliveries=[Delivery(*row) for row in deliveries],
     )
+
+
+def _with_beginning(job: Job, events: list[Event]) -> list[Event]:
+    """A line of a batch is not told of when it is stored, but its row says when that was."""
+    if job.batch_id is None or (events and events[0].verb == Verb.CREATE):
+        return events
+    created = Event(job.id, job.created_at, Verb.CREATE, None, Phase.HELD, 0, "client", "created")
+    return [created, *events]
 
 
 def ended_among(connection: Connection, *, ids: Sequence[str]) -> list[str]:

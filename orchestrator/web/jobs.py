@@ -45,7 +45,7 @@ async def read_job(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "read")
     found = await find(here, key.tenant_id, request.path_params["id"], with_input=True)
-    timeline = await here.runtime.store.read(views.read_timeline, job_id=found.job.id)
+    timeline = await here.runtime.store.read(views.read_timeline, job=found.job)
     return answer(shown(here, found, with_inputs=True) | _timeline(timeline))
 
 

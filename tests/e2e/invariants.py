@@ -32,6 +32,7 @@ async def check_invariants(stack: Stack) -> None:
     tasks = _tasks_by_job(bill)
     for job in jobs:
         name = job["id"]
+        events[name] = [*_beginning(job), *events.get(name, [])]
         _is_not_lost(job, attempts[name])
         _is_paid_once(job, events[name], tasks[name])
         _never_goes_back(job, events[name])
@@ -107,12 +108,18 @@ def _tasks_by_job(bill: list[Json]) -> dict[str, list[Json]]:
     return found
 
 
+def _beginning(job: Json) -> list[Json]:
+    """What the log does not tell of a batch's line: it was stored, and held."""
+    return [] if job["batch_id"] is None else [{"verb": "create", "to_phase": "held", "attempt": 0}]
+
+
 def _in_order(events: list[Json]) -> list[Json]:
     """As one chain, each event where the one before it led to.
 
     The clocks of two processes differ by some ms, and so may the ids of events that follow closely.
     """
-    left, chain, phase = list(events), [], None
+    left, chain = list(events), []
+    phase = None if any(event["from_phase"] is None for event in events) else "held"
     while left:
         fitting = (event for event in left if event["from_phase"] == phase)
         event = next(fitting, left[0])

@@ -42,7 +42,7 @@ async def test_a_move_writes_job_attempt_event_ending_and_delivery(store: Store)
     assert await job_of(store, job.id) == applied.job
     assert (applied.job.phase, applied.job.ending, applied.job.finished_at) == (Phase.COMPLETED, 1, T0)
     assert (await attempt_of(store, job.id)).outcome == "completed"
-    timeline = await store.read(views.read_timeline, job_id=job.id)
+    timeline = await store.read(views.read_timeline, job=job)
     event = timeline.events[0]
     assert (event.verb, event.from_phase, event.to_phase, event.source, event.at, event.attempt) == (
         ("complete", "accepted", "completed", "poll", T0, 1)
@@ -239,7 +239,7 @@ async def test_callbacks_are_counted_by_attempt_and_verdict(store: Store) -> Non
         await store.change(
             job.id, _nothing, source=Source.CALLBACK, attempt=1, callback=Seen(verdict, f"{verdict} body")
         )
-    seen = (await store.read(views.read_timeline, job_id=job.id)).callbacks
+    seen = (await store.read(views.read_timeline, job=job)).callbacks
     assert {(one.verdict, one.count, one.attempt) for one in seen} == {("valid", 3, 1), ("forged", 1, 1)}
 
 

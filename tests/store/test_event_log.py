@@ -55,7 +55,6 @@ async def test_a_batch_tells_its_jobs_and_at_last_its_own_end(store: Store) -> N
     found, _ = await read(store, batch_id=batch.id)
     assert {one.batch_id for one in found} == {batch.id}
     assert [one.verb for one in found] == [
-        *("create", "create"),
         *("release", "release"),
         *("claim", "claim"),
         *("complete", "complete"),

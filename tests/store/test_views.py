@@ -25,6 +25,7 @@ from tests.factories import (
     stored_job,
 )
 from tests.store import decisions
+from tests.store.bulk import finish_steps, jobs_of, opened
 
 HOOK = "https://user.example/hook"
 
@@ -121,7 +122,7 @@ async def test_a_timeline_tells_everything_in_order(store: Store) -> None:
         seen = Seen(verdict, "x")
         await store.change(job.id, _nothing, source=Source.CALLBACK, attempt=1, callback=seen)
     await store.change(job.id, decisions.complete, source=Source.CALLBACK, attempt=2)
-    timeline = await store.read(views.read_timeline, job_id=job.id)
+    timeline = await store.read(views.read_timeline, job=job)
     assert [event.verb for event in timeline.events] == ["create", "release", "complete"]
     assert [event.to_phase for event in timeline.events] == ["held", "ready", "completed"]
     assert [attempt.number for attempt in timeline.attempts] == [1, 2]
@@ -129,8 +130,19 @@ async def test_a_timeline_tells_everything_in_order(store: Store) -> None:
     assert [(one.id, one.state) for one in timeline.deliveries] == [(f"{job.id}-1", "pending")]
 
 
+async def test_the_timeline_of_a_batchs_line_begins_when_it_was_stored(store: Store) -> None:
+    batch = await opened(store, 1)
+    (job,) = await jobs_of(store, batch)
+    for verbs in (["create"], ["create", "release"]):
+        timeline = await store.read(views.read_timeline, job=job)
+        assert [event.verb for event in timeline.events] == verbs
+        stored = timeline.events[0]
+        assert (stored.id, stored.at, stored.to_phase) == (job.id, job.created_at, "held")
+        await finish_steps(store)
+
+
 async def test_an_unknown_timeline_is_empty(store: Store) -> None:
-    timeline = await store.read(views.read_timeline, job_id=make_id())
+    timeline = await store.read(views.read_timeline, job=make_job())
     assert timeline == views.Timeline([], [], [], [])
 
 
