@@ -1,38 +1,30 @@
-"""The worker: an arq worker whose jobs are rings, three drains, and a tick that trusts no ring.
+"""The worker: drains, a bell that starts them, and a tick that trusts no ring.
 
 The drains and the POSTs live in tasks of this module's own, so that nothing of arq cancels them.
-arq's loop ends when Redis fails; it is started again and again while the tick goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
-
-from arq import Worker as ArqWorker
-from arq.typing import WorkerCoroutine
-from arq.worker import func
 
 from orchestrator import policy
-from orchestrator.bell import QUEUE, Kind, from_bytes, redis_settings, to_bytes
+from orchestrator.bell import Kind
 from orchestrator.clock import MINUTE
 from orchestrator.drain import Drain, Slots
 from orchestrator.errors import Busy
 from orchestrator.flow import actions, deliver, poll, reckon, steps, submit, sweep
 from orchestrator.flow.receivers import Receivers
+from orchestrator.hearing import hear
 from orchestrator.runtime import Runtime
 from orchestrator.store.claims import Claim
 
 _TICK_S = 1.0
 _OLD_EVERY_MS = 10 * MINUTE
-_ARQ_RESTART_S = (0.5, 5.0)
 # A claim costs a transaction, whether it brings one job or sixty: under load they keep a distance.
 _CLAIMS_APART_S = 0.01
 
@@ -77,11 +69,13 @@ class Worker:
         self._look_again: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        for kind, drain in self.drains.items():
-            self._runtime.bell.listen(kind, drain.start)
+        starts = {kind: drain.start for kind, drain in self.drains.items()}
+        for kind, start in starts.items():
+            self._runtime.bell.listen(kind, start)
         self._tasks = [asyncio.create_task(self._tick(), name="tick")]
-        if self._runtime.settings.redis_url:
-            self._tasks.append(asyncio.create_task(self._supervise_arq(), name="arq"))
+        if redis_url := self._runtime.settings.redis_url:
+            hearing = hear(redis_url, starts, self._runtime.log, poll_s=self._arq_poll_s)
+            self._tasks.append(asyncio.create_task(hearing, name="arq"))
 
     def drained(self) -> dict[str, int]:
         """When each drain last came to the end of its work, in ms."""
@@ -230,49 +224,6 @@ class Worker:
         except Exception:
             self._runtime.log.exception("tick.failed")
 
-    # The bell's other end
-
-    async def _supervise_arq(self) -> None:
-        pause_s, longest_s = _ARQ_RESTART_S
-        while True:
-            started = time.monotonic()
-            because = await self._heard_until()
-            if time.monotonic() - started > 60:
-                pause_s = _ARQ_RESTART_S[0]
-            self._runtime.log.warning("bell.down", because=because, so="running on the tick")
-            await asyncio.sleep(pause_s)
-            pause_s = min(longest_s, pause_s * 2)
-
-    async def _heard_until(self) -> str:
-        """Listen for rings; why that is over: Redis may be gone, or not let us in."""
-        try:
-            await self._run_arq()
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"[:300]
-        return "arq ended"
-
-    async def _run_arq(self) -> None:
-        logging.getLogger("arq").setLevel(logging.CRITICAL)
-        worker = ArqWorker(
-            [func(_ringer(drain), name=f"ring_{kind}") for kind, drain in self.drains.items()],
-            queue_name=QUEUE,
-            redis_settings=redis_settings(self._runtime.settings.redis_url),
-            job_serializer=to_bytes,
-            job_deserializer=from_bytes,
-            poll_delay=self._arq_poll_s,
-            queue_read_limit=100,
-            max_jobs=20,
-            keep_result=0,
-            max_tries=1,
-            retry_jobs=False,
-            handle_signals=False,
-            health_check_interval=60,
-        )
-        try:
-            await worker.async_run()
-        finally:
-            await _close(worker)
-
 
 class _Once:
     """Calls back the first time it is called."""
@@ -284,15 +235,3 @@ class _Once:
         if self._call is not None:
             call, self._call = self._call, None
             call()
-
-
-async def _close(worker: ArqWorker) -> None:
-    with contextlib.suppress(Exception):
-        await worker.close()
-
-
-def _ringer(drain: Drain) -> WorkerCoroutine:
-    async def ring(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
-        drain.start()
-
-    return ring

@@ -40,6 +40,7 @@ FLOORS = [
         "providers",
         "catalogue",
         "bell",
+        "hearing",
         "net",
         "broker",
         "waits",
@@ -67,6 +68,7 @@ NEIGHBOURS = {
     "webhook_events": ["lifecycle"],
     "processes": ["serving"],
     "retry_after": ["clock"],
+    "hearing": ["bell"],
     "cli": ["processes"],
 }
 # A provider's stand-in, which knows nothing of the house and is known only to what starts it.
@@ -76,7 +78,7 @@ STARTS_SANDBOX = ["cli"]
 OUTSIDE = {
     "aiohttp": ["net", "sandbox"],
     "alembic": ["store"],
-    "arq": ["bell", "worker"],
+    "arq": ["bell", "hearing"],
     "asyncpg": ["store"],
     "cryptography": ["sealing"],
     "jinja2": ["web"],
@@ -85,7 +87,7 @@ OUTSIDE = {
     "markupsafe": ["web"],
     "PIL": ["sandbox"],
     "pydantic_settings": ["settings"],
-    "redis": ["bell", "worker", "cli.broker_check"],
+    "redis": ["bell", "cli.broker_check"],
     "rich": ["cli"],
     "sqlalchemy": ["tables", "store"],
     "starlette": ["web", "sandbox"],

@@ -19,8 +19,9 @@ from orchestrator.net.guard import BlockedUrl
 from orchestrator.retry_after import read_retry_after
 from orchestrator.runtime import Runtime
 from orchestrator.sealing import Unsealable
-from orchestrator.store import deliveries
-from orchestrator.store.deliveries import Attempted, Due, Waiting
+from orchestrator.store import deliveries, delivery_queue
+from orchestrator.store.deliveries import Attempted, Due
+from orchestrator.store.delivery_queue import Waiting
 
 _LOOK_AT = 200
 _ANSWER_LIMIT = 16_000
@@ -58,10 +59,10 @@ async def _waiting(runtime: Runtime, receivers: Receivers) -> list[Waiting]:
     if receivers.free_places(Standing.NEW, at) > 0:
         closed = receivers.closed_hosts(at)
         return await runtime.store.read(
-            deliveries.due_deliveries, now=now, most=_LOOK_AT, closed_hosts=closed
+            delivery_queue.due_deliveries, now=now, most=_LOOK_AT, closed_hosts=closed
         )
     hosts = receivers.open_hosts(at)
-    return await runtime.store.read(deliveries.due_to_hosts, now=now, most=_LOOK_AT, hosts=hosts)
+    return await runtime.store.read(delivery_queue.due_to_hosts, now=now, most=_LOOK_AT, hosts=hosts)
 
 
 async def deliver(runtime: Runtime, due: Due, receivers: Receivers, *, on_answer: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from orchestrator import lifecycle
 from orchestrator.decision import Decision, LaneSignal, Signal
 from orchestrator.evidence import Source
 from orchestrator.lifecycle import Attempt, Job, Phase
-from orchestrator.store import checks, deliveries
+from orchestrator.store import checks, deliveries, delivery_queue
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.database import Database
 from orchestrator.store.store import Store
@@ -125,7 +125,7 @@ async def test_writers_claims_polls_and_deliveries_go_on_beside_one_another(post
 
 
 async def take_deliveries(store: Store) -> None:
-    waiting = await store.read(deliveries.due_deliveries, now=T0, most=20)
+    waiting = await store.read(delivery_queue.due_deliveries, now=T0, most=20)
     await store.write(deliveries.take_deliveries, ids=[one.id for one in waiting], now=T0)
 
 

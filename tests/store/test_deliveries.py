@@ -9,7 +9,7 @@ from orchestrator.evidence import Source
 from orchestrator.flow import redrive
 from orchestrator.flow.prediction import prediction
 from orchestrator.lifecycle import Ending, Job, Phase
-from orchestrator.store import deliveries
+from orchestrator.store import deliveries, delivery_queue
 from orchestrator.store.database import Database
 from orchestrator.store.deliveries import Attempted, Due, JobEnd
 from orchestrator.store.store import Store
@@ -28,7 +28,7 @@ async def ended_job(store: Store, host: str = "user.example") -> Job:
 
 
 async def take(store: Store, *, now: int = T0, most: int = 50) -> list[Due]:
-    waiting = await store.read(deliveries.due_deliveries, now=now, most=most)
+    waiting = await store.read(delivery_queue.due_deliveries, now=now, most=most)
     return await store.write(deliveries.take_deliveries, ids=[one.id for one in waiting], now=now)
 
 
@@ -125,7 +125,7 @@ async def test_a_delivery_tells_the_end_it_is_named_for_though_the_job_lives_aga
 
 async def test_a_closed_host_is_passed_over(store: Store) -> None:
     await ended_job(store)
-    closed = await store.read(deliveries.due_deliveries, now=T0, most=5, closed_hosts=["user.example"])
+    closed = await store.read(delivery_queue.due_deliveries, now=T0, most=5, closed_hosts=["user.example"])
     assert closed == []
     assert len(await take(store)) == 1
 
@@ -135,11 +135,11 @@ async def test_a_closed_host_hides_no_other_however_many_are_due_to_it(store: St
         await ended_job(store)
     others = [await ended_job(store, host) for host in ("b.example", "a.example", "z.example", "b.example")]
     due = await store.read(
-        deliveries.due_deliveries, now=T0, most=2, closed_hosts=["user.example", "a.example"]
+        delivery_queue.due_deliveries, now=T0, most=2, closed_hosts=["user.example", "a.example"]
     )
     assert {one.host for one in due} <= {"b.example", "z.example"}
     assert len(due) == 2
-    due = await store.read(deliveries.due_deliveries, now=T0, most=3, closed_hosts=["user.example"])
+    due = await store.read(delivery_queue.due_deliveries, now=T0, most=3, closed_hosts=["user.example"])
     assert {one.id for one in due} < {f"{job.id}-1" for job in others}
 
 
@@ -149,7 +149,7 @@ async def test_what_is_due_to_some_hosts_is_found_behind_any_number_to_others(st
     told = [await ended_job(store, host) for host in ("b.example", "a.example", "b.example")]
 
     async def due_to(*hosts: str, most: int = 50) -> list[str]:
-        found = await store.read(deliveries.due_to_hosts, now=T0, most=most, hosts=hosts)
+        found = await store.read(delivery_queue.due_to_hosts, now=T0, most=most, hosts=hosts)
         return sorted(one.id for one in found)
 
     assert await due_to("a.example", "nobody.example") == [f"{told[1].id}-1"]
