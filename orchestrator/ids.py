@@ -10,14 +10,15 @@ import hashlib
 import re
 import secrets
 import string
-import struct
 import threading
 import zlib
 
 _ID = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 _MAX_MS = (1 << 48) - 1
 _MAX_COUNT = (1 << 12) - 1
-_TAILS = struct.Struct("256Q")
+_TAIL_BYTES = 8
+_TAILS_AT_ONCE = 256
+_VARIANT, _RANDOM = 0b10 << 6, 0b00111111
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY = re.compile(r"orc_[0-9A-Za-z]{38}")
@@ -37,7 +38,7 @@ def new_ids(now_ms: int, count: int) -> list[str]:
 
 def first_id_at(ms: int) -> str:
     """The lowest id that this millisecond can have: a cursor to everything made from then on."""
-    return _format(min(max(ms, 0), _MAX_MS), count=0, tail=0)
+    return f"{min(max(ms, 0), _MAX_MS):012x}70008{0:015x}"
 
 
 def id_time(identifier: str) -> int:
@@ -57,7 +58,8 @@ class IdSource:
         self._lock = threading.Lock()
         self._ms = -1
         self._count = 0
-        self._tails: list[int] = []
+        self._head = ""
+        self._tails: list[str] = []
 
     def new_id(self, now_ms: int) -> str:
         with self._lock:
@@ -74,20 +76,25 @@ class IdSource:
         else:
             self._count += 1
         if not self._tails:
-            # The kernel is asked for many at once.
-            self._tails.extend(_TAILS.unpack(secrets.token_bytes(_TAILS.size)))
-        return _format(self._ms, count=self._count, tail=self._tails.pop() >> 2)
+            self._tails = _random_tails()
+        return f"{self._head}{self._count:03x}{self._tails.pop()}"
 
     def _restart(self, ms: int) -> None:
         # The upper half is kept free, so that at least 2048 ids fit into each millisecond.
         self._ms, self._count = ms, secrets.randbits(11)
+        self._head = f"{ms:012x}7"
 
 
 _source = IdSource()
 
 
-def _format(ms: int, *, count: int, tail: int) -> str:
-    return f"{ms:012x}7{count:03x}{0b10 << 62 | tail:016x}"
+def _random_tails() -> list[str]:
+    """The last 16 characters of many ids, for which the kernel is asked once."""
+    random = bytearray(secrets.token_bytes(_TAIL_BYTES * _TAILS_AT_ONCE))
+    for start in range(0, len(random), _TAIL_BYTES):
+        random[start] = random[start] & _RANDOM | _VARIANT
+    text, width = random.hex(), 2 * _TAIL_BYTES
+    return [text[start : start + width] for start in range(0, len(text), width)]
 
 
 def new_api_key() -> str:

@@ -14,6 +14,7 @@ import msgspec
 from orchestrator.errors import InvalidInput
 
 MAX_DEPTH = 64
+_sorted = msgspec.json.Encoder(order="deterministic")
 _MIN_INTEGER, _MAX_INTEGER = -(1 << 63), (1 << 63) - 1
 _SHOWN_KEY = 40
 
@@ -56,6 +57,11 @@ def json_or_text(text: str) -> Any:
 def encode(value: Any) -> bytes:
     """Compact UTF-8 JSON."""
     return msgspec.json.encode(value)
+
+
+def encode_sorted(value: Any) -> bytes:
+    """The same with the keys of each object in order, so that equal values are equal texts."""
+    return _sorted.encode(value)
 
 
 _SUSPECT = 1 << 62  # more strings than any body holds: sends the caller to the inspection

@@ -68,8 +68,8 @@ class Catalogue:
     def canonical_input(self, model: str, version: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs in the one form in which two tasks that ask for the same are equal.
 
-        Defaults are filled in, null counts as left out, 5.0 is 5, keys are sorted at every depth, and
-        what says only how the answer travels is left out.
+        Defaults are filled in, null counts as left out, 5.0 is 5, and what says only how the answer travels
+        is left out. The order of keys says nothing.
         """
         filled = dict(self._implied.get((model, version), _IMPLIED))
         for name, value in inputs.items():
@@ -78,7 +78,7 @@ class Catalogue:
                 filled[name] = value if type(value) in _PLAIN else _plain(value)
         for name in _TRAVEL:
             filled.pop(name, None)
-        return {name: filled[name] for name in sorted(filled)}
+        return filled
 
     def has_embedded_media(self, model: str, version: str, inputs: Mapping[str, Any]) -> bool:
         """Whether media is part of the inputs themselves, so that it cannot be compared as a URL."""
@@ -95,7 +95,7 @@ class Catalogue:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(value[key]) for key in sorted(value) if value[key] is not None}
+        return {key: _plain(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -113,7 +113,7 @@ def _placed(job: Job, now: int) -> Job:
 def input_hash(runtime: Runtime, model: str, api_version: str, inputs: dict[str, Any]) -> str:
     """Equal for inputs that ask the same of the same model, however they were written."""
     canonical = runtime.catalogue.canonical_input(model, api_version, inputs)
-    text = strict_json.encode([model, canonical])
+    text = strict_json.encode_sorted([model, canonical])
     return hashlib.sha256(text).hexdigest()[:32]
 
 

@@ -100,9 +100,10 @@ def _custom_id(given: dict[str, Any]) -> str | None:
 
 def _check_length(runtime: Runtime, creation: Creation) -> None:
     """Only embedded media makes an input long; what all lines share counts in each of them."""
-    job = creation.job
-    longest = LONGEST_INPUT
-    if runtime.catalogue.takes_media(job.model, job.api_version):
-        longest = LONGEST_WITH_MEDIA
-    if len(creation.input) > longest:
+    length, job = len(creation.input), creation.job
+    if length <= LONGEST_INPUT:
+        return
+    takes_media = runtime.catalogue.takes_media(job.model, job.api_version)
+    longest = LONGEST_WITH_MEDIA if takes_media else LONGEST_INPUT
+    if length > longest:
         raise InvalidInput("input", f"must not be longer than {longest} characters")

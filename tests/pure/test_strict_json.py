@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidInput
-from orchestrator.strict_json import decode, decode_object, encode
+from orchestrator.strict_json import decode, decode_object, encode, encode_sorted
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -34,6 +34,12 @@ def test_what_is_encoded_is_read_back_by_both(value: Any) -> None:
     body = encode(value)
     assert decode(body) == value
     assert json.loads(body) == value
+
+
+def test_the_order_of_keys_leaves_no_trace_where_they_are_sorted() -> None:
+    one, same = {"b": [{"d": 1, "c": 2}], "a": "é"}, {"a": "é", "b": [{"c": 2, "d": 1}]}
+    assert encode(one) != encode(same)
+    assert encode_sorted(one) == encode_sorted(same) == '{"a":"é","b":[{"c":2,"d":1}]}'.encode()
 
 
 @given(body=st.binary(max_size=40) | st.text('{}[]":,\\u00d8e1-.\n a', max_size=40).map(str.encode))
