@@ -50,7 +50,7 @@ class Letter:
 
 
 class Sender:
-    """The one HTTP client for callbacks: kept-alive connections, at most 100, no cookies, no redirects."""
+    """The one HTTP client for callbacks: kept-alive connections, at most 400, no cookies, no redirects."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
