@@ -95,8 +95,6 @@ class PostgresDatabase:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
-            # The same few connections again and again, which know the statements already.
-            pool_use_lifo=True,
             connect_args={
                 "timeout": 5,
                 "command_timeout": 30,
