@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from arq import Worker as ArqWorker
+from arq import create_pool
 from arq.typing import WorkerCoroutine
 from arq.worker import func
 
@@ -20,6 +21,7 @@ from orchestrator.bell import QUEUE, Kind, from_bytes, redis_settings, to_bytes
 
 _RESTART_S = (0.5, 5.0)
 _LONG_S = 60.0
+_LAST_RINGS_S = 0.5
 
 Starts = Mapping[Kind, Callable[[], None]]
 """What a ring of each kind does."""
@@ -49,10 +51,11 @@ async def _heard_until(redis_url: str, starts: Starts, poll_s: float) -> str:
 
 async def _run_arq(redis_url: str, starts: Starts, poll_s: float) -> None:
     logging.getLogger("arq").setLevel(logging.CRITICAL)
+    pool = await create_pool(redis_settings(redis_url))
     worker = ArqWorker(
         [func(_ringer(start), name=f"ring_{kind}") for kind, start in starts.items()],
         queue_name=QUEUE,
-        redis_settings=redis_settings(redis_url),
+        redis_pool=pool,
         job_serializer=to_bytes,
         job_deserializer=from_bytes,
         poll_delay=poll_s,
@@ -67,8 +70,12 @@ async def _run_arq(redis_url: str, starts: Starts, poll_s: float) -> None:
     try:
         await worker.async_run()
     finally:
+        # arq cancels a ring that is just being heard, and leaves its connections open then.
         with contextlib.suppress(Exception):
+            await asyncio.wait_for(asyncio.gather(*worker.tasks.values()), _LAST_RINGS_S)
             await worker.close()
+        with contextlib.suppress(Exception):
+            await pool.aclose(close_connection_pool=True)
 
 
 def _ringer(start: Callable[[], None]) -> WorkerCoroutine:

@@ -1,15 +1,72 @@
-"""The bell through a real Valkey: it never fails its caller, and leaves nothing behind."""
+"""The bell through a real Valkey: it is heard, never fails its caller, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
 
 from orchestrator.bell import QUEUE, Bell, Kind, redis_settings
+from orchestrator.hearing import hear
 from tests.e2e.program import until
 from tests.services.valkey import ValkeyProcess
+
+
+class Hearing:
+    """What a worker in another process hears: `heard` is set by a ring of its kind."""
+
+    def __init__(self) -> None:
+        self.heard = {kind: asyncio.Event() for kind in Kind}
+        self.is_down = asyncio.Event()
+
+    def warning(self, event: str, **_: object) -> None:
+        """Its log."""
+        assert event == "bell.down"
+        self.is_down.set()
+
+
+@asynccontextmanager
+async def hearing(url: str) -> AsyncIterator[Hearing]:
+    there = Hearing()
+    starts = {kind: event.set for kind, event in there.heard.items()}
+    task = asyncio.create_task(hear(url, starts, there, poll_s=0.01))
+    try:
+        yield there
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_ring_starts_what_there_is_to_do_of_its_kind_elsewhere(valkey_url: str) -> None:
+    bell = Bell(redis_settings(valkey_url))
+    async with hearing(valkey_url) as there, asyncio.timeout(10):
+        for kind in Kind:
+            bell.ring(kind)
+            await there.heard[kind].wait()
+            assert {one for one, event in there.heard.items() if event.is_set()} == {kind}
+            there.heard[kind].clear()
+    await bell.close()
+
+
+async def test_rings_are_heard_again_after_redis_was_gone(own_valkey: ValkeyProcess) -> None:
+    bell = Bell(redis_settings(own_valkey.url))
+    async with hearing(own_valkey.url) as there, asyncio.timeout(30):
+        bell.ring(Kind.SUBMIT)
+        await there.heard[Kind.SUBMIT].wait()
+        there.heard[Kind.SUBMIT].clear()
+        own_valkey.kill()
+        await there.is_down.wait()
+        own_valkey.restart()
+
+        async def is_heard() -> bool:
+            bell.ring(Kind.SUBMIT)
+            return there.heard[Kind.SUBMIT].is_set()
+
+        await until(is_heard, what="a ring to be heard again")
+    await bell.close()
 
 
 async def test_rings_that_no_worker_hears_are_taken_out_again(valkey_url: str) -> None:
