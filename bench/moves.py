@@ -14,7 +14,7 @@ from orchestrator.clock import Clock
 from orchestrator.decision import Decision
 from orchestrator.evidence import Source
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.job import Attempt, Job, Phase, Reason
 from orchestrator.policy import TIERS
 from orchestrator.store import keys, lanes, schema, views
 from orchestrator.store.creation import Creation
@@ -82,7 +82,7 @@ async def _move(store: Store) -> list[float]:
 def _cancel(job: Job, _attempt: Attempt | None) -> Decision:
     return Decision(
         note="cancelled",
-        move=lifecycle.fail(job, lifecycle.Reason.CANCELLED, lifecycle.cancelled(), now=job.created_at),
+        move=lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=job.created_at),
     )
 
 

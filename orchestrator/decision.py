@@ -11,7 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
-from orchestrator.lifecycle import Attempt, Job, Move
+from orchestrator.job import Attempt, Job
+from orchestrator.lifecycle import Move
 
 
 class Signal(StrEnum):

@@ -6,28 +6,25 @@ Each opens everything, runs until SIGINT or SIGTERM, and ends within ten seconds
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
-import ipaddress
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
 
-from orchestrator import logs
+from orchestrator import embedded, logs
 from orchestrator.broker import Broker
 from orchestrator.errors import Misconfigured
 from orchestrator.flow import administer, learn, reckon, sweep
-from orchestrator.ids import key_digest, new_api_key
+from orchestrator.ids import key_digest
 from orchestrator.runtime import Runtime, keep_current, open_runtime
 from orchestrator.serving import Server, bound, url_of
-from orchestrator.settings import Settings, keep_secret
+from orchestrator.settings import Settings
 from orchestrator.stopping import end_in_time
 from orchestrator.store import keys, schema
 from orchestrator.store.database import open_database
@@ -55,9 +52,9 @@ def run_up(settings: Settings, *, host: str, port: int, on_ready: OnReady | None
     logs.configure()
     data_dir = settings.data_dir.absolute()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _lock(data_dir), bound(host, port) as listener:
+    with embedded.locked(data_dir), bound(host, port) as listener:
         url = url_of(listener, host)
-        settings, is_new_key = _complete(settings, data_dir, url)
+        settings, is_new_key = embedded.complete(settings, data_dir, url)
         broker = None if settings.redis_url else Broker(data_dir)
         if broker is not None:
             broker.start()
@@ -116,7 +113,7 @@ async def _up(
         login_url = await _login_url(runtime, info)
 
         def ready() -> None:
-            _write_private(data_dir / "server.json", msgspec.json.encode(info))
+            embedded.write_private(data_dir / "server.json", msgspec.json.encode(info))
             if on_ready is not None:
                 on_ready(msgspec.structs.replace(info, login_url=login_url))
 
@@ -208,45 +205,6 @@ async def _migrate(settings: Settings) -> None:
         await database.write(schema.upgrade)
     finally:
         await database.close()
-
-
-def _complete(settings: Settings, data_dir: Path, url: str) -> tuple[Settings, bool]:
-    """The embedded default makes its own secret and first key, once, readable by this user alone."""
-    key_file = data_dir / "api_key"
-    is_new_key = not settings.api_key and not key_file.exists()
-    found = {
-        "secret": settings.secret or keep_secret(data_dir / "secret"),
-        "api_key": settings.api_key or keep_secret(key_file, new_api_key()),
-        "public_url": settings.public_url or (url if _is_near(settings.wavespeed_base_url) else ""),
-    }
-    return settings.model_copy(update=found), is_new_key
-
-
-def _is_near(url: str) -> bool:
-    """A provider on this machine, such as the sandbox, reaches us without a public URL."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-@contextmanager
-def _lock(data_dir: Path) -> Iterator[None]:
-    with (data_dir / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Misconfigured(
-                f"Another `orchestrator up` runs on {data_dir}; end it, or set ORCHESTRATOR_DATA_DIR."
-            ) from None
-        yield
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(content)
 
 
 def _run(coroutine: object) -> None:

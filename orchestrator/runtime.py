@@ -20,7 +20,7 @@ from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Signal
 from orchestrator.errors import Busy, Misconfigured
 from orchestrator.follower import Follower
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.meters import Meters
 from orchestrator.net.clients import guarded_client, provider_client
 from orchestrator.net.guard import AddressPolicy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from orchestrator.lifecycle import Job, Phase, Reason
+from orchestrator.job import Job, Phase, Reason
 
 
 class Event(StrEnum):

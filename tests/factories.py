@@ -15,7 +15,7 @@ from orchestrator import tables
 from orchestrator.clock import Clock
 from orchestrator.evidence import Error, ErrorKind, Evidence, Result, Source, Status
 from orchestrator.ids import IdSource
-from orchestrator.lifecycle import Attempt, HeldFor, Job, Phase, Reason
+from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.policy import Limits
 from orchestrator.store import lanes
 from orchestrator.store.creation import Creation, Idempotency

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator import policy
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.job import Attempt, Job, Phase
 
 
 def assert_possible(job: Job) -> None:

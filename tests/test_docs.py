@@ -12,7 +12,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from orchestrator import settings
 from orchestrator.cli.app import app
-from orchestrator.lifecycle import MOVES, Phase, Reason, Verb
+from orchestrator.job import Phase, Reason
+from orchestrator.lifecycle import MOVES, Verb
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

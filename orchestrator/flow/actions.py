@@ -17,10 +17,11 @@ from orchestrator.decision import Applied, Decide, Decision
 from orchestrator.errors import Conflict, InvalidInput, NotFound
 from orchestrator.flow import cancel, dismiss, redrive, steps
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import Attempt, Job
+from orchestrator.job import Attempt, Job
 from orchestrator.runtime import Runtime
-from orchestrator.store import actions, audit, job_search
-from orchestrator.store.actions import MOST_IDS, VERBS, Action, Matched, StepTaken
+from orchestrator.store import action_steps, actions, audit, job_search
+from orchestrator.store.action_steps import StepTaken
+from orchestrator.store.actions import MOST_IDS, VERBS, Action, Matched
 from orchestrator.store.audit import Act
 
 FASTEST = 100_000
@@ -97,7 +98,7 @@ async def take_steps(runtime: Runtime) -> bool:
         now, started = runtime.clock.now(), time.monotonic()
         try:
             applied = await runtime.store.write(
-                actions.take_step, action=action, decide=decide_for(action, now), is_done=is_done, now=now
+                action_steps.take, action=action, decide=decide_for(action, now), is_done=is_done, now=now
             )
         except StepTaken:
             continue

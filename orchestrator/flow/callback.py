@@ -9,7 +9,7 @@ from orchestrator.decision import Decision
 from orchestrator.evidence import Evidence, Source, Status
 from orchestrator.flow import poll
 from orchestrator.flow.settle import settle
-from orchestrator.lifecycle import Attempt, Job
+from orchestrator.job import Attempt, Job
 from orchestrator.providers.base import TaskRef
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.signing import Verdict

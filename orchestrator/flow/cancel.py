@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from orchestrator import lifecycle
 from orchestrator.decision import Decision
 from orchestrator.errors import Conflict, NotFound
-from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.job import Attempt, Job, Phase, Reason, is_in_doubt
 from orchestrator.runtime import Runtime
 
 _UNSENT = frozenset({Phase.HELD, Phase.READY, Phase.WAITING})
@@ -42,6 +42,6 @@ def decide(job: Job, _attempt: Attempt | None, now: int) -> Decision:
         return Decision(note="ended")
     if job.phase in _UNSENT:
         move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=now)
-        maybe_sent = lifecycle.is_in_doubt(job)
+        maybe_sent = is_in_doubt(job)
         return Decision(note="cancelled, maybe sent" if maybe_sent else "cancelled", move=move)
     return Decision(note="marked", job=replace(job, cancel_requested_at=job.cancel_requested_at or now))

@@ -11,7 +11,7 @@ from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.flow.poll import put_question
 from orchestrator.flow.redrive import redrive
 from orchestrator.flow.settle import settle
-from orchestrator.lifecycle import Attempt, HeldFor, Job, Reason
+from orchestrator.job import Attempt, HeldFor, Job, Reason
 from orchestrator.providers.base import TaskRef
 from orchestrator.runtime import Runtime
 from orchestrator.store import keys

@@ -14,7 +14,7 @@ from orchestrator.crash import crashpoint
 from orchestrator.errors import Conflict, InvalidInput, TooMany
 from orchestrator.flow.schedule import Schedule
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import HeldFor, Job, Phase
+from orchestrator.job import HeldFor, Job, Phase, deadline
 from orchestrator.net.guard import BlockedUrl, check_url
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.signing import Scheme
@@ -105,7 +105,7 @@ def prepare(runtime: Runtime, new: NewJob) -> Creation:
 def _placed(job: Job, now: int) -> Job:
     """In the phase that it is stored in: held in a batch, else waiting for its time, or ready."""
     if job.batch_id is not None:
-        due_at = lifecycle.deadline(job)
+        due_at = deadline(job)
         return job if due_at is None else replace(job, due_at=due_at)
     return lifecycle.release(job, now=now).after
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from orchestrator.decision import Decision
 from orchestrator.errors import Conflict, NotFound
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.job import Attempt, Job, Phase
 from orchestrator.runtime import Runtime
 from orchestrator.store import keys
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from orchestrator.errors import NotFound
 from orchestrator.follower import Listener
-from orchestrator.lifecycle import ENDED
+from orchestrator.job import ENDED
 from orchestrator.runtime import Runtime
 from orchestrator.store import batches, event_log, views
 from orchestrator.store.event_log import Cursor, EventRow

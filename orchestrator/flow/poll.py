@@ -12,7 +12,7 @@ from orchestrator.decision import Decision
 from orchestrator.evidence import ErrorKind, Evidence, Source
 from orchestrator.flow import resolve
 from orchestrator.flow.settle import settle
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.job import Attempt, Job, Phase
 from orchestrator.providers.base import TaskRef
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import checks, polls

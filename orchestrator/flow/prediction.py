@@ -8,7 +8,7 @@ import msgspec
 
 from orchestrator.clock import to_rfc3339
 from orchestrator.evidence import Error
-from orchestrator.lifecycle import Ending, Job, Phase
+from orchestrator.job import Ending, Job, Phase
 
 _NO_ENDING = Ending()
 

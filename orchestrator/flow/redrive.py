@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator import lifecycle
 from orchestrator.decision import Decision
 from orchestrator.errors import Conflict, NotFound
-from orchestrator.lifecycle import Attempt, HeldFor, Job, Phase
+from orchestrator.job import Attempt, HeldFor, Job, Phase
 from orchestrator.runtime import Runtime
 from orchestrator.store import keys
 

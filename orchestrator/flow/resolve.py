@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source
+from orchestrator.flow.attempts import Rules, look_up_later
 from orchestrator.flow.create import input_hash
 from orchestrator.flow.settle import settle
-from orchestrator.flow.settlement import Rules, look_up_later, try_again
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.flow.settlement import try_again
+from orchestrator.job import Attempt, Job, Phase, Reason
 from orchestrator.providers.base import PastTask
 from orchestrator.runtime import Runtime
 from orchestrator.store import checks, views
@@ -136,7 +137,7 @@ def _looked(job: Job, attempt: Attempt, rules: Rules, *, found: int, may_resubmi
         return _hold(job, looked, f"{found} tasks at the provider could be this one")
     lost = replace(looked, ended_at=rules.now, ended_by=Source.HISTORY, outcome="not_there", check_at=None)
     if job.cancel_requested_at is not None:
-        move = lifecycle.fail(job, lifecycle.Reason.CANCELLED, lifecycle.cancelled(), now=rules.now)
+        move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=rules.now)
         return Decision(note="cancelled", move=move, attempt=lost)
     if not may_resubmit:
         return _hold(job, looked, "the provider does not show it; send it again or cancel it")

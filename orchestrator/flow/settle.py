@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from orchestrator.decision import Applied, Decision
 from orchestrator.errors import Busy
 from orchestrator.evidence import Evidence
-from orchestrator.flow.settlement import OF_THE_ATTEMPT, Rules, decide, give_up_task
-from orchestrator.lifecycle import Attempt, Job
+from orchestrator.flow.attempts import OF_THE_ATTEMPT, Rules
+from orchestrator.flow.settlement import decide, give_up_task
+from orchestrator.job import Attempt, Job
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import checks
 from orchestrator.store.changes import Seen

@@ -6,7 +6,6 @@ Pure: it runs inside the store's transaction, on locked rows.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 import msgspec
@@ -15,28 +14,22 @@ from msgspec.structs import replace
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision, LaneSignal, Signal
 from orchestrator.evidence import Error, ErrorKind, Evidence, Result, Source, Status
-from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
+from orchestrator.flow import attempts
+from orchestrator.flow.attempts import OF_THE_ATTEMPT, Rules
+from orchestrator.job import Attempt, Job, Phase, Reason
+from orchestrator.lifecycle import Move
 
 _AT_PROVIDER = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED, Phase.HELD})
-_GOES_WELL = frozenset({Status.ACCEPTED, Status.COMPLETED})
 _UNANSWERED = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.HELD})
-# They speak of this very attempt; a poll and the history speak of the id that they were asked for.
-OF_THE_ATTEMPT = frozenset({Source.ANSWER, Source.CALLBACK})
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """What the decision depends on besides the rows and the evidence."""
-
-    now: int
-    is_pushed: bool = True
-    draw: Callable[[], float] = random.random
 
 
 def decide(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> Decision:
     """What this evidence does to the job and to its attempt."""
     if _is_of_another_task(attempt, evidence):
-        return Decision(note="another id: ask for the one we know", attempt=_check_now(attempt, rules))
-    return _BY_STATUS[evidence.status](job, _told(attempt, evidence, rules), evidence, rules)
+        return Decision(
+            note="another id: ask for the one we know", attempt=attempts.check_now(attempt, rules)
+        )
+    return _BY_STATUS[evidence.status](job, attempts.with_evidence(attempt, evidence, rules), evidence, rules)
 
 
 def _is_of_another_task(attempt: Attempt, evidence: Evidence) -> bool:
@@ -44,24 +37,6 @@ def _is_of_another_task(attempt: Attempt, evidence: Evidence) -> bool:
     if evidence.provider_id is None or attempt.provider_id in (None, evidence.provider_id):
         return False
     return not (attempt.is_adopted and evidence.source in OF_THE_ATTEMPT)
-
-
-def _told(attempt: Attempt, evidence: Evidence, rules: Rules) -> Attempt:
-    """The attempt with what every evidence adds: the id, the first answer, its words."""
-    # What went well is told by the id and the outputs; a trouble's own words are kept for the timeline.
-    words = "" if evidence.status in _GOES_WELL else evidence.excerpt
-    told = replace(attempt, excerpt=words or attempt.excerpt)
-    if evidence.provider_id is not None:
-        told = replace(
-            told,
-            provider_id=evidence.provider_id,
-            # What a poll or the history brings to an attempt without a task is adopted: found, not told.
-            is_adopted=(attempt.provider_id is None or attempt.is_adopted)
-            and evidence.source not in OF_THE_ATTEMPT,
-        )
-    if evidence.source == Source.ANSWER and attempt.answered_at is None:
-        told = replace(told, answered_at=rules.now)
-    return told
 
 
 # COMPLETED
@@ -72,7 +47,7 @@ def _completed(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> 
     if not result.outputs:
         return _empty(job, attempt, evidence, rules)
     signals = _end_signals(attempt, evidence)
-    ended = _ended(attempt, "completed", evidence, rules)
+    ended = attempts.ended(attempt, "completed", evidence, rules)
     if job.phase == Phase.COMPLETED or job.reason == Reason.CANCELLED:
         is_new = attempt.ended_at is None
         # Paid for and not the job's result: kept here, so that nobody need pay for it again.
@@ -99,7 +74,7 @@ def _empty(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> Deci
         return Decision(
             note="no output",
             move=_fail_if_current(job, attempt, Reason.NO_OUTPUT, error, rules),
-            attempt=_ended(attempt, "no_output", evidence, rules),
+            attempt=attempts.ended(attempt, "no_output", evidence, rules),
         )
     soon_s = policy.EMPTY_CHECK_S if evidence.source == Source.POLL else 1.0
     asked = replace(attempt, empties=empties, check_at=rules.now + int(1_000 * soon_s))
@@ -118,7 +93,7 @@ def _failed(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> Dec
     return Decision(
         note="failed" if attempt.number == job.attempt else "failure of an older attempt",
         move=_after_failure(job, attempt, error, rules),
-        attempt=_ended(attempt, "failed", evidence, rules),
+        attempt=attempts.ended(attempt, "failed", evidence, rules),
         signals=_end_signals(attempt, evidence),
     )
 
@@ -154,7 +129,7 @@ def _refused(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> De
     return Decision(
         note=f"refused: {error.kind}",
         move=_after_refusal(job, attempt, error, rules),
-        attempt=_ended(attempt, str(error.kind), evidence, rules),
+        attempt=attempts.ended(attempt, str(error.kind), evidence, rules),
         signals=signals,
     )
 
@@ -194,7 +169,7 @@ def _accepted(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> D
     if attempt.ended_at is not None:
         return Decision(note="late answer of an ended attempt", attempt=attempt, signals=signals)
     checks = attempt.checks + 1 if evidence.source == Source.POLL else 0
-    watched = _check_later(replace(attempt, checks=checks), job, rules)
+    watched = attempts.check_later(replace(attempt, checks=checks), job, rules)
     move = _accepted_move(job, watched, rules)
     return Decision(note="accepted" if move else "still running", move=move, attempt=watched, signals=signals)
 
@@ -218,14 +193,9 @@ def _unknown(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> De
     return Decision(
         note="in doubt",
         move=lifecycle.doubt(job, because),
-        attempt=look_up_later(attempt, rules),
+        attempt=attempts.look_up_later(attempt, rules),
         signals=signals,
     )
-
-
-def look_up_later(attempt: Attempt, rules: Rules) -> Attempt:
-    """Plan the next look into the provider's history for an attempt whose answer was lost."""
-    return replace(attempt, check_at=rules.now + int(1_000 * policy.doubt_check_in_s(attempt.checks)))
 
 
 def _not_told(job: Job, attempt: Attempt, _evidence: Evidence, rules: Rules) -> Decision:
@@ -233,7 +203,7 @@ def _not_told(job: Job, attempt: Attempt, _evidence: Evidence, rules: Rules) -> 
     if attempt.ended_at is not None:
         return Decision(note="duplicate", attempt=attempt)
     asked = replace(attempt, checks=attempt.checks + 1)
-    return Decision(note="not told", attempt=_check_later(asked, job, rules))
+    return Decision(note="not told", attempt=attempts.check_later(asked, job, rules))
 
 
 _BY_STATUS: dict[Status, Callable[[Job, Attempt, Evidence, Rules], Decision]] = {
@@ -253,21 +223,6 @@ def _fail_if_current(job: Job, attempt: Attempt, reason: Reason, error: Error, r
     return lifecycle.fail(job, reason, error, now=rules.now)
 
 
-def _ended(attempt: Attempt, outcome: str, evidence: Evidence, rules: Rules) -> Attempt:
-    if attempt.ended_at is not None:
-        return attempt
-    return replace(attempt, ended_at=rules.now, ended_by=evidence.source, outcome=outcome, check_at=None)
-
-
-def _check_later(attempt: Attempt, job: Job, rules: Rules) -> Attempt:
-    in_s = policy.check_in_s(job.media, attempt.checks, rules.draw(), is_pushed=rules.is_pushed)
-    return replace(attempt, check_at=rules.now + int(1_000 * in_s))
-
-
-def _check_now(attempt: Attempt, rules: Rules) -> Attempt:
-    return attempt if attempt.ended_at is not None else replace(attempt, check_at=rules.now)
-
-
 def _end_signals(attempt: Attempt, evidence: Evidence) -> tuple[LaneSignal, ...]:
     """Whether this lane's callbacks arrive: told by who brings the end of a task."""
     if evidence.source == Source.CALLBACK:
@@ -283,24 +238,11 @@ def _end_signals(attempt: Attempt, evidence: Evidence) -> tuple[LaneSignal, ...]
 
 def give_up_task(job: Job, attempt: Attempt, rules: Rules) -> Decision:
     """The task that this attempt had adopted from the history is another's: its own is unknown again."""
-    bare = look_up_later(_without_task(attempt), rules)
+    bare = attempts.look_up_later(attempts.without_task(attempt), rules)
     if job.phase != Phase.ACCEPTED or job.attempt != attempt.number:
         return Decision(note="let go", attempt=bare)
     return Decision(
         note="let go",
         move=lifecycle.unadopt(job, "this task is another job's"),
         attempt=bare,
-    )
-
-
-def _without_task(attempt: Attempt) -> Attempt:
-    return replace(
-        attempt,
-        provider_id=None,
-        is_adopted=False,
-        checks=0,
-        empties=0,
-        ended_at=None,
-        ended_by=None,
-        outcome=None,
     )

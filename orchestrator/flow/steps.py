@@ -10,7 +10,7 @@ from orchestrator.bell import Kind
 from orchestrator.crash import crashpoint
 from orchestrator.decision import Applied, Decide, Decision
 from orchestrator.flow import cancel
-from orchestrator.lifecycle import Attempt, HeldFor, Job, Phase, Reason
+from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.runtime import Runtime
 from orchestrator.store import batch_steps
 from orchestrator.store.batch_steps import Step, StepTaken

@@ -14,7 +14,7 @@ from orchestrator.decision import Decision
 from orchestrator.errors import Busy
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.flow.settle import settle_surely
-from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.job import Attempt, Job, Phase, Reason
 from orchestrator.providers.base import Submission
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import claims

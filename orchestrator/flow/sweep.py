@@ -11,9 +11,9 @@ from orchestrator.clock import DAY, to_rfc3339
 from orchestrator.decision import Applied, Decide, Decision
 from orchestrator.evidence import Error, ErrorKind, Source
 from orchestrator.flow import reckon
+from orchestrator.flow.attempts import Rules, look_up_later
 from orchestrator.flow.endpoints import reseal
-from orchestrator.flow.settlement import Rules, look_up_later
-from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.job import Attempt, Job, Phase, Reason, deadline, is_in_doubt
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import (
     actions,
@@ -75,14 +75,14 @@ def decide(job: Job, attempt: Attempt | None, rules: Rules) -> Decision:
 
 
 def _waiting(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:
-    deadline = lifecycle.deadline(job)
-    if deadline is not None and deadline <= rules.now:
+    ends_at = deadline(job)
+    if ends_at is not None and ends_at <= rules.now:
         return _expired(job, None, rules)
     return Decision(note="woken", move=lifecycle.wake(job))
 
 
 def _held(job: Job, attempt: Attempt | None, rules: Rules) -> Decision:
-    return (_unresolved if lifecycle.is_in_doubt(job) else _expired)(job, attempt, rules)
+    return (_unresolved if is_in_doubt(job) else _expired)(job, attempt, rules)
 
 
 def _expired(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from orchestrator.decision import Decision
-from orchestrator.lifecycle import Attempt, Job
+from orchestrator.job import Attempt, Job
 from orchestrator.runtime import Runtime
 
 

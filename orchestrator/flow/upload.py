@@ -7,16 +7,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
 
 import msgspec
 
 from orchestrator.bell import Kind
 from orchestrator.clock import SECOND
 from orchestrator.crash import crashpoint
-from orchestrator.errors import BadLines, Conflict, InvalidInput, TooLarge, TooMany
+from orchestrator.errors import BadLines, InvalidInput, TooLarge, TooMany
 from orchestrator.flow.lines import NewBatch, read_line
-from orchestrator.lifecycle import Job
+from orchestrator.flow.sent_again import check_same
+from orchestrator.job import Job
 from orchestrator.runtime import Runtime
 from orchestrator.store import batch_lines, batch_uploads, quotas
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
@@ -31,7 +31,6 @@ _SIZE_AT_A_TIME = 1024 * 1024
 _AT_A_TIME = 500
 # Half a millisecond of work.
 _IN_ONE_TURN = 25
-_Meaning = tuple[Any, ...]
 # How long a server that was killed keeps others from going on with the uploads that it received.
 RECEIVER_MS = 12 * SECOND
 _RENEW_S = 3.0
@@ -211,13 +210,9 @@ class Upload:
         stored = await self._runtime.store.read(
             batch_lines.stored, batch_id=self._batch_id, first=first, last=self._read_until
         )
-        known: dict[int, _Meaning | None] = {line: _meaning(job) for line, job in stored.jobs.items()}
-        known |= dict.fromkeys(stored.rejected)
-        came: dict[int, _Meaning | None] = {_line(one): _meaning(one.job) for one in self.accepted}
+        came: dict[int, Job | None] = {_line(one): one.job for one in self.accepted}
         came |= {one.line: None for one in self.rejected if one.line >= first}
-        again = {line: meaning for line, meaning in came.items() if line <= self._stored_until}
-        if again != known:
-            raise _differs(min(line for line, _ in again.items() ^ known.items()))
+        check_same(came, stored, until=self._stored_until)
         self.accepted = [one for one in self.accepted if _line(one) > self._stored_until]
 
     async def _check_room(self, wanted: int) -> None:
@@ -231,25 +226,8 @@ class Upload:
             raise TooMany()
 
 
-def _differs(line: int) -> Conflict:
-    return Conflict(f"Idempotency-Key: line {line} is not the one that was sent with this key before.")
-
-
 def _line(one: Creation) -> int:
     return one.job.line or 0
-
-
-def _meaning(job: Job) -> _Meaning:
-    """What must be the same when a line is sent again."""
-    return (
-        job.custom_id,
-        job.input_hash,
-        job.webhook,
-        job.priority,
-        job.not_before,
-        job.start_by,
-        job.finish_by,
-    )
 
 
 def _bad_lines(rejected: Sequence[Rejected], total: int) -> BadLines:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.lifecycle import Job, public_state
+from orchestrator.job import Job, public_state
 from orchestrator.store import creation, dialect, many_rows, rows, views
 from orchestrator.store.creation import Creation
 from orchestrator.store.views import Found

@@ -13,7 +13,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.decision import Applied, Decide, LaneSignal
-from orchestrator.lifecycle import Attempt, Job, Move, Phase
+from orchestrator.job import Attempt, Job, Phase
+from orchestrator.lifecycle import Move
 from orchestrator.store import dialect, lane_signals, lanes, many_rows, outbox, rows, tallies
 from orchestrator.store.tallies import Pair
 

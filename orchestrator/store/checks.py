@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.ids import first_id_at
-from orchestrator.lifecycle import Attempt, Job
+from orchestrator.job import Attempt, Job
 from orchestrator.store import dialect, rows
 from orchestrator.store.polls import take_polls
 from orchestrator.store.retention import DELETED_TASK

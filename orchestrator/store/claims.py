@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import Attempt, Job, Move, Reason
+from orchestrator.job import Attempt, Job, Reason
+from orchestrator.lifecycle import Move
 from orchestrator.store import batches, dialect, quotas, rows, tallies, turns
 from orchestrator.store.changes import Change, apply_uncounted
 from orchestrator.store.lanes import Lane, read_lanes

@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.lifecycle import Job
+from orchestrator.job import Job
 from orchestrator.store import dialect, joining, lanes, many_rows, quotas, rows
 from orchestrator.store.lanes import Share, share_of
 

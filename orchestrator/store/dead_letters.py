@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.lifecycle import Ending
+from orchestrator.job import Ending
 from orchestrator.store import dialect
 
 COUNTED = 5_000

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from orchestrator.lifecycle import Ending, Job, Phase
+from orchestrator.job import Ending, Job, Phase
 from orchestrator.store import dialect, endpoints, rows
 from orchestrator.store.endpoints import Endpoint
 

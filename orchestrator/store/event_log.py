@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, TextClause
 
-from orchestrator.lifecycle import public_state
+from orchestrator.job import public_state
 from orchestrator.store import dialect
 
 WINDOW = 500

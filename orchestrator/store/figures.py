@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from orchestrator.clock import HOUR, MINUTE
-from orchestrator.lifecycle import Phase, Verb
+from orchestrator.job import Phase
+from orchestrator.lifecycle import Verb
 from orchestrator.store import dialect, event_log, many_rows
 from orchestrator.store.event_log import START
 

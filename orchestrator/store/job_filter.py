@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from orchestrator.ids import first_id_at
-from orchestrator.lifecycle import HeldFor, Job, Phase, Reason
+from orchestrator.job import HeldFor, Job, Phase, Reason
 from orchestrator.store.views import STATES
 
 PHASES = (*(str(phase) for phase in Phase), *(state for state in STATES if state not in list(Phase)))

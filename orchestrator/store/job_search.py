@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.ids import is_id
-from orchestrator.lifecycle import Job
+from orchestrator.job import Job
 from orchestrator.store import dialect, rows
 from orchestrator.store.job_filter import JobFilter, Way, conditions, way_to
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from orchestrator.clock import MINUTE
-from orchestrator.lifecycle import Job
+from orchestrator.job import Job
 from orchestrator.store import dialect, many_rows, rows
 
 _JOINABLE_MS = 10 * MINUTE

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator import policy
-from orchestrator.lifecycle import Job
+from orchestrator.job import Job
 from orchestrator.policy import Bucket, Limits
 from orchestrator.store import dialect, many_rows
 

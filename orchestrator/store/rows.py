@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from orchestrator.evidence import Source
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import Attempt, Job, Move, Phase, Reason
+from orchestrator.job import Attempt, Job, Phase, Reason
+from orchestrator.lifecycle import Move
 from orchestrator.store import dialect, many_rows
 from orchestrator.store.database import Overtaken
 

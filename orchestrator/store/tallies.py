@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.lifecycle import Job, Move
+from orchestrator.job import Job
+from orchestrator.lifecycle import Move
 from orchestrator.store import deliveries, dialect, many_rows, outbox
 from orchestrator.store.rows import batch_event, insert_batch_events
 from orchestrator.webhook_events import Event

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from orchestrator import policy
 from orchestrator.ids import first_id_at
-from orchestrator.lifecycle import Job
+from orchestrator.job import Job
 from orchestrator.store import dialect
 from orchestrator.store.lanes import Lane
 

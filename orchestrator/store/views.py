@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.ids import first_id_at
-from orchestrator.lifecycle import Attempt, Ending, Job, Phase, Verb
+from orchestrator.job import Attempt, Ending, Job, Phase
+from orchestrator.lifecycle import Verb
 from orchestrator.store import dialect, rows
 
 

@@ -14,7 +14,7 @@ from orchestrator.flow.dismiss import dismiss
 from orchestrator.flow.poll import check_now
 from orchestrator.flow.prediction import prediction
 from orchestrator.flow.redrive import redrive
-from orchestrator.lifecycle import Attempt, Job
+from orchestrator.job import Attempt, Job
 from orchestrator.store import views
 from orchestrator.store.views import Found, HistoryFilter, Timeline
 from orchestrator.web.context import Context

@@ -18,7 +18,7 @@ from orchestrator.flow.create import NewJob, create, read_scheme
 from orchestrator.flow.prediction import prediction
 from orchestrator.flow.schedule import Schedule, read_schedule
 from orchestrator.flow.unanswered import mark_unanswered
-from orchestrator.lifecycle import Job
+from orchestrator.job import Job
 from orchestrator.store import retention, views
 from orchestrator.store.creation import Created, Idempotency
 from orchestrator.store.views import Found, HistoryFilter

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from orchestrator.lifecycle import public_state
+from orchestrator.job import public_state
 from orchestrator.store.tallies import STATES
 from tests.e2e.canaries import check_logs_and_tables, secrets_of
 from tests.e2e.program import until

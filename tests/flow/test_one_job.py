@@ -16,8 +16,9 @@ from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
 from orchestrator.evidence import ErrorKind, Evidence, Result, Source, Status
 from orchestrator.flow import cancel, redrive, resolve, settlement, submit, sweep
-from orchestrator.flow.settlement import Rules
-from orchestrator.lifecycle import Attempt, Job, Phase, Reason, Verb
+from orchestrator.flow.attempts import Rules
+from orchestrator.job import Attempt, Job, Phase, Reason
+from orchestrator.lifecycle import Verb
 from tests.factories import T0, make_attempt, make_error, make_evidence, make_job, make_result
 from tests.jobs import assert_possible, assert_possible_attempt
 

@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from orchestrator.evidence import Source
 from orchestrator.flow import cancel, redrive
-from orchestrator.flow.settlement import Rules, give_up_task
+from orchestrator.flow.attempts import Rules
+from orchestrator.flow.settlement import give_up_task
 from orchestrator.flow.submit import _given_back
-from orchestrator.lifecycle import HeldFor, Phase, Reason
+from orchestrator.job import HeldFor, Phase, Reason
 from tests.factories import T0, make_attempt, make_job
 from tests.jobs import assert_possible, assert_possible_attempt
 

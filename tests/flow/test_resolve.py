@@ -10,9 +10,9 @@ from orchestrator import policy
 from orchestrator.clock import HOUR
 from orchestrator.decision import Decision
 from orchestrator.evidence import Source
+from orchestrator.flow.attempts import Rules
 from orchestrator.flow.resolve import _looked, _unreadable, _unwatched
-from orchestrator.flow.settlement import Rules
-from orchestrator.lifecycle import Job, Phase, Reason
+from orchestrator.job import Job, Phase, Reason
 from tests.factories import T0, make_attempt, make_job
 from tests.jobs import assert_possible, assert_possible_attempt
 

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from orchestrator import policy
 from orchestrator.decision import Decision, LaneSignal, Signal
 from orchestrator.evidence import Error, ErrorKind, Evidence, Result, Source, Status
-from orchestrator.flow.settlement import Rules, decide
-from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.flow.attempts import Rules
+from orchestrator.flow.settlement import decide
+from orchestrator.job import Attempt, Job, Phase, Reason
 from tests.factories import T0, make_attempt, make_error, make_evidence, make_job, make_result
 from tests.jobs import assert_possible, assert_possible_attempt
 

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from orchestrator import policy
 from orchestrator.bell import Kind
 from orchestrator.decision import Decision
-from orchestrator.flow.settlement import Rules
+from orchestrator.flow.attempts import Rules
 from orchestrator.flow.sweep import change_all, decide
-from orchestrator.lifecycle import Attempt, HeldFor, Job, Phase, Reason
+from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.runtime import Runtime
 from tests.factories import T0, make_attempt, make_job, stored_job
 from tests.jobs import assert_possible, assert_possible_attempt

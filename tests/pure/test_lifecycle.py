@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator import lifecycle
-from orchestrator.lifecycle import ENDED, MOVES, Ending, IllegalMove, Job, Move, Phase, Reason, Verb
+from orchestrator.job import ENDED, Ending, Job, Phase, Reason
+from orchestrator.lifecycle import MOVES, IllegalMove, Move, Verb
 from tests.factories import T0, make_error, make_job, make_result
 from tests.jobs import assert_possible
 

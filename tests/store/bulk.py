@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.decision import Applied
 from orchestrator.flow.steps import decide_for
-from orchestrator.lifecycle import Job, Phase
+from orchestrator.job import Job, Phase
 from orchestrator.store import batch_lines, batch_steps, batch_uploads, batches, tallies
 from orchestrator.store.batch_steps import Step
 from orchestrator.store.batches import Batch

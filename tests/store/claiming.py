@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from orchestrator.lifecycle import Job
+from orchestrator.job import Job
 from orchestrator.policy import Limits
 from orchestrator.store import claims, lanes
 from orchestrator.store.claims import Claim

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from orchestrator import lifecycle
 from orchestrator.decision import Decide, Decision, LaneSignal, Signal
 from orchestrator.evidence import Source
-from orchestrator.lifecycle import Attempt, Job, Reason
+from orchestrator.job import Attempt, Job, Reason
 from tests.factories import T0, make_error, make_result
 
 

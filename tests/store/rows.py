@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from orchestrator import tables
-from orchestrator.lifecycle import Attempt, Job
+from orchestrator.job import Attempt, Job
 from orchestrator.store import lanes
 from orchestrator.store import rows as stored
 from orchestrator.store.lanes import Lane

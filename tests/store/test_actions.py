@@ -9,9 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.flow.actions import decide_for, is_done
-from orchestrator.lifecycle import Job, Phase, Reason
-from orchestrator.store import actions, audit
-from orchestrator.store.actions import Action, Matched, StepTaken
+from orchestrator.job import Job, Phase, Reason
+from orchestrator.store import action_steps, actions, audit
+from orchestrator.store.action_steps import StepTaken
+from orchestrator.store.actions import Action, Matched
 from orchestrator.store.job_filter import JobFilter
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, add_tenant, make_id, stored_job
@@ -39,7 +40,7 @@ async def ordered(store: Store, verb: str, matched: Matched, **changes: Any) -> 
 async def stepped(store: Store, action: Action, *, now: int = T0) -> Action:
     """The action after its next step."""
     await store.write(
-        actions.take_step, action=action, decide=decide_for(action, now), is_done=is_done, now=now
+        action_steps.take, action=action, decide=decide_for(action, now), is_done=is_done, now=now
     )
     found = await store.read(actions.find, tenant_id=TENANT, action_id=action.id)
     assert found is not None

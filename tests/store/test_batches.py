@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from orchestrator.evidence import Source
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.store import batch_lines, batch_steps, batch_uploads, batches, quotas
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batch_steps import StepTaken

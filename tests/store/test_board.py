@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.clock import DAY, HOUR, MINUTE
-from orchestrator.lifecycle import Phase, Reason
+from orchestrator.job import Phase, Reason
 from orchestrator.store import board, figures
 from orchestrator.store.board import FirstPage
 from orchestrator.store.store import Store

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.clock import MINUTE
 from orchestrator.evidence import Source
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.store import callback_board, fairness, figures, lane_board, system_board
 from orchestrator.store.changes import Seen
 from orchestrator.store.figures import Key

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from orchestrator import lifecycle
 from orchestrator.decision import Decision
 from orchestrator.evidence import Source
-from orchestrator.lifecycle import Attempt, Ending, IllegalMove, Job, Phase
+from orchestrator.job import Attempt, Ending, Job, Phase
+from orchestrator.lifecycle import IllegalMove
 from orchestrator.store import rows as stored
 from orchestrator.store import views
 from orchestrator.store.changes import Seen

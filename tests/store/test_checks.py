@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from orchestrator.lifecycle import Job, Phase
+from orchestrator.job import Job, Phase
 from orchestrator.store import checks
 from orchestrator.store.checks import Check
 from orchestrator.store.database import Database

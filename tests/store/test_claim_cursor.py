@@ -9,7 +9,7 @@ from sqlalchemy.util import await_only
 
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
-from orchestrator.lifecycle import Attempt, Job
+from orchestrator.job import Attempt, Job
 from orchestrator.store import turns
 from orchestrator.store.database import Database
 from orchestrator.store.store import Store

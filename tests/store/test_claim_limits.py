@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator import policy
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.policy import LEASE_MS
 from orchestrator.store import claims, lane_signals
 from orchestrator.store.store import Store

@@ -15,7 +15,7 @@ from sqlalchemy.util import await_only
 from orchestrator import lifecycle
 from orchestrator.decision import Decision, LaneSignal, Signal
 from orchestrator.evidence import Source
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.job import Attempt, Job, Phase
 from orchestrator.store import checks, deliveries, delivery_queue
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.database import Database

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.lifecycle import Phase, Reason
+from orchestrator.job import Phase, Reason
 from orchestrator.store.database import RowRefused
 from orchestrator.store.store import Store
 from tests.factories import T0, add_attempts, add_jobs, make_attempt, make_job, stored_job

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.store.database import Database, RowRefused
 from orchestrator.store.store import Store
 from tests.factories import IMAGE_LANE, TENANT, VIDEO_LANE, SetClock, add_tenant, make_creation, make_job

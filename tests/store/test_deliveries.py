@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.evidence import Source
 from orchestrator.flow import redrive
 from orchestrator.flow.prediction import prediction
-from orchestrator.lifecycle import Ending, Job, Phase
+from orchestrator.job import Ending, Job, Phase
 from orchestrator.store import deliveries, delivery_queue
 from orchestrator.store.database import Database
 from orchestrator.store.deliveries import Attempted, Due, JobEnd

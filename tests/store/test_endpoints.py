@@ -12,7 +12,7 @@ from sqlalchemy.util import await_only
 from orchestrator import policy
 from orchestrator.evidence import Source
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import Job, Phase
+from orchestrator.job import Job, Phase
 from orchestrator.store import deliveries, endpoint_health, endpoint_secrets, endpoints, outbox, retention
 from orchestrator.store.deliveries import Due, Notice
 from orchestrator.store.endpoints import Endpoint

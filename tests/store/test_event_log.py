@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
-from orchestrator.lifecycle import Phase, Verb
+from orchestrator.job import Phase
+from orchestrator.lifecycle import Verb
 from orchestrator.store import event_log, retention, schema
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.database import Database

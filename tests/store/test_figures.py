@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from orchestrator.clock import HOUR, MINUTE
-from orchestrator.lifecycle import Job, Phase
+from orchestrator.job import Job, Phase
 from orchestrator.store import figures, retention, rows, series
 from orchestrator.store.figures import Key, bucket_of, duration_of
 from orchestrator.store.series import Wanted, percentile

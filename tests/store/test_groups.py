@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as P
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import Busy
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.store import dialect, group, many_rows
 from orchestrator.store.database import Database, DatabaseTrouble, RowRefused, open_database
 from orchestrator.store.group import Grouper

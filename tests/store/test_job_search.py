@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.lifecycle import Job, Phase, Reason
+from orchestrator.job import Job, Phase, Reason
 from orchestrator.store import dead_letters, job_search
 from orchestrator.store.job_filter import JobFilter, conditions
 from orchestrator.store.job_search import Page

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from orchestrator.clock import MINUTE
-from orchestrator.lifecycle import Job, Phase
+from orchestrator.job import Job, Phase
 from orchestrator.store.creation import Created, Creation
 from orchestrator.store.database import Database
 from orchestrator.store.store import Store

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from orchestrator.decision import Applied
 from orchestrator.errors import Busy
 from orchestrator.evidence import Source
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.store import dialect, group, schema
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now, open_database

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator import policy
 from orchestrator.decision import Signal
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.policy import Limits
 from orchestrator.store import lane_orders, lane_signals, lanes
 from orchestrator.store.lanes import Account

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.decision import Decision
 from orchestrator.evidence import Source
-from orchestrator.lifecycle import Attempt, Job, Phase
+from orchestrator.job import Attempt, Job, Phase
 from orchestrator.store import batch_uploads, group
 from orchestrator.store import store as stored_once
 from orchestrator.store.changes import Seen

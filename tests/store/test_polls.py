@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from orchestrator import policy
-from orchestrator.lifecycle import Job, Phase
+from orchestrator.job import Job, Phase
 from orchestrator.policy import TIERS
 from orchestrator.store import checks, lanes, polls
 from orchestrator.store.database import Database

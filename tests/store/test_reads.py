@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, text
 
 from orchestrator.ids import new_id
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.store import schema
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.database import open_database

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.evidence import Source
 from orchestrator.ids import id_time
-from orchestrator.lifecycle import Job, Phase
+from orchestrator.job import Job, Phase
 from orchestrator.store import batches, checks, deliveries, retention
 from orchestrator.store.changes import Seen
 from orchestrator.store.deliveries import Attempted

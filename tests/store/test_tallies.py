@@ -10,7 +10,7 @@ from sqlalchemy.util import await_only
 from orchestrator import lifecycle
 from orchestrator.decision import Decide, Decision
 from orchestrator.evidence import ErrorKind
-from orchestrator.lifecycle import Attempt, Job, Reason
+from orchestrator.job import Attempt, Job, Reason
 from orchestrator.store import tallies
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.store import Store

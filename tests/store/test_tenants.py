@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.lifecycle import Phase
+from orchestrator.job import Phase
 from orchestrator.store import keys, tenants
 from orchestrator.store.store import Store
 from orchestrator.store.tenants import Tenant, Terms

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.decision import Decision
 from orchestrator.evidence import Source
-from orchestrator.lifecycle import Attempt, Job, Phase, Reason
+from orchestrator.job import Attempt, Job, Phase, Reason
 from orchestrator.store import views
 from orchestrator.store.changes import Seen
 from orchestrator.store.store import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from orchestrator.lifecycle import Reason
+from orchestrator.job import Reason
 
 
 class Advice(msgspec.Struct, frozen=True):

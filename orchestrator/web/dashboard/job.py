@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import NotFound
-from orchestrator.lifecycle import HeldFor, Job, Phase
+from orchestrator.job import HeldFor, Job, Phase
 from orchestrator.store import job_pages
 from orchestrator.store.endpoints import shown_url
 from orchestrator.store.job_search import SHOWN_CHARS

@@ -10,7 +10,7 @@ from orchestrator.flow.cancel import cancel
 from orchestrator.flow.dismiss import dismiss
 from orchestrator.flow.poll import check_now
 from orchestrator.flow.redrive import redrive
-from orchestrator.lifecycle import Job
+from orchestrator.job import Job
 from orchestrator.store import keys, retention, views
 from orchestrator.web.dashboard.pages import Done, Look
 

@@ -9,7 +9,7 @@ import msgspec
 
 from orchestrator.errors import InvalidInput
 from orchestrator.ids import is_id
-from orchestrator.lifecycle import Ending, Job
+from orchestrator.job import Ending, Job
 from orchestrator.store import job_pages
 from orchestrator.store.job_search import LOOKED_THROUGH, Listed
 from orchestrator.web.dashboard import job_filters

@@ -8,7 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from orchestrator.clock import SECOND
-from orchestrator.lifecycle import Attempt, Job
+from orchestrator.job import Attempt, Job
 from orchestrator.store.audit import Line
 from orchestrator.store.views import CallbackSeen, Delivery, Event, Timeline
 from orchestrator.web.dashboard.words import words

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from orchestrator.lifecycle import Phase, Verb
+from orchestrator.job import Phase
+from orchestrator.lifecycle import Verb
 from orchestrator.web.reference.shapes.words import Count, Id, NoId
 
 _PHASES = ["", *map(str, Phase)]

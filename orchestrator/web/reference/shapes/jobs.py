@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from orchestrator.lifecycle import Phase, Reason
+from orchestrator.job import Phase, Reason
 from orchestrator.web.reference.shapes.predictions import Prediction
 from orchestrator.web.reference.shapes.words import Count, NoId
 
