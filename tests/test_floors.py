@@ -23,6 +23,7 @@ FLOORS = [
         "fingerprint",
         "clock",
         "policy",
+        "job",
         "lifecycle",
         "decision",
         "signing",
@@ -34,7 +35,7 @@ FLOORS = [
     ],
     # 1  the shape of what is stored and of what is configured
     ["tables", "settings"],
-    # 2  one thing each that the house deals with: database, providers, models, arq, HTTP, Valkey, who waits
+    # 2  one thing each that the house deals with: database, providers, models, arq, HTTP, Valkey, its files, who waits
     [
         "store",
         "providers",
@@ -43,6 +44,7 @@ FLOORS = [
         "hearing",
         "net",
         "broker",
+        "embedded",
         "waits",
         "follower",
         "uploads",
@@ -62,10 +64,11 @@ FLOORS = [
     ["serving", "processes", "cli"],
 ]
 NEIGHBOURS = {
-    "lifecycle": ["evidence", "fingerprint"],
-    "decision": ["evidence", "lifecycle"],
+    "job": ["evidence"],
+    "lifecycle": ["evidence", "fingerprint", "job"],
+    "decision": ["evidence", "job", "lifecycle"],
     "strict_json": ["errors"],
-    "webhook_events": ["lifecycle"],
+    "webhook_events": ["job"],
     "processes": ["serving"],
     "retry_after": ["clock"],
     "hearing": ["bell"],
