@@ -8,9 +8,12 @@ import msgspec
 
 from orchestrator.clock import to_rfc3339
 from orchestrator.evidence import Error
-from orchestrator.job import Ending, Job, Phase
+from orchestrator.job import Ending, Job, Phase, Reason
 
 _NO_ENDING = Ending()
+_INTERNAL = 5_000
+# 1401 is an invalid parameter, 5003 means unavailable, 5004 a time-out.
+_CODES: dict[Reason | None, int] = {Reason.REJECTED: 1_401, Reason.EXHAUSTED: 5_003, Reason.EXPIRED: 5_004}
 
 
 def prediction(
@@ -34,12 +37,12 @@ def prediction(
     }
     if end.error is not None and job.phase == Phase.FAILED:
         shown["error"] = end.error.message
-        shown["code"] = _code(end.error)
+        shown["code"] = _code(job, end.error)
     if inputs is not None:
         shown["inputs"] = msgspec.Raw(inputs.encode())
     return shown
 
 
-def _code(error: Error) -> int:
-    """The prediction-level code: the provider's, or 5000 where it gave none."""
-    return error.code or 5_000
+def _code(job: Job, error: Error) -> int:
+    """The prediction-level code: the provider's, or one that says whether another try may help."""
+    return error.code or _CODES.get(job.reason, _INTERNAL)

@@ -69,6 +69,7 @@ def read_submit(answer: Answer | NoAnswer, *, now: int) -> Evidence:
     error = Error(
         kind,
         _sentence(kind, answer, envelope),
+        code=_prediction_code(envelope),
         http_status=answer.status,
         retry_after_s=read_retry_after(answer.retry_after, now=now),
     )
@@ -103,6 +104,12 @@ def read_poll(answer: Answer | NoAnswer, *, asked: str, now: int) -> Evidence:
 def said_status(answer: Answer, envelope: Envelope) -> int:
     """The HTTP status, or the envelope's code where an error comes as HTTP 200."""
     return integer(envelope.code) or answer.status if answer.is_success else answer.status
+
+
+def _prediction_code(envelope: Envelope) -> int:
+    """The envelope's code where it is one of a prediction's, 1xxx or 5xxx, else 0."""
+    code = integer(envelope.code)
+    return code if 1_000 <= code < 6_000 else 0
 
 
 def _unsubmitted(failure: NoAnswer) -> Evidence:

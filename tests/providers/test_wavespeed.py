@@ -153,6 +153,8 @@ async def test_http_200_without_an_id_is_judged_by_the_envelopes_code(
 ) -> None:
     evidence = await submit_answered(200, b'{"code":%d,"message":"hm"%b}' % (code, data))
     assert_refusal(evidence, status, kind)
+    assert evidence.error is not None
+    assert evidence.error.code == (code if code >= 1_000 else 0)  # others are no prediction's
 
 
 @pytest.mark.parametrize(
