@@ -13,6 +13,9 @@ from orchestrator.signing import Scheme
 from orchestrator.store.batches import Batch
 from orchestrator.store.deliveries import BatchEnd, Due, JobEnd, Notice
 
+# Longer ones hold embedded media; who listens for the end of a job need not get them with it.
+LONGEST_INPUT = 64 * 1024
+
 
 def message(due: Due, *, base_url: str) -> bytes:
     """v1 is an event of Standard Webhooks; v3 is the bare object, as WaveSpeed tells a prediction."""
@@ -26,7 +29,10 @@ def message(due: Due, *, base_url: str) -> bytes:
 def _told(told: JobEnd | BatchEnd | Notice, tenant_id: str, base_url: str) -> Any:
     """What a GET of that object answers."""
     if isinstance(told, JobEnd):
-        return prediction(told.job, told.ending, base_url=base_url)
+        shown = prediction(told.job, told.ending, base_url=base_url)
+        return (
+            shown | {"input": msgspec.Raw(told.input.encode())} if len(told.input) <= LONGEST_INPUT else shown
+        )
     if isinstance(told, BatchEnd):
         return _batch(told, tenant_id, base_url)
     return told.data

@@ -156,7 +156,7 @@ def _lease(
 ) -> list[Claim]:
     moves = [lifecycle.claim(job, owner=owner, now=now, lease_ms=policy.LEASE_MS) for job in jobs]
     attempts = [_attempt(move.after, lane, now) for move in moves]
-    inputs = _read_inputs(connection, [job.id for job in jobs])
+    inputs = rows.read_inputs(connection, [job.id for job in jobs])
     rows.write_jobs(connection, [(move.before, move.after) for move in moves])
     rows.insert_attempts(connection, attempts)
     rows.insert_events(
@@ -182,11 +182,3 @@ def _attempt(job: Job, lane: Lane, now: int) -> Attempt:
         check_at=now + policy.LEASE_MS + _UNANSWERED_MS,
         is_solo=job.lost_leases >= policy.SOLO_AFTER_LOST_LEASES,
     )
-
-
-def _read_inputs(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
-    wanted = dialect.one_of(connection.dialect.name, "job_id")
-    found = dialect.fetch(
-        connection, f"SELECT job_id, input FROM documents WHERE {wanted}", {"ids": dialect.to_json(ids)}
-    )
-    return {row[0]: row[1] for row in found}

@@ -22,6 +22,8 @@ class JobEnd(msgspec.Struct, frozen=True):
 
     job: Job
     ending: Ending
+    input: str
+    """The JSON text that was sent."""
 
 
 class BatchEnd(msgspec.Struct, frozen=True):
@@ -132,9 +134,10 @@ def take_deliveries(connection: Connection, *, ids: Sequence[str], now: int) -> 
         [{"taken": now + _TAKEN_MS, "id": row.id} for row in found],
     )
     jobs = rows.read_jobs(connection, [row.job_id for row in found if row.job_id])
+    inputs = rows.read_inputs(connection, jobs)
     known = _endpoints_of(connection, found, now)
     return [
-        _due(row, jobs, known)
+        _due(row, jobs, inputs, known)
         for row in found
         if row.job_id in (None, *jobs) and row.endpoint_id in (None, *known)
     ]
@@ -159,7 +162,7 @@ def _endpoints_of(connection: Connection, found: Sequence[Any], now: int) -> dic
     return known
 
 
-def _due(row: Any, jobs: Mapping[str, Job], known: Mapping[str, Endpoint]) -> Due:
+def _due(row: Any, jobs: Mapping[str, Job], inputs: Mapping[str, str], known: Mapping[str, Endpoint]) -> Due:
     return Due(
         id=row.id,
         url=row.url,
@@ -171,17 +174,17 @@ def _due(row: Any, jobs: Mapping[str, Job], known: Mapping[str, Endpoint]) -> Du
         scheme=row.scheme,
         created_at=row.created_at,
         endpoint=known.get(row.endpoint_id),
-        told=_told(row, jobs),
+        told=_told(row, jobs, inputs),
     )
 
 
-def _told(row: Any, jobs: Mapping[str, Job]) -> JobEnd | BatchEnd | Notice:
+def _told(row: Any, jobs: Mapping[str, Job], inputs: Mapping[str, str]) -> JobEnd | BatchEnd | Notice:
     if row.batch_id is not None:
         return msgspec.json.decode(row.ending, type=BatchEnd)
     if row.job_id is None:
         return Notice(msgspec.Raw(row.ending.encode()))
     then = replace(jobs[row.job_id], phase=Phase(row.phase))
-    return JobEnd(then, msgspec.json.decode(row.ending, type=Ending))
+    return JobEnd(then, msgspec.json.decode(row.ending, type=Ending), inputs[row.job_id])
 
 
 def record_attempt(connection: Connection, *, attempted: Attempted) -> bool:

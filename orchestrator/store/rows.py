@@ -122,6 +122,17 @@ def read_jobs(connection: Connection, ids: Iterable[str]) -> dict[str, Job]:
     return {row[0]: to_job(row) for row in found}
 
 
+def read_inputs(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The inputs of these jobs, as JSON text."""
+    wanted = dialect.one_of(connection.dialect.name, "job_id")
+    found = dialect.fetch(
+        connection,
+        f"SELECT job_id, input FROM documents WHERE {wanted}",
+        {"ids": dialect.to_json(list(ids))},
+    )
+    return {row[0]: row[1] for row in found}
+
+
 def read_attempts(connection: Connection, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Attempt]:
     """Attempts by (job, number); their job's lock covers them."""
     statement = _read_attempts(connection.dialect.name)

@@ -55,7 +55,8 @@ async def test_a_due_delivery_comes_with_what_it_tells(store: Store) -> None:
     job = await ended_job(store)
     (due,) = await take(store)
     assert (due.id, due.url, due.failures) == (f"{job.id}-1", HOOK, 0)
-    assert due.told == JobEnd(job, Ending(result=make_result()))
+    ((given,),) = await select(store, "SELECT input FROM documents")
+    assert due.told == JobEnd(job, Ending(result=make_result()), given)
 
 
 async def test_a_taken_delivery_is_taken_again_when_its_worker_has_died(store: Store) -> None:

@@ -39,6 +39,14 @@ class Prediction(Struct, kw_only=True):
     inputs: dict[str, Any] | UnsetType = UNSET
 
 
+class PredictionTold(Prediction, kw_only=True):
+    """What a webhook gets."""
+
+    input: (
+        Annotated[dict[str, Any], Meta(description="Left out where it is longer than 64 KB.")] | UnsetType
+    ) = UNSET
+
+
 class History(Struct):
     page: Annotated[int, Meta(ge=1)]
     items: list[Prediction]

@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from orchestrator.web.reference.shapes.batches import Batch
 from orchestrator.web.reference.shapes.endpoints import WebhookEndpoint
-from orchestrator.web.reference.shapes.predictions import Prediction
+from orchestrator.web.reference.shapes.predictions import PredictionTold
 
 
 class JobEnd(Struct):
     type: Literal["job.completed", "job.failed", "job.dead_lettered"]
     timestamp: str
-    data: Prediction
+    data: PredictionTold
 
 
 class BatchEnd(Struct):
@@ -59,7 +59,7 @@ WEBHOOKS = (
         "job_ended",
         "A job has ended",
         f"To the job's own webhook in the scheme `v3`, unless it asks for `v1`. {_SIGNED}",
-        (Prediction, JobEnd),
+        (PredictionTold, JobEnd),
     ),
     Webhook(
         "batch_ended",
