@@ -59,10 +59,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer of the provider's own that is handed on to our user: HTTP status and JSON body."""
+    """What the provider answered, for our user: HTTP status and JSON body."""
 
     status: int
     body: bytes
+    retry_after: str = ""
+    """The header of that name, as it came."""
 
 
 class Provider(Protocol):

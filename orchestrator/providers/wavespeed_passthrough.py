@@ -7,18 +7,24 @@ our user's 401. Nothing of the user's own credential goes out.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
+import msgspec
 
 from orchestrator.errors import ProviderTrouble
 from orchestrator.providers.base import Passed
 from orchestrator.providers.exchange import Answer, NoAnswer, exchange, send
 from orchestrator.providers.wavespeed_answers import MENDING, said_status
-from orchestrator.providers.wavespeed_shapes import excerpt_of, open_envelope
+from orchestrator.providers.wavespeed_shapes import Envelope, excerpt_of, open_envelope, shown
 
 _ASK_DEADLINE_S = 30.0
 # Per read and per write: 200 MB over a slow line take as long as they take.
 _UPLOAD_TIMEOUT = httpx.Timeout(60, connect=10, pool=10)
+# What a prediction's code says that comes for an answer: 1xxx is the request's fault, 5xxx the provider's.
+_STATUSES = {5_003: 503, 5_004: 504}
+_OF_THE_SERVER = 5_000
+_NULL = msgspec.Raw(b"null")
 _UPLOAD_HEADERS = frozenset({"content-type", "content-length"})
 
 
@@ -52,8 +58,25 @@ def _pass_on(answer: Answer | NoAnswer) -> Passed:
         raise ProviderTrouble("The provider refused this server's key.", cause=MENDING[said])
     if 300 <= answer.status < 400:
         raise _trouble("The provider's answer could not be used.", answer)
-    # Clients take HTTP 200 for success, whatever the envelope says.
-    return Passed(status=said if 400 <= said < 600 else answer.status, body=answer.body)
+    if 200 <= said < 300:
+        if envelope.data == _NULL:  # some clients fail on it, others ask for ever
+            raise _trouble("The provider's answer is empty.", answer)
+        return Passed(status=answer.status, body=answer.body)
+    return _error(answer, envelope, said)
+
+
+def _error(answer: Answer, envelope: Envelope, said: int) -> Passed:
+    """Clients take HTTP 200 for success, whatever the envelope says, and a key `error` for a crash."""
+    status = said if 400 <= said < 600 else _STATUSES.get(said, 400 if said < _OF_THE_SERVER else 502)
+    message = shown(envelope.message) or f"The provider answered {said} without saying why."
+    body: dict[str, Any] = {"code": status, "message": message}
+    if isinstance(envelope.error_code, str):
+        body["error_code"] = shown(envelope.error_code)
+    return Passed(
+        status=status,
+        body=msgspec.json.encode(body),
+        retry_after=answer.retry_after,
+    )
 
 
 def _trouble(message: str, answer: Answer) -> ProviderTrouble:

@@ -30,6 +30,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
     code: Any = None
     message: Any = None
+    error_code: Any = None
     data: msgspec.Raw = _NOTHING
 
 

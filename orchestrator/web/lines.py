@@ -10,8 +10,8 @@ import msgspec
 from starlette.requests import Request
 
 from orchestrator import strict_json
-from orchestrator.errors import InvalidInput, TooLarge, UnsupportedBody
-from orchestrator.web.wire import JOB_BODY_LIMIT, read_body
+from orchestrator.errors import InvalidInput, TooLarge
+from orchestrator.web.wire import JOB_BODY_LIMIT, read_body, refuse_encoded
 
 BODY_LIMIT = 200 * 1024 * 1024
 _AT_A_TIME = 1_000
@@ -22,8 +22,7 @@ class StreamedLines:
     """JSONL: memory holds what one read of the socket brought, and the line that it broke off in."""
 
     def __init__(self, request: Request) -> None:
-        if request.headers.get("content-encoding", "identity") != "identity":
-            raise UnsupportedBody("Content-Encoding: send the body as it is.")
+        refuse_encoded(request)
         self._request = request
         self._hash = hashlib.sha256()
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from orchestrator.errors import TooLarge, UnsupportedBody
 from orchestrator.providers.base import Passed
 from orchestrator.web.context import Context
-from orchestrator.web.wire import answer, read_body
+from orchestrator.web.wire import answer, read_body, refuse_encoded
 
 _KEPT_S = {"models": 600.0, "balance": 5.0, "model/price": 600.0, "model/pricing": 600.0}
 _MOST_KEPT = 500
@@ -79,7 +79,8 @@ async def upload_binary(request: Request) -> Response:
     """POST /api/{version}/media/upload/binary: streamed through, nothing is kept here."""
     here = Context.of(request)
     await here.authenticate(request, "submit")
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    refuse_encoded(request)
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedBody("Content-Type: an upload is multipart/form-data with a field `file`.")
     if int(request.headers.get("content-length", "0") or 0) > _UPLOAD_LIMIT:
         raise TooLarge("A file may have 200 MB at most.")
@@ -118,4 +119,5 @@ async def _ask(request: Request, method: str, name: str) -> Response:
 
 
 def _handed_on(passed: Passed) -> Response:
-    return Response(passed.body, status_code=passed.status, media_type="application/json")
+    headers = {"retry-after": passed.retry_after} if passed.retry_after else None
+    return Response(passed.body, status_code=passed.status, headers=headers, media_type="application/json")

@@ -39,6 +39,12 @@ async def read_body(request: Request, *, limit: int = JOB_BODY_LIMIT) -> bytes:
     return bytes(body)
 
 
+def refuse_encoded(request: Request) -> None:
+    """For a body that is handed on as it comes."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedBody("Content-Encoding: send the body as it is.")
+
+
 async def _receive(request: Request) -> tuple[bytearray, bool]:
     """The next piece, and whether there are more."""
     message = await request.receive()

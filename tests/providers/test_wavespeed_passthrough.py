@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -34,13 +35,32 @@ async def test_the_question_and_the_answer_go_through_as_they_are() -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 413, 429, 500, 503])
 async def test_an_error_in_the_envelope_is_the_users_to_see(status: int) -> None:
-    body = as_json({"code": status, "message": "hm"})
-    assert await asked(answering(http(status, body))) == Passed(status=status, body=body)
+    error = {"code": status, "message": "hm", "error_code": "x"}
+    passed = await asked(answering(http(status, as_json(error))))
+    assert (passed.status, json.loads(passed.body)) == (status, error)
 
 
-async def test_an_error_inside_http_200_gets_its_own_status() -> None:
-    body = as_json({"code": 400, "message": "hm"})
-    assert (await asked(answering(http(200, body)))).status == 400
+async def test_a_key_that_clients_take_for_a_crash_is_left_out() -> None:
+    passed = await asked(answering(http(404, as_json({"code": 404, "message": "hm", "error": "boom"}))))
+    assert (passed.status, json.loads(passed.body)) == (404, {"code": 404, "message": "hm"})
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(400, 400), (429, 429), (1400, 400), (5000, 502), (5003, 503), (5004, 504)]
+)
+async def test_an_error_inside_http_200_gets_its_own_status(code: int, status: int) -> None:
+    passed = await asked(answering(http(200, as_json({"code": code, "message": "hm"}))))
+    assert (passed.status, json.loads(passed.body)) == (status, {"code": status, "message": "hm"})
+
+
+async def test_when_to_come_again_is_handed_on() -> None:
+    body = as_json({"code": 429, "message": "hm"})
+    assert (await asked(answering(http(429, body, "Retry-After: 7")))).retry_after == "7"
+
+
+async def test_an_empty_answer_is_the_providers_trouble() -> None:
+    with pytest.raises(ProviderTrouble, match="empty"):
+        await asked(answering(http(200, as_json({"code": 200, "message": "success", "data": None}))))
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, 401), (403, 403), (200, 401)])
