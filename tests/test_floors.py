@@ -35,7 +35,7 @@ FLOORS = [
     ],
     # 1  the shape of what is stored and of what is configured
     ["tables", "settings"],
-    # 2  one thing each that the house deals with: database, providers, models, arq, HTTP, Valkey, files, who waits
+    # 2  one thing each that the house deals with: database, providers, models, arq, HTTP, Valkey, who waits
     [
         "store",
         "providers",

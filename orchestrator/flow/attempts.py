@@ -26,6 +26,8 @@ class Rules(msgspec.Struct, frozen=True):
     now: int
     is_pushed: bool = True
     draw: Callable[[], float] = random.random
+    empties: int | None = None
+    """How many empty answers were known when this one was asked for, where it was."""
 
 
 def with_evidence(attempt: Attempt, evidence: Evidence, rules: Rules) -> Attempt:

@@ -34,7 +34,9 @@ async def cancel(runtime: Runtime, tenant_id: str, job_id: str) -> Cancelled:
     if applied.note == "ended":
         raise Conflict(f"The job has ended already: {applied.job.public_state}.")
     runtime.announce(applied)
-    return Cancelled(applied.job, may_be_billed=applied.note != "cancelled")
+    # "applied" is all that is known of a change whose COMMIT was lost.
+    is_unsent = applied.note == "cancelled" or (applied.note == "applied" and not applied.job.attempt)
+    return Cancelled(applied.job, may_be_billed=not is_unsent)
 
 
 def decide(job: Job, _attempt: Attempt | None, now: int) -> Decision:

@@ -59,7 +59,7 @@ async def ask(runtime: Runtime, check: Check) -> None:
     else:
         task = TaskRef(provider_id=attempt.provider_id, model=job.model, api_version=job.api_version)
         evidence = await put_question(runtime, task)
-        await settle(runtime, job.id, attempt.number, evidence)
+        await settle(runtime, job.id, attempt.number, evidence, asked=attempt)
 
 
 async def put_question(runtime: Runtime, task: TaskRef) -> Evidence:

@@ -101,6 +101,8 @@ async def _decide(
             return _hold(job, attempt, f"{found} tasks at the provider could be this one")
         if not is_readable:
             return _unreadable(job, attempt, rules)
+        if attempt.checks != check.attempt.checks:  # by this very look, before a COMMIT was lost
+            return Decision(note="looked already", attempt=attempt)
         return _looked(job, attempt, rules, found=found, may_resubmit=may_resubmit)
 
     applied = await runtime.store.change(

@@ -27,17 +27,22 @@ async def settle(
     *,
     sent_at: int | None = None,
     callback: Seen | None = None,
+    asked: Attempt | None = None,
 ) -> Applied | None:
     """Apply one piece of evidence; None when there is no such job, or when the task that a poll or the
     history speaks of is another attempt's. Busy when it was not stored; RowRefused when the tables do not
     take it, such as an answer or a callback that names another attempt's task.
+
+    `asked` is the attempt as it was when the provider was asked: what counts questions counts each once,
+    also when it has to be applied again after a COMMIT that was lost.
     """
 
     def decided(job: Job, row: Attempt | None) -> Decision:
         if row is None:
             return Decision(note="no such attempt")
         known = row if row.sent_at or sent_at is None else replace(row, sent_at=sent_at)
-        rules = Rules(runtime.clock.now(), runtime.is_pushed(job.lane_id))
+        empties = None if asked is None else asked.empties
+        rules = Rules(runtime.clock.now(), runtime.is_pushed(job.lane_id), empties=empties)
         decision = decide(job, known, evidence, rules)
         news = tuple(signal for signal in decision.signals if runtime.is_news(job.lane_id, signal.kind))
         return replace(decision, signals=news)

@@ -66,7 +66,8 @@ def _completed(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> 
 
 def _empty(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> Decision:
     """Completed without an output is believed only when three polls in a minute say so."""
-    if attempt.ended_at is not None:
+    is_counted = rules.empties is not None and rules.empties != attempt.empties
+    if attempt.ended_at is not None or is_counted:
         return Decision(note="duplicate", attempt=attempt)
     empties = attempt.empties + (evidence.source == Source.POLL)
     if empties >= policy.EMPTY_CHECKS:

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -36,23 +36,29 @@ class Apply(Protocol[Item_contra]):
     ) -> Sequence[Any]: ...
 
 
+class _Waiting(NamedTuple, Generic[Item]):
+    item: Item
+    future: asyncio.Future[Any]
+    may_be_written: bool
+
+
 class Grouper(Generic[Item]):
     """Gathers items for a moment and hands them to `apply` in one transaction."""
 
     def __init__(self, database: Database, apply: Apply[Item]) -> None:
         self._database = database
         self._apply = apply
-        self._waiting: deque[tuple[Item, asyncio.Future[Any]]] = deque()
+        self._waiting: deque[_Waiting[Item]] = deque()
         self._flusher: asyncio.Task[None] | None = None
 
-    async def put(self, item: Item) -> Any:
+    async def put(self, item: Item, *, may_be_written: bool = False) -> Any:
         """The item's result, after the commit. Busy when the buffer is full or the database in trouble;
-        CommitLost when it may be stored all the same.
+        CommitLost when it may be stored all the same: put again, it says so itself.
         """
         if len(self._waiting) >= BOUND:
             raise Busy(cause="the write buffer is full")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.append(_Waiting(item, future, may_be_written))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush_all())
         return await future
@@ -67,7 +73,8 @@ class Grouper(Generic[Item]):
             while self._waiting:
                 await self._gather()
                 count = min(MOST, len(self._waiting))
-                await self._settle([self._waiting.popleft() for _ in range(count)])
+                group = [self._waiting.popleft() for _ in range(count)]
+                await self._settle(group, may_be_written=any(one.may_be_written for one in group))
         finally:
             self._flusher = None
 
@@ -84,11 +91,9 @@ class Grouper(Generic[Item]):
             quiet = quiet + 1 if len(self._waiting) == seen else 0
             seen = len(self._waiting)
 
-    async def _settle(
-        self, group: list[tuple[Item, asyncio.Future[Any]]], *, may_be_written: bool = False
-    ) -> None:
+    async def _settle(self, group: list[_Waiting[Item]], *, may_be_written: bool) -> None:
         try:
-            results = await self._write([item for item, _ in group], may_be_written=may_be_written)
+            results = await self._write([one.item for one in group], may_be_written=may_be_written)
         except Exception as error:
             if len(group) > 1 and not isinstance(error, DatabaseTrouble):
                 # The refusal may have come to a retry, after a COMMIT that was lost.
@@ -96,13 +101,13 @@ class Grouper(Generic[Item]):
                 await self._settle(group[:half], may_be_written=True)
                 await self._settle(group[half:], may_be_written=True)
                 return
-            for _, future in group:
-                if not future.done():
-                    future.set_exception(error)
+            for one in group:
+                if not one.future.done():
+                    one.future.set_exception(error)
             return
-        for (_, future), result in zip(group, results, strict=True):
-            if not future.done():
-                future.set_result(result)
+        for one, result in zip(group, results, strict=True):
+            if not one.future.done():
+                one.future.set_result(result)
 
     async def _write(self, items: Sequence[Item], *, may_be_written: bool) -> Sequence[Any]:
         lost: CommitLost | None = None

@@ -57,7 +57,7 @@ class Store:
         try:
             created: Created = await self._group.put(creation)
         except CommitLost as lost:
-            created = await _again(lambda: self._group.put(creation), lost)
+            created = await _again(lambda: self._group.put(creation, may_be_written=True), lost)
         self.on_commit()
         if created.job.id == creation.job.id:
             self._known_shares.add(share_of(creation.job))

@@ -36,7 +36,8 @@ async def test_an_end_is_delivered_once_as_the_bare_prediction_and_signed(
     (received,) = await receiver.wait_for(path)
     assert received.message_id == f"{job_id}-1"
     assert received.is_signed_with(await secret_of(stack))
-    assert received.prediction == data_of(await stack.http.get(f"/api/v3/predictions/{job_id}"))
+    shown = data_of(await stack.http.get(f"/api/v3/predictions/{job_id}"))
+    assert received.prediction == shown | {"input": {"prompt": prompt}}
     delivered = await delivery_in(stack, job_id, "delivered")
     assert (delivered["id"], delivered["failures"]) == (f"{job_id}-1", 0)
     assert len(receiver.got[path]) == 1

@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 
 from orchestrator.decision import Decision
-from orchestrator.evidence import Source
+from orchestrator.evidence import Source, Status
+from orchestrator.flow.attempts import Rules
+from orchestrator.flow.settlement import decide
 from orchestrator.job import Attempt, Job, Phase
 from orchestrator.store import batch_uploads, group
 from orchestrator.store import store as stored_once
 from orchestrator.store.changes import Seen
 from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, RowRefused
 from orchestrator.store.store import Store
-from tests.factories import T0, SetClock, make_creation, make_job, stored_job
+from tests.factories import T0, SetClock, make_attempt, make_creation, make_evidence, make_job, stored_job
 from tests.store import decisions
 from tests.store.bulk import RECEIVER, make_batch, receiving
 from tests.store.faulty import FaultyDatabase
-from tests.store.rows import count, counts, job_of, select
+from tests.store.rows import attempt_of, count, counts, job_of, select
 
 
 @pytest.fixture
@@ -42,16 +44,31 @@ async def test_creations_are_stored_once(lossy_store: Store, lossy: FaultyDataba
     assert (stored["jobs"], stored["events"], stored["idempotency_keys"]) == (3, 3, 2)
 
 
+@pytest.mark.parametrize("keys", [[None], ["a"], [None, "a"]], ids=["alone", "alone, keyed", "in a group"])
 async def test_a_creation_is_stored_once_though_the_database_stays_away_after_its_commit(
-    lossy_store: Store, lossy: FaultyDatabase, monkeypatch: pytest.MonkeyPatch
+    lossy_store: Store, lossy: FaultyDatabase, monkeypatch: pytest.MonkeyPatch, keys: list[str | None]
 ) -> None:
     monkeypatch.setattr(group, "_PAUSES_S", (0.0, 0.01))
-    creations = [make_creation(), make_creation(key="a")]
+    creations = [make_creation(key=key) for key in keys]
     lossy.lost_after, lossy.then_away = 1, 5
     created = await asyncio.gather(*(lossy_store.create(creation) for creation in creations))
     assert [one.job.id for one in created] == [creation.job.id for creation in creations]
     stored = await counts(lossy_store)
-    assert (stored["jobs"], stored["documents"], stored["events"]) == (2, 2, 2)
+    assert {stored["jobs"], stored["documents"], stored["events"]} == {len(keys)}
+
+
+async def test_an_empty_answer_counts_once(lossy_store: Store, lossy: FaultyDatabase) -> None:
+    job = await stored_job(lossy_store, Phase.ACCEPTED)
+    evidence = make_evidence(Status.COMPLETED, Source.POLL, result=None, provider_id="task-1")
+    rules = Rules(T0, empties=0)
+    lossy.lost_after = 1
+    await lossy_store.change(
+        job.id,
+        lambda job, row: decide(job, row or make_attempt(job), evidence, rules),
+        source="poll",
+        attempt=1,
+    )
+    assert (await attempt_of(lossy_store, job.id)).empties == 1
 
 
 async def test_who_cannot_be_told_whether_it_is_stored_is_told_just_that(
