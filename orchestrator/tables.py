@@ -547,4 +547,6 @@ processes = Table(
     Column("is_bell_up", Boolean, nullable=False),
     # When each of its drains last ended a round, as JSON.
     Column("drains", Text, nullable=False),
+    # Where clients find it; empty for a worker.
+    Column("url", Text, nullable=False, server_default=""),
 )

@@ -54,6 +54,12 @@ async def forget_old(runtime: Runtime) -> None:
     await runtime.store.write(processes.forget, seen_before=now - _MISSED_AFTER_MS)
 
 
+async def find_api(runtime: Runtime) -> None:
+    """A worker without PUBLIC_URL names the address of the API in what it tells."""
+    if not runtime.settings.public_url:
+        runtime.base_url = await runtime.store.read(processes.api_url) or runtime.base_url
+
+
 async def keep_reporting(
     runtime: Runtime, *, name: str, kind: str, drains: Callable[[], dict[str, int]]
 ) -> None:
@@ -71,8 +77,11 @@ async def keep_reporting(
                     seen_at=runtime.clock.now(),
                     is_bell_up=runtime.bell.is_up,
                     drains=drains(),
+                    url="" if kind == "worker" else runtime.base_url,
                 )
                 await runtime.store.write(processes.report, process=process)
+                if kind == "worker":
+                    await find_api(runtime)
             await asyncio.sleep(_REPORT_EVERY_S)
     finally:
         with contextlib.suppress(Busy):

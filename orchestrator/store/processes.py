@@ -13,7 +13,9 @@ _drains = msgspec.json.Decoder(dict[str, int])
 
 
 class Process(msgspec.Struct, frozen=True):
-    """`kind` is `up`, `serve` or `worker`; `drains` has the end of each drain's last round in ms."""
+    """`kind` is `up`, `serve` or `worker`; `drains` has the end of each drain's last round in ms; `url` is
+    where clients find it, "" for a worker.
+    """
 
     name: str
     kind: str
@@ -22,6 +24,7 @@ class Process(msgspec.Struct, frozen=True):
     seen_at: int
     is_bell_up: bool
     drains: dict[str, int]
+    url: str = ""
 
 
 def report(connection: Connection, *, process: Process) -> None:
@@ -39,15 +42,23 @@ def running(connection: Connection) -> list[Process]:
     """Those that did not say that they end, also the dead; oldest first."""
     found = connection.execute(
         dialect.sql(
-            "SELECT name, kind, version, started_at, seen_at, is_bell_up, drains FROM processes"
+            "SELECT name, kind, version, started_at, seen_at, is_bell_up, drains, url FROM processes"
             " ORDER BY started_at"
         )
     )
     return [_process(*row) for row in found]
 
 
+def api_url(connection: Connection) -> str:
+    """Where the API is that was seen last; "" when none was."""
+    found = connection.execute(
+        dialect.sql("SELECT url FROM processes WHERE url <> '' ORDER BY seen_at DESC LIMIT 1")
+    )
+    return str(found.scalar() or "")
+
+
 def _process(*row: Any) -> Process:
-    return Process(row[0], row[1], row[2], row[3], row[4], bool(row[5]), _drains.decode(row[6]))
+    return Process(row[0], row[1], row[2], row[3], row[4], bool(row[5]), _drains.decode(row[6]), row[7])
 
 
 def forget(connection: Connection, *, seen_before: int) -> None:
