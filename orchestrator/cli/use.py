@@ -83,7 +83,7 @@ def submit(
     key: Key = "",
 ) -> None:
     """Submit a job, wait for it, and save what it made."""
-    inputs = parse_inputs(param)
+    inputs = parse_inputs(param, model=model)
     with connected(url, key) as client:
         job = client.submit(
             model,

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from orchestrator.flow.table import is_text
 from orchestrator.strict_json import json_or_text
 
 
@@ -19,8 +20,9 @@ class LocalFile:
     path: Path
 
 
-def parse_inputs(given: Sequence[str]) -> dict[str, Any]:
-    """`["steps=28", "image=@boat.png"]` → `{"steps": 28, "image": LocalFile(…)}`.
+def parse_inputs(given: Sequence[str], *, model: str) -> dict[str, Any]:
+    """`["steps=28", "image=@boat.png"]` → `{"steps": 28, "image": LocalFile(…)}`; what the model's page calls
+    a text is one, whatever it looks like.
 
     Raises BadParameter for a pair without a name, a name given twice, and a file that is not there.
     """
@@ -32,6 +34,8 @@ def parse_inputs(given: Sequence[str]) -> dict[str, Any]:
         if name in inputs:
             raise _wrong(f"{name!r} is given twice")
         inputs[name] = parse_value(value)
+        if is_text(model, name) and not isinstance(inputs[name], str | LocalFile):
+            inputs[name] = value
     return inputs
 
 

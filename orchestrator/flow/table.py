@@ -50,13 +50,18 @@ def table_lines(file: TextIO, *, model: str) -> Iterator[dict[str, Any] | None]:
             start = file_lines.line_num + 1
 
 
+def is_text(model: str, name: str) -> bool:
+    """Whether the model's page calls this parameter a text, which may look like anything."""
+    return _KINDS.get((model, name)) in _TEXTS
+
+
 def typed(text: str, *, model: str, name: str) -> Any:
     """A cell's value: of the kind that the model's page names, else a JSON value where it is one.
 
     What does not fit its kind stays a text, for the server to say what is wrong with it.
     """
     kind = _KINDS.get((model, name))
-    if kind in _TEXTS:
+    if is_text(model, name):
         return text
     value = json_or_text(text.lower() if text.lower() in ("true", "false") else text)
     if kind is Kind.INTEGER and isinstance(value, float) and value.is_integer():

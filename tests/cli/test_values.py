@@ -10,6 +10,8 @@ import typer
 
 from orchestrator.cli.values import LocalFile, parse_inputs, parse_value
 
+MODEL = "wavespeed-ai/flux-dev"
+
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
@@ -39,14 +41,23 @@ def test_quotes_make_a_text_of_what_would_be_something_else(typed: str, meant: s
     assert parse_value(typed) == meant
 
 
+def test_what_the_page_calls_a_text_is_one() -> None:
+    given = ["prompt=1984", "safety_tolerance=2", "guidance_scale=4"]
+    told = {"prompt": "1984", "safety_tolerance": "2", "guidance_scale": 4}
+    assert parse_inputs(given, model="wavespeed-ai/flux-kontext-pro") == told
+    assert parse_inputs(["prompt=1984"], model="studio/unknown") == {"prompt": 1984}
+
+
 def test_a_file_is_named_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "boat.png").touch()
 
-    assert parse_inputs([f"image=@{tmp_path}/boat.png"]) == {"image": LocalFile(tmp_path / "boat.png")}
+    assert parse_inputs([f"image=@{tmp_path}/boat.png"], model=MODEL) == {
+        "image": LocalFile(tmp_path / "boat.png")
+    }
 
 
 def test_only_the_first_equals_sign_separates() -> None:
-    assert parse_inputs(["prompt=a=b"]) == {"prompt": "a=b"}
+    assert parse_inputs(["prompt=a=b"], model=MODEL) == {"prompt": "a=b"}
 
 
 @pytest.mark.parametrize(
@@ -60,4 +71,4 @@ def test_only_the_first_equals_sign_separates() -> None:
 )
 def test_what_cannot_be_meant_is_refused(given: list[str], complaint: str) -> None:
     with pytest.raises(typer.BadParameter, match=complaint):
-        parse_inputs(given)
+        parse_inputs(given, model=MODEL)

@@ -65,7 +65,7 @@ def batch(
             visit(client, wishes)
         return
     _refuse_options(ctx, of=opt.THERE, because=f"goes with the id of a batch, and {subject!r} is none")
-    source = open_source(path, Shared(model, parse_inputs(param), image_field))
+    source = open_source(path, Shared(model, parse_inputs(param, model=model or ""), image_field))
     given = {
         "name": name or source.name,
         "model": model,
