@@ -185,7 +185,7 @@ def _require_door(request: Request) -> None:
     if not Door.of(request).is_allowed:
         raise Forbidden(
             "This page came over plain HTTP from another machine, where others could read your key."
-            " Put HTTPS in front and set ORCHESTRATOR_PUBLIC_URL to it, or set ORCHESTRATOR_PLAIN_LOGIN=true."
+            " Put HTTPS in front and set PUBLIC_URL to it, or set ORCHESTRATOR_PLAIN_LOGIN=true."
         )
 
 
