@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Any, Protocol
 
 import msgspec
@@ -134,7 +135,8 @@ async def _do(runtime: Runtime, by: By, order: Order) -> Any:
     done = await runtime.store.write(
         audit.audited, act=act, now=runtime.clock.now(), do=order.work, arguments=order.arguments
     )
-    runtime.log.info("administered", actor=act.actor, action=act.action, object=act.subject)
+    if done and not isinstance(done, Enum):
+        runtime.log.info("administered", actor=act.actor, action=act.action, object=act.subject)
     return done
 
 
