@@ -6,7 +6,9 @@ bits, no key twice, no NUL and no lone surrogate in any string or key (PostgreSQ
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -31,6 +33,7 @@ def decode(body: bytes, *, what: str = "the body") -> Any:
         if b"\\" in body or 2 * _count_strings(value, depth=0) != body.count(b'"'):
             _inspect(json.loads(body.decode(), object_pairs_hook=_Pairs), path="", depth=0)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        _name_what_is_wrong(body)
         raise InvalidInput("", f"{what} is not valid JSON: {problem}") from None
     except RecursionError:
         raise InvalidInput("", f"{what} is nested more than {MAX_DEPTH} levels deep") from None
@@ -85,6 +88,17 @@ def _count_strings(value: Any, *, depth: int) -> int:
     return count
 
 
+def _name_what_is_wrong(body: bytes) -> None:
+    """Raises InvalidInput where a value is to blame that a more lenient reader can read."""
+    with contextlib.suppress(ValueError, RecursionError):
+        value = json.loads(body.decode(errors="surrogateescape"), object_pairs_hook=_Pairs)
+        try:
+            _inspect(value, path="", depth=0)
+        except InvalidInput as refusal:
+            if refusal.field:
+                raise
+
+
 class _Pairs(tuple[tuple[str, Any], ...]):
     """An object as it was written: its keys in order, repeated ones included."""
 
@@ -93,7 +107,9 @@ class _Pairs(tuple[tuple[str, Any], ...]):
 
 def _inspect(value: Any, *, path: str, depth: int) -> None:
     if isinstance(value, str):
-        _refuse_nul(value, path)
+        _refuse_text(value, path)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise _refusal(path, "must be a number that is not out of range")
     elif isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER:
         raise _refusal(path, "must fit into 64 bits")
     elif isinstance(value, (_Pairs, list)):
@@ -109,7 +125,7 @@ def _inspect_members(value: _Pairs | list[Any], *, path: str, depth: int) -> Non
         return
     seen: set[str] = set()
     for key, item in value:
-        _refuse_nul(key, path)
+        _refuse_text(key, path)
         inner = f"{path}.{key[:_SHOWN_KEY]}" if path else key[:_SHOWN_KEY]
         if key in seen:
             raise _refusal(inner, "must be given only once")
@@ -117,9 +133,11 @@ def _inspect_members(value: _Pairs | list[Any], *, path: str, depth: int) -> Non
         _inspect(item, path=inner, depth=depth)
 
 
-def _refuse_nul(text: str, path: str) -> None:
+def _refuse_text(text: str, path: str) -> None:
     if "\0" in text:
         raise _refusal(path, "must not hold a NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise _refusal(path, "must be valid Unicode, in UTF-8")
 
 
 def _refusal(path: str, rule: str) -> InvalidInput:

@@ -13,9 +13,11 @@ _LOOKED_AT = 1_024
 _LONG_TEXT = 4_096
 
 _URL = re.compile(r"https?://[^\s\x00-\x1f\x7f/][^\s\x00-\x1f\x7f]*", re.IGNORECASE)
-_DATA_URI = re.compile(r"data:[^,\s]*,.", re.IGNORECASE)
+_DATA_URI = re.compile(
+    r"data:(?:(?:image|video|audio)/[^,;\s]+|application/octet-stream)?;[^,\s]*base64,.", re.IGNORECASE
+)
 # Both alphabets, with the padding and the line breaks that some encoders put in.
-_BASE64 = re.compile(r"[A-Za-z0-9+/_=\r\n-]+")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=\r\n-]{12,}")  # shorter ones are words
 _VIDEO_NAME = re.compile(r"video|(?<![a-z])[a-z]{1,3}2v(?![a-z])", re.IGNORECASE)
 
 

@@ -68,7 +68,9 @@ async def create(runtime: Runtime, new: NewJob) -> Created:
 def prepare(runtime: Runtime, new: NewJob) -> Creation:
     """Check the request and make the row that will be stored. Raises InvalidInput."""
     inputs = dict(new.inputs)
-    inputs.pop("enable_sync_mode", None)  # how we answer; the provider is always asked to call back
+    # How we answer: the provider is always asked to call back.
+    if not isinstance(inputs.pop("enable_sync_mode", None), bool | None):
+        raise InvalidInput("enable_sync_mode", "must be true or false")
     webhook = _take_webhook(runtime, inputs, new.webhook)
     runtime.catalogue.check(new.model, new.api_version, inputs)
     media = runtime.catalogue.media_class(new.model)
@@ -118,8 +120,10 @@ def input_hash(runtime: Runtime, model: str, api_version: str, inputs: dict[str,
 
 
 def _take_webhook(runtime: Runtime, inputs: dict[str, Any], from_query: str | None) -> str | None:
-    """The query's webhook, or the body's, which is no input of the model. Each that is given must be good."""
-    found = from_query
+    """The query's webhook, or the body's, which is no input of the model. Each that is given must be good,
+    and the same.
+    """
+    found = from_query or None
     for field in _WEBHOOK_FIELDS:
         given = inputs.pop(field, None)
         if given is None or given == "":
@@ -127,10 +131,12 @@ def _take_webhook(runtime: Runtime, inputs: dict[str, Any], from_query: str | No
         if not isinstance(given, str):
             raise InvalidInput(field, "must be a URL")
         check_webhook(runtime, given, field=field)
-        found = found or given
+        if found not in (None, given):
+            raise InvalidInput(field, "is not the webhook that is given beside it: say one")
+        found = given
     if from_query:
         check_webhook(runtime, from_query, field="webhook")
-    return found or None
+    return found
 
 
 def read_scheme(given: str | None) -> str | None:

@@ -59,7 +59,7 @@ async def put_upload(request: Request) -> Response:
 async def upload_binary(request: Request) -> Response:
     """POST /media/upload/binary: multipart, the field is named `file`."""
     account_key(request)
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Refusal(400, "a multipart body with the field `file` is required")
     async with request.form() as form:
         file = form.get("file")

@@ -117,7 +117,7 @@ def shown(action: Action) -> dict[str, Any]:
 def _filter(given: ActionFilter) -> JobFilter:
     if given.phase and given.phase not in PHASES:
         raise InvalidInput("filter.phase", f"must be one of {', '.join(PHASES)}")
-    times = msgspec.structs.asdict(given)
+    times = {f"filter.{name}": value for name, value in msgspec.structs.asdict(given).items()}
     return JobFilter(
         phase=given.phase,
         is_in_doubt=given.doubt,
@@ -125,8 +125,8 @@ def _filter(given: ActionFilter) -> JobFilter:
         model=given.model,
         batch_id=given.batch,
         fingerprint=given.fingerprint,
-        since=read_time(times, "since"),
-        until=read_time(times, "until"),
+        since=read_time(times, "filter.since"),
+        until=read_time(times, "filter.until"),
         words=given.q.strip(),
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from orchestrator.errors import InvalidInput
@@ -12,8 +14,19 @@ from orchestrator.flow.schedule import LAST, read_time
 
 # int() refuses thousands of digits with an error of its own.
 _LONGEST_NUMBER = 9
+# Of a job, a batch or an action; a delivery's goes on behind it.
+_ID = re.compile(r"[0-9a-f]{32}(?:-[A-Za-z0-9._-]{1,200})?")
 SWITCHES = {"false": False, "0": False, "true": True, "1": True}
 _TIME = {"type": "string", "format": "date-time", "examples": ["2026-01-02T03:04:05Z"]}
+
+
+def read_once(request: Request) -> QueryParams:
+    """The query, in which nothing may be given twice. Raises InvalidInput."""
+    given = request.query_params
+    if len(given.multi_items()) > len(given):
+        names = [name for name, _ in given.multi_items()]
+        raise InvalidInput(next(name for name in given if names.count(name) > 1), "must be given only once")
+    return given
 
 
 class Parameter(Protocol):
@@ -42,6 +55,24 @@ class Text:
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string"} | ({"format": self.format} if self.format else {})
+
+
+@dataclass(frozen=True)
+class PlaceInList:
+    """The id of a row, behind which a listing goes on; left empty it begins at its beginning."""
+
+    name: str
+    about: str
+
+    def read(self, request: Request) -> str | None:
+        """Raises InvalidInput."""
+        given = request.query_params.get(self.name) or None
+        if given is not None and _ID.fullmatch(given) is None:
+            raise InvalidInput(self.name, "must be the `id` of the last one of the page before")
+        return given
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^({_ID.pattern})?$"}
 
 
 @dataclass(frozen=True)
@@ -177,7 +208,7 @@ IDEMPOTENCY_KEY = Header(
     "Your name for this very request: sent again, it does nothing twice.",
     longest=255,
 )
-BEFORE = Text("before", "The last `id` of the page before.")
+BEFORE = PlaceInList("before", "The last `id` of the page before.")
 SCHEME = Choice(
     "webhook_scheme",
     "How the webhooks are told and signed: `v1` (Standard Webhooks) or `v3` (as WaveSpeed does).",

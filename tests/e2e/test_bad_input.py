@@ -49,6 +49,7 @@ async def _nothing_is_stored(stack: Stack) -> AsyncIterator[None]:
         ({"prompt": "x", "webhook": "https://user@example.com/"}, "webhook"),
         ({"prompt": "x", "webhook": "ftp://example.com/"}, "webhook"),
         ({"prompt": "x", "webhook": "https://example.com:8443/"}, "webhook"),
+        ({"prompt": "x", "webhook": "https://a.example/", "webhook_url": "https://b.example/"}, "webhook"),
     ],
 )
 async def test_a_wrong_field_is_named(stack: Stack, inputs: dict[str, Any], field: str) -> None:
@@ -66,6 +67,42 @@ async def test_a_wrong_webhook_is_refused_also_beside_a_good_one(stack: Stack, f
     inputs = {"prompt": "x", field: "http://127.0.0.1/hook"}
     answer = await stack.http.post(PATH, json=inputs, params={"webhook": "https://example.com/hook"})
     assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+async def test_a_webhook_is_said_once(stack: Stack) -> None:
+    answer = await stack.http.post(
+        f"{PATH}?webhook=https://a.example/&webhook=https://b.example/", json={"prompt": "x"}
+    )
+    assert (answer.status_code, answer.json()["field"]) == (400, "webhook"), answer.text
+
+
+@pytest.mark.parametrize("listing", ["jobs", "batches", "actions", "deliveries", "dead-letters"])
+async def test_a_page_behind_nothing_is_refused(stack: Stack, listing: str) -> None:
+    answer = await stack.http.get(f"/api/v3/{listing}", params={"before": "zz"})
+    assert (answer.status_code, answer.json()["field"]) == (400, "before"), answer.text
+
+
+async def test_other_wrong_words_are_named(stack: Stack) -> None:
+    history = await stack.http.post("/api/v3/predictions", json={"status": "bogus"})
+    assert (history.status_code, history.json()["field"]) == (400, "status")
+    action = {"verb": "redrive", "filter": {"since": "x"}, "dry_run": True}
+    filtered = await stack.http.post("/api/v3/actions", json=action)
+    assert (filtered.status_code, filtered.json()["field"]) == (400, "filter.since")
+    lines = b'{"input":{"prompt":"x","enable_sync_mode":"yes"}}'
+    checked = await stack.http.post(
+        "/api/v3/batches", params={"model": "wavespeed-ai/flux-dev", "dry_run": "true"}, content=lines
+    )
+    (rejected,) = checked.json()["data"]["rejected"]
+    assert rejected["field"] == "enable_sync_mode"
+
+
+async def test_an_upload_is_taken_as_it_is_or_not_at_all(stack: Stack) -> None:
+    path, body = "/api/v3/media/upload/binary", b'--x\r\nContent-Disposition: form-data; name="file"; '
+    body += b'filename="a.png"\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n--x--\r\n'
+    kind = {"content-type": "Multipart/Form-Data; boundary=x"}
+    assert (await stack.http.post(path, content=body, headers=kind)).status_code == 200
+    encoded = await stack.http.post(path, content=body, headers=kind | {"content-encoding": "gzip"})
+    assert encoded.status_code == 415
 
 
 DEEP = b'{"prompt":"x","a":' + b"[" * 70 + b"]" * 70 + b"}"

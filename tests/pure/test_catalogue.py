@@ -135,6 +135,10 @@ def right_and_wrong(name: str, bounds: Any) -> tuple[list[Any], list[Any]]:
     if bounds == "media":
         return [URL, "data:image/png;base64,iVBORw0KGgo=", "iVBORw0KGgo="], [
             "cat.png",
+            "hello",
+            "data:,x",
+            "data:text/html;base64,PGI+",
+            "data:image/png,x",
             "ftp://h/x",
             "http://",
             5,
