@@ -377,7 +377,7 @@ endpoints = Table(
     Column("events", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("scheme", String(2), nullable=False),
-    # Encrypted; after a rotation the old secret signs as well until then.
+    # Encrypted; after a rotation the old secrets, each with its own time, sign as well until then at most.
     Column("secret", Text, nullable=False),
     Column("old_secret", Text),
     Column("old_secret_until", BigInteger),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,6 +23,9 @@ from orchestrator.webhook_events import Event
 
 _SECRET_BYTES = 32
 _BOTH_SIGN_MS = DAY
+_MOST_OLD_SECRETS = 5
+# Between a sealed secret and the time until which it signs.
+_UNTIL = "@"
 
 
 class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,13 +110,16 @@ async def remove(runtime: Runtime, tenant_id: str, endpoint_id: str, *, actor: s
 
 
 async def rotate(runtime: Runtime, tenant_id: str, endpoint_id: str, *, actor: str) -> tuple[Endpoint, str]:
-    """The endpoint with its new secret; for a day the old one signs as well. Raises NotFound."""
+    """The endpoint with its new secret; for a day the old one signs as well, and older ones until their day
+    is over, since their successor may never have been installed. Raises NotFound.
+    """
     was, secret, now = await find(runtime, tenant_id, endpoint_id), _new_secret(), runtime.clock.now()
+    older = [*_opened(runtime, was.secret, _place(was.id), now + _BOTH_SIGN_MS), *_older(runtime, was, now)]
     is_rotated = await runtime.store.write(
         endpoint_secrets.rotate,
         was=was,
         secret=runtime.sealer.seal(secret, _place(was.id)),
-        old_secret=_resealed(runtime, was.secret, _place(was.id), _old_place(was.id)),
+        old_secret=_sealed_together(runtime, was.id, older),
         old_secret_until=now + _BOTH_SIGN_MS,
         actor=actor,
         now=now,
@@ -164,9 +171,37 @@ def signing_secrets(runtime: Runtime, due: Due, at: int) -> list[str]:
 
 def _secrets_of(runtime: Runtime, endpoint: Endpoint, at: int) -> list[str]:
     found = [runtime.sealer.open(endpoint.secret, _place(endpoint.id))]
-    if endpoint.old_secret is not None and at < (endpoint.old_secret_until or 0):
-        found.append(runtime.sealer.open(endpoint.old_secret, _old_place(endpoint.id)))
+    return found + [older.secret for older in _older(runtime, endpoint, at)]
+
+
+class _Older(NamedTuple):
+    secret: str
+    until: int
+
+
+def _older(runtime: Runtime, endpoint: Endpoint, at: int) -> list[_Older]:
+    """The secrets before this one that still sign, newest first; what cannot be opened signs nothing."""
+    found: list[_Older] = []
+    for part in (endpoint.old_secret or "").split():
+        sealed, _, until = part.partition(_UNTIL)
+        if at < min(int(until), endpoint.old_secret_until or 0):
+            found += _opened(runtime, sealed, _old_place(endpoint.id), int(until))
     return found
+
+
+def _opened(runtime: Runtime, sealed: str, place: Place, until: int) -> list[_Older]:
+    try:
+        return [_Older(runtime.sealer.open(sealed, place), until)]
+    except Unsealable:
+        return []
+
+
+def _sealed_together(runtime: Runtime, endpoint_id: str, older: Sequence[_Older]) -> str | None:
+    place = _old_place(endpoint_id)
+    parts = [
+        f"{runtime.sealer.seal(one.secret, place)}{_UNTIL}{one.until}" for one in older[:_MOST_OLD_SECRETS]
+    ]
+    return " ".join(parts) or None
 
 
 async def reseal(runtime: Runtime) -> None:
@@ -174,18 +209,17 @@ async def reseal(runtime: Runtime) -> None:
     await runtime.store.write(endpoint_secrets.forget_old, now=runtime.clock.now())
     prefix = runtime.sealer.prefix
     for was in await runtime.store.read(endpoint_secrets.sealed_otherwise, prefix=prefix):
-        here, old = _place(was.id), _old_place(was.id)
-        secret = _resealed(runtime, was.secret, here, here)
+        secret = _resealed(runtime, was.secret, _place(was.id))
         if secret is None:
             runtime.log.warning("endpoint.unsealable", endpoint=was.id)
             continue
-        old_secret = was.old_secret and _resealed(runtime, was.old_secret, old, old)
+        old_secret = _sealed_together(runtime, was.id, _older(runtime, was, runtime.clock.now()))
         await runtime.store.write(endpoint_secrets.reseal, was=was, secret=secret, old_secret=old_secret)
 
 
-def _resealed(runtime: Runtime, sealed: str, place: Place, new_place: Place) -> str | None:
+def _resealed(runtime: Runtime, sealed: str, place: Place) -> str | None:
     try:
-        return runtime.sealer.seal(runtime.sealer.open(sealed, place), new_place)
+        return runtime.sealer.seal(runtime.sealer.open(sealed, place), place)
     except Unsealable:
         return None
 

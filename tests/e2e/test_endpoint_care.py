@@ -90,6 +90,17 @@ async def test_in_wavespeeds_form_who_knows_either_secret_hears_within_two_attem
     assert {one.message_id for one in tenant.receiver.got[path]} == {heard["id"]}
 
 
+async def test_a_secret_signs_for_its_day_also_after_another_rotation(tenant: Subscriber) -> None:
+    path = path_of("200")
+    made = await tenant.subscribe(path)
+    lost, known = await rotated(tenant, made), await rotated(tenant, made)
+    await tenant.run()
+    (received,) = await tenant.receiver.wait_for(path)
+    assert len(received.headers["webhook-signature"].split(" ")) == 3
+    for one in (made, lost, known):
+        assert believed(received, one["secret"])["type"] == "job.completed"
+
+
 async def test_in_wavespeeds_form_the_two_secrets_take_turns_for_a_day(tenant: Subscriber) -> None:
     path = path_of("404,404,404,200")
     made = await tenant.subscribe(path, scheme="v3")
