@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -49,10 +50,12 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """Given for a line of a batch, which is held until the batch is complete."""
 
 
-async def create(runtime: Runtime, new: NewJob) -> Created:
-    """Stored when this returns. Raises InvalidInput, Conflict (key used for another body), TooMany, Busy."""
+async def create(runtime: Runtime, new: NewJob, *, is_wanted: Callable[[], bool] | None = None) -> Created:
+    """Stored when this returns. Raises InvalidInput, Conflict (key used for another body), TooMany, Busy, and
+    Unwanted where its turn came when `is_wanted` said no.
+    """
     creation = prepare(runtime, new)
-    created = await runtime.store.create(creation)
+    created = await runtime.store.create(creation, is_wanted=is_wanted)
     if created.is_conflict:
         raise Conflict("Idempotency-Key: this key was used before, for another request.")
     if created.is_gone:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -40,6 +40,11 @@ class _Waiting(NamedTuple, Generic[Item]):
     item: Item
     future: asyncio.Future[Any]
     may_be_written: bool
+    is_wanted: Callable[[], bool] | None
+
+
+class Unwanted(Exception):
+    """Who asked for it went away before it was its turn: it was not written."""
 
 
 class Grouper(Generic[Item]):
@@ -51,14 +56,17 @@ class Grouper(Generic[Item]):
         self._waiting: deque[_Waiting[Item]] = deque()
         self._flusher: asyncio.Task[None] | None = None
 
-    async def put(self, item: Item, *, may_be_written: bool = False) -> Any:
+    async def put(
+        self, item: Item, *, may_be_written: bool = False, is_wanted: Callable[[], bool] | None = None
+    ) -> Any:
         """The item's result, after the commit. Busy when the buffer is full or the database in trouble;
-        CommitLost when it may be stored all the same: put again, it says so itself.
+        CommitLost when it may be stored all the same: put again, it says so itself. Unwanted where
+        `is_wanted` says no when its turn comes.
         """
         if len(self._waiting) >= BOUND:
             raise Busy(cause="the write buffer is full")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(item, future, may_be_written))
+        self._waiting.append(_Waiting(item, future, may_be_written, is_wanted))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush_all())
         return await future
@@ -73,8 +81,9 @@ class Grouper(Generic[Item]):
             while self._waiting:
                 await self._gather()
                 count = min(MOST, len(self._waiting))
-                group = [self._waiting.popleft() for _ in range(count)]
-                await self._settle(group, may_be_written=any(one.may_be_written for one in group))
+                group = [one for _ in range(count) if _is_wanted(one := self._waiting.popleft())]
+                if group:
+                    await self._settle(group, may_be_written=any(one.may_be_written for one in group))
         finally:
             self._flusher = None
 
@@ -121,3 +130,12 @@ class Grouper(Generic[Item]):
                 if pause_s == _PAUSES_S[-1]:
                     raise lost or trouble from trouble
         raise AssertionError("the last pause returns or raises")
+
+
+def _is_wanted(one: _Waiting[Any]) -> bool:
+    """Tells those who wait for what is not."""
+    if one.is_wanted is None or one.is_wanted():
+        return True
+    if not one.future.done():
+        one.future.set_exception(Unwanted())
+    return False

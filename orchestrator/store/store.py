@@ -49,13 +49,14 @@ class Store:
         self._known_shares: set[Share] = set()
         self._group: Grouper[Creation | Change | Attempted] = Grouper(database, self._apply)
 
-    async def create(self, creation: Creation) -> Created:
+    async def create(self, creation: Creation, *, is_wanted: Callable[[], bool] | None = None) -> Created:
         """Stored when this returns. Busy when the database is in trouble: then nothing is stored.
 
-        CommitLost, a Busy too, when the database stayed away after it may have stored it.
+        CommitLost, a Busy too, when the database stayed away after it may have stored it. Unwanted where
+        `is_wanted` said no before it was its turn: then nothing is stored either.
         """
         try:
-            created: Created = await self._group.put(creation)
+            created: Created = await self._group.put(creation, is_wanted=is_wanted)
         except CommitLost as lost:
             created = await _again(lambda: self._group.put(creation, may_be_written=True), lost)
         self.on_commit()

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.runtime import Runtime
+from orchestrator.store.group import Unwanted
 from orchestrator.web import passed_on, predictions, versions
 from orchestrator.web.allowed import OTHERWISE
 from orchestrator.web.auth import Authenticator
@@ -43,6 +44,7 @@ def create_app(runtime: Runtime) -> Starlette:
             OrchestratorError: on_error,
             HTTPException: on_http,
             ClientDisconnect: on_gone,
+            Unwanted: on_gone,
             Exception: on_defect,
         },
     )

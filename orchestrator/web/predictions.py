@@ -24,6 +24,7 @@ from orchestrator.store.creation import Created, Idempotency
 from orchestrator.store.views import STATES, Found, HistoryFilter
 from orchestrator.web.allowed import allowed_methods
 from orchestrator.web.context import Context
+from orchestrator.web.patience import Caller, until_gone
 from orchestrator.web.query import IDEMPOTENCY_KEY, read_once
 from orchestrator.web.wire import answer, read_body
 
@@ -48,21 +49,22 @@ async def submit(request: Request) -> Response:
     idempotency = _idempotency(request, body)
     request_hash = None if idempotency else _request_hash(request, key.id, body)
     asked = read_once(request) if request.scope["query_string"] else _NOTHING_ASKED
-    created = await create(
-        here.runtime,
-        NewJob(
-            tenant_id=key.tenant_id,
-            model=model,
-            api_version=request.path_params["version"],
-            inputs=inputs,
-            webhook=asked.get("webhook"),
-            webhook_scheme=read_scheme(asked.get("webhook_scheme")),
-            idempotency=idempotency,
-            request_hash=request_hash,
-            schedule=read_schedule(asked, Schedule()),
-        ),
+    new = NewJob(
+        tenant_id=key.tenant_id,
+        model=model,
+        api_version=request.path_params["version"],
+        inputs=inputs,
+        webhook=asked.get("webhook"),
+        webhook_scheme=read_scheme(asked.get("webhook_scheme")),
+        idempotency=idempotency,
+        request_hash=request_hash,
+        schedule=read_schedule(asked, Schedule()),
     )
-    if is_sync:
+    with Caller(request) as caller:
+        created = await create(here.runtime, new, is_wanted=caller.is_there)
+    if caller.is_gone and request_hash is not None:
+        await mark_unanswered(here.runtime, created.job.id, request_hash)
+    elif is_sync:
         await _await_end(request, created.job, request_hash)
     if is_sync or created.is_replay or created.is_joined:
         found = await _find(here, key.tenant_id, created.job.id)
@@ -122,7 +124,7 @@ async def _await_end(request: Request, job: Job, request_hash: str | None) -> No
     runtime = Context.of(request).runtime
     if job.is_ended:
         return
-    gone = asyncio.create_task(_until_gone(request))
+    gone = asyncio.create_task(until_gone(request))
     ended = asyncio.create_task(runtime.waits.for_end(job.id, timeout_s=SYNC_LIMIT_S))
     try:
         await asyncio.wait({gone, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -131,11 +133,6 @@ async def _await_end(request: Request, job: Job, request_hash: str | None) -> No
     finally:
         gone.cancel()
         ended.cancel()
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _sync_shown(here: Context, found: Found) -> dict[str, Any]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+
+import pytest
 
 from tests.e2e.program import until
-from tests.e2e.stack import Stack, data_of, marked
+from tests.e2e.stack import Stack, data_of, marked, split_stack
+from tests.services.postgres import PostgresProcess
 
 
 async def give_up_after(
-    stack: Stack, prompt: str, seconds: float, params: dict[str, str] | None = None
+    stack: Stack, prompt: str, seconds: float, params: dict[str, str] | None = None, *, is_sync: bool = True
 ) -> None:
-    """Send the sync POST and go away before its answer, as old clients do after ten seconds."""
-    sending = asyncio.create_task(stack.submit(prompt, params=params, enable_sync_mode=True))
+    """Send the POST and go away before its answer, as old clients do after ten seconds."""
+    sending = asyncio.create_task(stack.submit(prompt, params=params, enable_sync_mode=is_sync))
     await asyncio.wait([sending], timeout=seconds)
     assert not sending.done()
     sending.cancel()
@@ -49,3 +53,21 @@ async def test_a_job_with_a_webhook_is_never_joined(stack: Stack) -> None:
     again = await stack.submit(prompt, enable_sync_mode=True, params=webhook)
     assert "idempotent-joined" not in again.headers
     assert await stack.ledger.count_jobs() == jobs + 2
+
+
+@pytest.mark.parametrize("is_sync", [False, True], ids=["async", "sync"])
+async def test_who_gives_up_while_the_database_stands_still_pays_once(
+    own_postgres: PostgresProcess, new_valkey_url: Callable[[], str], is_sync: bool
+) -> None:
+    async with split_stack(database_url=own_postgres.url, redis_url=new_valkey_url(), workers=1) as stack:
+        await stack.ended(await stack.created())
+        jobs, prompt = await stack.ledger.count_jobs(), marked("duration=0.2")
+        with own_postgres.frozen():
+            for _ in range(3):
+                await give_up_after(stack, prompt, 1, is_sync=is_sync)
+        last = await stack.submit(prompt, enable_sync_mode=is_sync)
+        assert last.headers["idempotent-joined"] == "true"
+        job = await stack.ended(data_of(last)["id"])
+        assert job["phase"] == "completed"
+        assert await stack.ledger.count_jobs() == jobs + 1
+        assert len(await stack.tasks(job["id"])) == 1
