@@ -11,6 +11,7 @@ import msgspec
 
 from orchestrator import policy, signing
 from orchestrator.bell import Kind
+from orchestrator.crash import crashpoint
 from orchestrator.flow.endpoints import signing_secrets
 from orchestrator.flow.message import message
 from orchestrator.flow.receivers import Outcome, Receivers, Standing
@@ -72,6 +73,7 @@ async def deliver(runtime: Runtime, due: Due, receivers: Receivers, *, on_answer
     took_s = time.monotonic() - started
     receivers.learn(due.host, _outcome(heard, took_s), time.monotonic())
     on_answer()
+    crashpoint("delivered_before_commit")
     is_delivered = heard.status is not None and 200 <= heard.status < 300
     attempted = Attempted(
         delivery_id=due.id,

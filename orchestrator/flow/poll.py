@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from orchestrator import policy
 from orchestrator.bell import Kind
+from orchestrator.crash import crashpoint
 from orchestrator.decision import Decision
 from orchestrator.evidence import ErrorKind, Evidence, Source
 from orchestrator.flow import resolve
@@ -59,6 +60,7 @@ async def ask(runtime: Runtime, check: Check) -> None:
     else:
         task = TaskRef(provider_id=attempt.provider_id, model=job.model, api_version=job.api_version)
         evidence = await put_question(runtime, task)
+        crashpoint("polled_before_commit")
         await settle(runtime, job.id, attempt.number, evidence, asked=attempt)
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.e2e.hooked import hooked_stack, path_of
 from tests.e2e.program import Program, until
 from tests.e2e.stack import Stack, marked
 
@@ -56,6 +57,34 @@ async def test_up_killed_at_a_crash_point_loses_and_repeats_nothing(
     await stack.up.start()
     await all_ended(stack, [job_id])
     assert len(await stack.tasks(job_id)) == 1
+
+
+async def test_up_killed_with_the_answer_to_a_poll_asks_again(own_stack: Stack) -> None:
+    stack = own_stack
+    await stack.up.stop()
+    await stack.up.start(ORCHESTRATOR_CRASHPOINT="polled_before_commit")
+    job_id = await stack.created(marked("callback=lost"))
+    hurrying = asyncio.create_task(stack.hurried(job_id))
+    assert await stack.up.ends() == -9
+    hurrying.cancel()
+    await asyncio.gather(hurrying, return_exceptions=True)
+    await stack.up.start()
+    await all_ended(stack, [job_id])
+    assert len(await stack.tasks(job_id)) == 1
+
+
+async def test_up_killed_with_the_answer_of_a_webhook_tells_it_again_under_the_same_id() -> None:
+    async with hooked_stack() as (stack, receiver):
+        await stack.up.stop()
+        await stack.up.start(ORCHESTRATOR_CRASHPOINT="delivered_before_commit")
+        path = path_of("200")
+        await stack.created(params={"webhook": receiver.url + path})
+        assert await stack.up.ends() == -9
+        await stack.up.start()
+        # Whoever takes a delivery has it for half a minute.
+        await stack.ledger.change("UPDATE deliveries SET due_at = 1 WHERE state = 'pending'")
+        first, again = await receiver.wait_for(path, count=2)
+        assert (first.message_id, first.body) == (again.message_id, again.body)
 
 
 ON_POSTGRES = pytest.mark.xdist_group("split")
