@@ -3,6 +3,8 @@
 Workers on several machines compare due times and leases that others wrote, so each process keeps
 the offset between its own clock and the database's (`follow`, called each second) and
 every `now` that reaches pure code is the database's time. Only the edges turn it into text.
+Between two looks the time goes by as the monotonic clock says: whoever sets the machine's clock moves
+nothing here. A machine that was suspended is late until the next look.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ class Clock:
     """Milliseconds since 1970 UTC, corrected to the database's clock."""
 
     def __init__(self) -> None:
-        self._offset_ms = 0
+        self._offset_ms = (time.time_ns() - time.monotonic_ns()) // 1_000_000
 
     def now(self) -> int:
-        return time.time_ns() // 1_000_000 + self._offset_ms
+        return time.monotonic_ns() // 1_000_000 + self._offset_ms
 
     def follow(self, database_now_ms: int, *, took_ms: float = 0.0) -> None:
         """Take the database's time as the truth; it was read half-way through the `took_ms` till now."""
-        self._offset_ms = database_now_ms - round(time.time_ns() / 1_000_000 - took_ms / 2)
+        self._offset_ms = database_now_ms - round(time.monotonic_ns() / 1_000_000 - took_ms / 2)
 
 
 def to_rfc3339(at: int) -> str:
