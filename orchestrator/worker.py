@@ -21,6 +21,7 @@ from orchestrator.flow import actions, deliver, poll, reckon, steps, submit, swe
 from orchestrator.flow.receivers import Receivers
 from orchestrator.hearing import hear
 from orchestrator.runtime import Runtime
+from orchestrator.store import lane_clocks
 from orchestrator.store.claims import Claim
 
 _TICK_S = 1.0
@@ -203,15 +204,21 @@ class Worker:
 
     async def _tick(self) -> None:
         """Each second: follow the database's clock, sweep, and start every drain, rung or not."""
+        looks = (self._runtime.store.follow_clock, self._runtime.look_at_lanes)
         while True:
             started = time.monotonic()
-            for upkeep in (self._runtime.store.follow_clock, self._runtime.look_at_lanes, self._sweep):
+            for upkeep in (*looks, self._put_lanes_right, self._sweep):
                 await self._guarded(upkeep)
             for drain in (*self.drains.values(), self._keeper, self._counter):
                 drain.start()
             if self._on_tick is not None:
                 self._on_tick()
             await asyncio.sleep(max(0.0, _TICK_S - (time.monotonic() - started)))
+
+    async def _put_lanes_right(self) -> None:
+        store = self._runtime.store
+        if ahead := await store.read(lane_clocks.are_ahead):
+            await store.write(lane_clocks.put_right, lanes=ahead)
 
     async def _sweep(self) -> None:
         await sweep.sweep_jobs(self._runtime)

@@ -55,6 +55,11 @@ async def test_another_tenants_single_job_passes_a_long_queue(narrow: Stack) -> 
     assert order.index(theirs) < 2 * SLOTS
 
 
+async def test_a_clock_that_ran_ahead_for_a_moment_stops_no_lane(narrow: Stack) -> None:
+    await narrow.ledger.change("UPDATE lanes SET tokens = 0, tokens_at = tokens_at + 400000")
+    await narrow.ended(await narrow.created())
+
+
 async def test_submissions_keep_their_rate_from_the_first_on() -> None:
     per_minute, burst = 120, 6
     per_s = (per_minute - burst) / 65

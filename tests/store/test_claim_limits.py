@@ -5,7 +5,8 @@ from __future__ import annotations
 from orchestrator import policy
 from orchestrator.job import Phase
 from orchestrator.policy import LEASE_MS
-from orchestrator.store import claims, lane_signals
+from orchestrator.store import claims, lane_clocks, lane_signals, lanes
+from orchestrator.store.database import database_now
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, IMAGE_LANE, T0, VIDEO_LANE, make_attempt, stored_job
 from tests.store.claiming import add_ready, claim, end_attempts, set_lane, set_limits
@@ -85,6 +86,40 @@ async def test_a_clock_that_steps_back_gives_no_tokens(store: Store) -> None:
     await claim(store)
     assert await claim(store, now=T0 - 400_000) == []
     assert await claim(store, now=T0 + 1) == []
+
+
+async def test_a_lane_that_was_claimed_by_a_clock_that_ran_ahead_goes_on_at_its_rate(store: Store) -> None:
+    now = await store.read(database_now)
+    await set_limits(store, per_minute=100)
+    await add_ready(store, 50)
+    assert len(await claim(store, slots=3, now=now + 400_000)) == 3
+    ahead = await store.read(lane_clocks.are_ahead)
+    assert ahead == [IMAGE_LANE]
+    await store.write(lane_clocks.put_right, lanes=ahead)
+    now = (await lane_of(store)).tokens_at
+    assert await claim(store, now=now + 600) == []
+    assert len(await claim(store, now=now + 700)) == 1
+
+
+async def test_a_clock_that_is_late_does_not_fill_a_lane_twice(store: Store) -> None:
+    now = await store.read(database_now)
+    await set_limits(store, per_minute=100)
+    await add_ready(store, 50)
+    assert len(await claim(store, now=now)) == 5
+    assert await store.read(lane_clocks.are_ahead) == []
+    assert await claim(store, now=now - 400_000) == []
+    assert await claim(store, now=now) == []
+
+
+async def test_a_budget_of_polls_that_was_taken_ahead_of_time_is_put_right_too(store: Store) -> None:
+    polls = lanes.lane_id(ACCOUNT, lanes.POLLS)
+    later = await store.read(database_now) + 400_000
+    await execute(store, "UPDATE lanes SET tokens_at = :later, factor_at = :later", later=later)
+    ahead = await store.read(lane_clocks.are_ahead)
+    assert polls in ahead
+    await store.write(lane_clocks.put_right, lanes=ahead)
+    assert await store.read(lane_clocks.are_ahead) == []
+    assert (await lane_of(store)).factor_at < later
 
 
 async def test_an_idle_lane_saves_no_more_than_its_burst(store: Store) -> None:
