@@ -79,7 +79,9 @@ class Provider(Protocol):
         """Ask for one task: ACCEPTED, COMPLETED, FAILED, GONE, or SILENT when it could not be asked."""
 
     async def look_up(self, model: str, *, after: int, before: int) -> History | None:
-        """All tasks of the model made in the window (ms), oldest first; None when it cannot be listed."""
+        """All tasks of the model made in the window (ms of our clock, however the provider's goes), oldest
+        first; None when it cannot be listed.
+        """
 
     async def verify(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, now: int) -> Verdict:
         """Judge a callback's signature over its raw bytes; never raises."""

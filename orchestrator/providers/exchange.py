@@ -33,6 +33,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     body: bytes
     retry_after: str = ""
+    date: str = ""
+    """The header of that name, as it came: what the time is over there."""
     is_whole: bool = True
 
     @property
@@ -92,6 +94,7 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
         status=response.status_code,
         body=_without_credential(body[:MAX_ANSWER_BYTES], client),
         retry_after=response.headers.get("retry-after", "") if _has(response, b"retry-after") else "",
+        date=_raw(response, b"date").decode("latin-1"),
         is_whole=len(body) <= MAX_ANSWER_BYTES,
     )
 
@@ -114,6 +117,10 @@ async def _read(response: httpx.Response) -> bytes:
 def _has(response: httpx.Response, name: bytes) -> bool:
     """httpx decodes all headers to look for one."""
     return any(key.lower() == name for key, _ in response.headers.raw)
+
+
+def _raw(response: httpx.Response, name: bytes) -> bytes:
+    return next((value for key, value in response.headers.raw if key.lower() == name), b"")
 
 
 def _without_credential(body: bytes, client: httpx.AsyncClient) -> bytes:

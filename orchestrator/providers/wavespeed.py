@@ -91,7 +91,9 @@ class WaveSpeed:
 
     async def look_up(self, model: str, *, after: int, before: int) -> History | None:
         """All tasks of the model made in the window (ms), oldest first; None when it cannot be listed."""
-        return await wavespeed_history.look_up(self._client, model, after=after, before=before)
+        return await wavespeed_history.look_up(
+            self._client, model, after=after, before=before, clock=self._clock
+        )
 
     async def verify(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, now: int) -> Verdict:
         """Judge a callback's signature. Without the signing secret every callback counts as unsigned."""

@@ -2,18 +2,21 @@
 
 Half a history would look like "there is no such task" and be answered by a second, paid one: so a list whose
 end may be missing is None, and one with an item that cannot be read says that it is not whole. The filters
-are asked for, but never relied on.
+are asked for, but never relied on. The window is of our clock and the times in the list are of WaveSpeed's:
+the `Date` of the first answer says how far they are apart.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 import msgspec
 
-from orchestrator.clock import SECOND, from_rfc3339, to_rfc3339
+from orchestrator.clock import HOUR, SECOND, Clock, from_rfc3339, to_rfc3339
 from orchestrator.evidence import Source
 from orchestrator.providers.base import History, PastTask
 from orchestrator.providers.exchange import NoAnswer, exchange
@@ -24,6 +27,9 @@ MAX_PAGES = 50
 
 _PAGE_DEADLINE_S = 10.0
 _DEADLINE_S = 60.0
+# Whole seconds and half the way of an answer: that much is no news of a clock.
+_APART_MS = 5 * SECOND
+_FAR_APART_MS = HOUR
 
 
 class _Items(msgspec.Struct, frozen=True):
@@ -40,6 +46,9 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
     after: int
     before: int
 
+    def has(self, task: PastTask) -> bool:
+        return task.model == self.model and self.after <= task.created_at <= self.before
+
     def may_be(self, prediction: Prediction | None) -> bool:
         """Whether an item that cannot be read whole could be one of them, by what can be read of it."""
         if prediction is None:
@@ -48,6 +57,9 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
         is_near = made_at is None or self.after <= made_at <= self.before
         return is_near and (not isinstance(prediction.model, str) or prediction.model == self.model)
 
+    def moved(self, by_ms: int) -> _Wanted:
+        return _Wanted(model=self.model, after=self.after + by_ms, before=self.before + by_ms)
+
 
 class _Page(msgspec.Struct, frozen=True, kw_only=True):
     """`count` items were listed; `is_whole` says that each is in `tasks`, or surely none of those wanted."""
@@ -55,30 +67,52 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
     tasks: list[PastTask]
     count: int
     is_whole: bool
+    date: str
 
 
-async def look_up(client: httpx.AsyncClient, model: str, *, after: int, before: int) -> History | None:
-    """The model's tasks created within these bounds (ms, both included), oldest first."""
+async def look_up(
+    client: httpx.AsyncClient, model: str, *, after: int, before: int, clock: Clock
+) -> History | None:
+    """The model's tasks created within these bounds (ms of our clock, both included), oldest first."""
     wanted = _Wanted(model=model, after=after, before=before)
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            found = await _read_pages(client, wanted)
+            return await _look_up(client, wanted, clock)
     except TimeoutError:
         return None
+
+
+async def _look_up(client: httpx.AsyncClient, wanted: _Wanted, clock: Clock) -> History | None:
+    asked_at = clock.now()
+    first = await _read_page(client, wanted, 1)
+    ahead_ms = _ahead_ms(first.date, now=(asked_at + clock.now()) // 2) if first is not None else 0
+    if abs(ahead_ms) > _FAR_APART_MS:
+        return None
+    if abs(ahead_ms) > _APART_MS:
+        wanted = wanted.moved(ahead_ms)
+        first = await _read_page(client, wanted, 1)
+    found = await _read_pages(client, wanted, first)
     if found is None:
         return None
     # WaveSpeed lists the newest first, also among tasks of one millisecond: turn that, then sort.
-    tasks = [
-        task for task in reversed(found.tasks) if task.model == model and after <= task.created_at <= before
-    ]
+    tasks = [task for task in reversed(found.tasks) if wanted.has(task)]
     return History(tasks=sorted(tasks, key=lambda task: task.created_at), is_whole=found.is_whole)
 
 
-async def _read_pages(client: httpx.AsyncClient, wanted: _Wanted) -> History | None:
+def _ahead_ms(date: str, *, now: int) -> int:
+    """How far the clock is ahead that wrote this header (RFC 9110, 6.6.1); 0 when it does not say."""
+    try:
+        said = parsedate_to_datetime(date)
+        return round(1_000 * (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()) - now
+    except (ValueError, OverflowError):
+        return 0
+
+
+async def _read_pages(client: httpx.AsyncClient, wanted: _Wanted, first: _Page | None) -> History | None:
     found: dict[str, PastTask] = {}
     is_whole = True
     for number in range(1, MAX_PAGES + 1):
-        page = await _read_page(client, wanted, number)
+        page = first if number == 1 else await _read_page(client, wanted, number)
         if page is None:
             return None
         is_whole = is_whole and page.is_whole
@@ -133,6 +167,7 @@ async def _read_page(client: httpx.AsyncClient, wanted: _Wanted, number: int) ->
         tasks=[task for task in tasks if task is not None],
         count=len(items),
         is_whole=not any(wanted.may_be(prediction) for prediction in lost),
+        date=answer.date,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -28,11 +30,18 @@ def query_of(request: bytes) -> dict[str, Any]:
     return query
 
 
-async def look_up(pages: Callable[[dict[str, Any]], Any]) -> tuple[History | None, RawServer]:
+async def look_up(pages: Callable[[dict[str, Any]], Any], *headers: str) -> tuple[History | None, RawServer]:
     """The tasks of the minute before noon, from a history that answers each query like this."""
-    reply = replying(lambda request: http(200, envelope({"page": 1, "items": pages(query_of(request))})))
+    reply = replying(
+        lambda request: http(200, envelope({"page": 1, "items": pages(query_of(request))}), *headers)
+    )
     async with facing(reply) as (client, server):
         return await DIALECT.open(client).look_up(MODEL, after=NOON - MINUTE, before=NOON), server
+
+
+def date_in(seconds: int) -> str:
+    """The header of a provider whose clock is so much ahead."""
+    return f"Date: {formatdate(time.time() + seconds, usegmt=True)}"
 
 
 def in_pages(items: list[Item], *, size: int = PAGE_SIZE) -> Callable[[dict[str, Any]], list[Item]]:
@@ -84,6 +93,41 @@ async def test_filters_that_the_provider_ignores_are_applied_here() -> None:
     ]
     tasks, _ = await look_up(in_pages(items))
     assert numbers(tasks) == [4, 2]
+
+
+@pytest.mark.parametrize("ahead_s", [400, -400, 3_500])
+async def test_the_window_goes_by_the_clock_of_the_provider(ahead_s: int) -> None:
+    apart = ahead_s * SECOND
+    items = [item(1, at=NOON - 30 * SECOND), item(2, at=NOON - 30 * SECOND + apart)]
+    tasks, server = await look_up(in_pages(items), date_in(ahead_s))
+    assert numbers(tasks) == [2]
+    asked = query_of(server.requests[-1])
+    assert abs(from_rfc3339(asked["created_after"]) - (NOON - MINUTE - SECOND + apart)) < 5 * SECOND
+
+
+async def test_many_pages_are_read_by_the_clock_of_the_provider() -> None:
+    items = [item(number, at=NOON + 400 * SECOND - number * 400) for number in range(1_000)]
+    tasks, server = await look_up(in_pages(items), date_in(400))
+    assert 140 < len(numbers(tasks)) <= 151
+    assert [query_of(request)["page"] for request in server.requests] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("header", ["Date: at noon", "Date: ", "X-Date: Fri, 02 Jan 2026 12:00:00 GMT"])
+async def test_a_provider_that_does_not_tell_the_time_is_taken_to_agree(header: str) -> None:
+    tasks, server = await look_up(in_pages([item(1)]), header)
+    assert numbers(tasks) == [1]
+    assert len(server.requests) == 2
+
+
+async def test_a_second_is_no_difference_between_clocks() -> None:
+    _, server = await look_up(in_pages([item(1)]), date_in(-2))
+    assert query_of(server.requests[-1])["created_before"] == "2026-01-02T12:00:01.000Z"
+
+
+@pytest.mark.parametrize("ahead_s", [3_700, -3_700, 10**8])
+async def test_a_clock_that_is_an_hour_wrong_makes_the_history_unreadable(ahead_s: int) -> None:
+    tasks, _ = await look_up(in_pages([item(1)]), date_in(ahead_s))
+    assert tasks is None
 
 
 async def test_pages_are_read_to_the_end_of_the_window_and_no_further() -> None:

@@ -1,0 +1,76 @@
+"""Whole look-ups for jobs in doubt: what the provider lists, what happens meanwhile, and what comes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.utils import formatdate
+
+import pytest
+
+from orchestrator.clock import SECOND, to_rfc3339
+from orchestrator.flow.create import NewJob, prepare
+from orchestrator.flow.resolve import resolve
+from orchestrator.job import Attempt, Job, Phase
+from orchestrator.providers.wavespeed import WaveSpeed
+from orchestrator.runtime import ACCOUNT, Runtime
+from orchestrator.store.checks import Check
+from tests.factories import TENANT, add_attempts, make_attempt
+from tests.providers.dialect import as_json, facing, http, replying
+from tests.store.rows import attempt_of, execute, job_of
+
+MODEL = "acme/new-model"
+INPUTS = {"prompt": "a lake"}
+
+
+@asynccontextmanager
+async def listing(runtime: Runtime, *tasks: str, ahead_s: int = 0) -> AsyncIterator[None]:
+    """A provider that has just made these tasks for a lake, by its own clock."""
+    made_at = to_rfc3339(runtime.clock.now() + ahead_s * SECOND)
+    items = [
+        {"id": task, "model": MODEL, "status": "processing", "created_at": made_at, "inputs": INPUTS}
+        for task in tasks
+    ]
+    body = as_json({"code": 200, "message": "success", "data": {"items": items}})
+    date = f"Date: {formatdate(time.time() + ahead_s, usegmt=True)}"
+    async with facing(replying(lambda _: http(200, body, date))) as (client, _):
+        runtime.provider = WaveSpeed(client, clock=runtime.clock)
+        yield
+
+
+async def in_doubt(runtime: Runtime, *, cancel_requested_at: int | None = None) -> Check:
+    """A job for a lake whose POST was sent just now, and not answered."""
+    created = prepare(runtime, NewJob(tenant_id=TENANT, model=MODEL, api_version="v3", inputs=INPUTS))
+    await runtime.store.create(created)
+    await execute(
+        runtime.store,
+        "UPDATE jobs SET phase = 'in_doubt', attempt = 1, started_at = created_at,"
+        " cancel_requested_at = :cancel WHERE id = :id",
+        id=created.job.id,
+        cancel=cancel_requested_at,
+    )
+    attempt = make_attempt(created.job, claimed_at=runtime.clock.now(), account_id=ACCOUNT)
+    await runtime.store.write(add_attempts, attempts=[attempt])
+    return Check(await job_of(runtime.store, created.job.id), attempt)
+
+
+async def after(runtime: Runtime, check: Check) -> tuple[Job, Attempt]:
+    return await job_of(runtime.store, check.job.id), await attempt_of(runtime.store, check.job.id)
+
+
+@pytest.mark.parametrize("ahead_s", [0, 400, -400])
+async def test_a_task_is_found_whatever_time_it_is_at_the_provider(runtime: Runtime, ahead_s: int) -> None:
+    check = await in_doubt(runtime)
+    async with listing(runtime, "task-1", ahead_s=ahead_s):
+        await resolve(runtime, check)
+    job, attempt = await after(runtime, check)
+    assert (job.phase, attempt.provider_id) == (Phase.ACCEPTED, "task-1")
+
+
+async def test_a_history_of_another_hour_says_nothing(runtime: Runtime) -> None:
+    check = await in_doubt(runtime)
+    async with listing(runtime, ahead_s=4_000):
+        await resolve(runtime, check)
+    job, attempt = await after(runtime, check)
+    assert (job.phase, attempt.checks) == (Phase.IN_DOUBT, 0)
