@@ -98,7 +98,7 @@ async def _decide(
         if attempt is None or job.phase != Phase.IN_DOUBT or job.attempt != attempt.number:
             return Decision(note="settled meanwhile", attempt=_unwatched(attempt, job))
         if is_ambiguous:
-            return _hold(job, attempt, f"{found} tasks at the provider could be this one")
+            return _give_up(job, attempt, rules, because=_candidates(found))
         if not is_readable:
             return _unreadable(job, attempt, rules)
         if attempt.checks != check.attempt.checks:  # by this very look, before a COMMIT was lost
@@ -136,22 +136,32 @@ def _looked(job: Job, attempt: Attempt, rules: Rules, *, found: int, may_resubmi
     if looked.checks < len(policy.DOUBT_LOOKUPS_S):
         return Decision(note="not found yet", attempt=look_up_later(looked, rules))
     if found:
-        return _hold(job, looked, f"{found} tasks at the provider could be this one")
+        return _give_up(job, looked, rules, because=_candidates(found))
     lost = replace(looked, ended_at=rules.now, ended_by=Source.HISTORY, outcome="not_there", check_at=None)
     if job.cancel_requested_at is not None:
         move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=rules.now)
         return Decision(note="cancelled", move=move, attempt=lost)
     if not may_resubmit:
-        return _hold(job, looked, "the provider does not show it; send it again or cancel it")
+        because = "the provider does not show it; send it again or cancel it"
+        return _give_up(job, looked, rules, because=because)
     error = Error(ErrorKind.LOST, "The answer to the POST was lost and the provider does not show the task.")
     return Decision(note="not there", move=try_again(job, error, rules), attempt=lost)
 
 
 def _unreadable(job: Job, attempt: Attempt, rules: Rules) -> Decision:
     if rules.now - attempt.claimed_at > policy.DOUBT_UNREADABLE_MS:
-        return _hold(job, attempt, "the provider's history cannot be read")
+        return _give_up(job, attempt, rules, because="the provider's history cannot be read")
     return Decision(note="history not readable", attempt=look_up_later(attempt, rules))
 
 
-def _hold(job: Job, attempt: Attempt, because: str) -> Decision:
-    return Decision(note="held", move=lifecycle.hold(job, because), attempt=_until_abandoned(attempt, job))
+def _give_up(job: Job, attempt: Attempt, rules: Rules, *, because: str) -> Decision:
+    """For a person to decide, unless one has cancelled it already. A task of it may still come to light."""
+    watched = _until_abandoned(attempt, job)
+    if job.cancel_requested_at is not None:
+        move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=rules.now)
+        return Decision(note="cancelled", move=move, attempt=watched)
+    return Decision(note="held", move=lifecycle.hold(job, because), attempt=watched)
+
+
+def _candidates(found: int) -> str:
+    return f"{found} tasks at the provider could be this one"

@@ -10,13 +10,15 @@ from email.utils import formatdate
 import pytest
 
 from orchestrator.clock import SECOND, to_rfc3339
+from orchestrator.evidence import Source, Status
 from orchestrator.flow.create import NewJob, prepare
 from orchestrator.flow.resolve import resolve
-from orchestrator.job import Attempt, Job, Phase
+from orchestrator.flow.settle import settle
+from orchestrator.job import Attempt, Job, Phase, Reason
 from orchestrator.providers.wavespeed import WaveSpeed
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store.checks import Check
-from tests.factories import TENANT, add_attempts, make_attempt
+from tests.factories import TENANT, add_attempts, make_attempt, make_evidence
 from tests.providers.dialect import as_json, facing, http, replying
 from tests.store.rows import attempt_of, execute, job_of
 
@@ -74,3 +76,16 @@ async def test_a_history_of_another_hour_says_nothing(runtime: Runtime) -> None:
         await resolve(runtime, check)
     job, attempt = await after(runtime, check)
     assert (job.phase, attempt.checks) == (Phase.IN_DOUBT, 0)
+
+
+async def test_a_cancelled_job_waits_for_nobody_and_its_attempt_keeps_a_late_output(
+    runtime: Runtime,
+) -> None:
+    check = await in_doubt(runtime, cancel_requested_at=1)
+    async with listing(runtime, "task-1", "task-2"):
+        await resolve(runtime, check)
+    late = make_evidence(Status.COMPLETED, Source.CALLBACK, provider_id="task-2")
+    await settle(runtime, check.job.id, 1, late)
+    job, attempt = await after(runtime, check)
+    assert (job.phase, job.reason) == (Phase.FAILED, Reason.CANCELLED)
+    assert (attempt.provider_id, attempt.outcome) == ("task-2", "completed")

@@ -86,6 +86,23 @@ def test_a_history_that_cannot_be_read_is_read_again_for_ten_minutes_and_never_r
     assert after(old).phase == Phase.HELD
 
 
+@pytest.mark.parametrize(("found", "may_resubmit"), [(2, True), (0, False)])
+def test_what_was_cancelled_is_held_for_nobody(found: int, *, may_resubmit: bool) -> None:
+    assert (
+        after(look(found=found, may_resubmit=may_resubmit, cancel_requested_at=T0)).reason == Reason.CANCELLED
+    )
+
+
+def test_what_was_cancelled_and_may_have_a_task_keeps_its_slot() -> None:
+    job = make_job(Phase.IN_DOUBT, cancel_requested_at=T0)
+    attempt = make_attempt(job, claimed_at=T0 - policy.DOUBT_UNREADABLE_MS - 1)
+    decision = _unreadable(job, attempt, RULES)
+    assert after(decision).reason == Reason.CANCELLED
+    assert decision.attempt is not None
+    assert decision.attempt.ended_at is None
+    assert decision.attempt.check_at is not None
+
+
 @pytest.mark.parametrize("phase", [Phase.READY, Phase.WAITING, Phase.FAILED, Phase.COMPLETED, Phase.HELD])
 def test_an_attempt_nobody_can_ask_about_keeps_its_slot_until_no_task_runs_that_long(phase: Phase) -> None:
     job = make_job(phase)
