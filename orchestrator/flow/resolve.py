@@ -35,9 +35,8 @@ async def resolve(runtime: Runtime, check: Check) -> None:
     if history is None:
         await _decide(runtime, check, is_readable=False, found=0)
         return
-    unknown = await _unknown(runtime, check, history.tasks)
+    unknown, siblings = await _at_one_time(runtime, check, history.tasks, after=after, before=before)
     same = await _alike(runtime, check, unknown)
-    siblings = await _siblings(runtime, check, after=after, before=before)
     if same and len(same) == len(siblings.in_doubt) and not siblings.are_some_submitting:
         for attempt, task in zip(siblings.in_doubt, same, strict=True):
             await settle(runtime, attempt.job_id, attempt.number, _adopted(task))
@@ -46,6 +45,21 @@ async def resolve(runtime: Runtime, check: Check) -> None:
     # What cannot be read, or is listed without its input, may be the very task that is looked for.
     is_readable = history.is_whole and all(task.inputs is not None for task in unknown)
     await _decide(runtime, check, is_readable=is_readable, found=len(same), is_ambiguous=is_ambiguous)
+
+
+async def _at_one_time(
+    runtime: Runtime, check: Check, tasks: Sequence[PastTask], *, after: int, before: int
+) -> tuple[list[PastTask], Siblings]:
+    """The tasks that nobody has and the attempts that have none. A callback in between gives one to the
+    other and would leave one too many: so the tasks are read again, until they are the same after as before.
+    """
+    unknown = await _unknown(runtime, check, tasks)
+    while True:
+        siblings = await _siblings(runtime, check, after=after, before=before)
+        still = await _unknown(runtime, check, tasks)
+        if still == unknown:
+            return unknown, siblings
+        unknown = still
 
 
 async def _unknown(runtime: Runtime, check: Check, tasks: Sequence[PastTask]) -> list[PastTask]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 
@@ -18,6 +18,7 @@ from orchestrator.job import Attempt, Job, Phase, Reason
 from orchestrator.providers.wavespeed import WaveSpeed
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store.checks import Check
+from orchestrator.store.database import Database, T, Work
 from tests.factories import TENANT, add_attempts, make_attempt, make_evidence
 from tests.providers.dialect import as_json, facing, http, replying
 from tests.store.rows import attempt_of, execute, job_of
@@ -57,6 +58,28 @@ async def in_doubt(runtime: Runtime, *, cancel_requested_at: int | None = None) 
     return Check(await job_of(runtime.store, created.job.id), attempt)
 
 
+class Interrupted:
+    """A database before whose second read something else happens."""
+
+    def __init__(self, database: Database, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self.dialect = database.dialect
+        self._database = database
+        self._meanwhile = meanwhile
+        self._reads = 0
+
+    async def write(self, work: Work[T]) -> T:
+        return await self._database.write(work)
+
+    async def read(self, work: Work[T]) -> T:
+        self._reads += 1
+        if self._reads == 2:
+            await self._meanwhile()
+        return await self._database.read(work)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
 async def after(runtime: Runtime, check: Check) -> tuple[Job, Attempt]:
     return await job_of(runtime.store, check.job.id), await attempt_of(runtime.store, check.job.id)
 
@@ -89,3 +112,19 @@ async def test_a_cancelled_job_waits_for_nobody_and_its_attempt_keeps_a_late_out
     job, attempt = await after(runtime, check)
     assert (job.phase, job.reason) == (Phase.FAILED, Reason.CANCELLED)
     assert (attempt.provider_id, attempt.outcome) == ("task-2", "completed")
+
+
+async def test_a_callback_between_two_looks_leaves_each_job_its_own_task(runtime: Runtime) -> None:
+    sibling, check = await in_doubt(runtime), await in_doubt(runtime)
+    told = make_evidence(Status.COMPLETED, Source.CALLBACK, provider_id="task-1")
+
+    async def call_back() -> None:
+        await settle(runtime, sibling.job.id, 1, told)
+
+    async with listing(runtime, "task-1", "task-2"):
+        runtime.store.database = Interrupted(runtime.store.database, call_back)
+        await resolve(runtime, check)
+    job, attempt = await after(runtime, check)
+    assert (job.phase, attempt.provider_id) == (Phase.ACCEPTED, "task-2")
+    job, attempt = await after(runtime, sibling)
+    assert (job.phase, attempt.provider_id) == (Phase.COMPLETED, "task-1")
