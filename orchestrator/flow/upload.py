@@ -212,7 +212,7 @@ class Upload:
         )
         came: dict[int, Job | None] = {_line(one): one.job for one in self.accepted}
         came |= {one.line: None for one in self.rejected if one.line >= first}
-        check_same(came, stored, until=self._stored_until)
+        await check_same(self._runtime, came, stored, until=self._stored_until)
         self.accepted = [one for one in self.accepted if _line(one) > self._stored_until]
 
     async def _check_room(self, wanted: int) -> None:

@@ -9,12 +9,15 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, text
 
+from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.errors import Conflict, TooLarge
 from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.receive import check, receive
 from orchestrator.runtime import Runtime
 from orchestrator.store.database import Database, DatabaseTrouble, T, Work
 from tests.factories import TENANT
+from tests.flow.test_alike import MODEL as NEW_MODEL
+from tests.flow.test_alike import MODELS_ANSWER
 
 MB = 1024 * 1024
 MODEL = "wavespeed-ai/flux-dev"
@@ -77,6 +80,34 @@ async def test_a_request_whose_batch_another_has_completed_meanwhile_is_told_so(
         await receive(runtime, new, Overtaken(lines[:150], lines[150:]))
     batch = (await receive(runtime, new, Lines(lines))).batch
     assert (batch.state, batch.total) == ("open", 300)
+
+
+@pytest.mark.parametrize("is_learned_first", [True, False])
+async def test_an_upload_is_gone_on_with_whatever_was_learned_of_its_model_meanwhile(
+    runtime: Runtime, *, is_learned_first: bool
+) -> None:
+    catalogues = [Catalogue().with_provider_models(MODELS_ANSWER), Catalogue()]
+    before, after = catalogues if is_learned_first else reversed(catalogues)
+    new = new_batch(idempotency_key="k", model=NEW_MODEL)
+    lines = [line(prompt=f"a lake, {number}") for number in range(900)]
+    runtime.catalogue = before
+    with pytest.raises(OSError, match="away"):
+        await receive(runtime, new, BrokenOff(lines[:600]))
+    runtime.catalogue = after
+    with pytest.raises(Conflict, match="line 500"):
+        await receive(runtime, new, Lines([*lines[:499], line(prompt="a sea"), *lines[500:]]))
+    batch = (await receive(runtime, new, Lines(lines[:600], lines[600:]))).batch
+    assert (batch.state, batch.total) == ("open", 900)
+
+
+class BrokenOff(Lines):
+    """A client that is away after its lines."""
+
+    async def pieces(self) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
+        async for piece in super().pieces():
+            yield piece
+        yield []
+        raise OSError("away")
 
 
 def execute(connection: Connection, *, statement: str) -> None:
