@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from orchestrator import lifecycle, strict_json
 from orchestrator.bell import Kind
+from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.crash import crashpoint
 from orchestrator.errors import Conflict, InvalidInput, TooMany
 from orchestrator.flow.schedule import Schedule
@@ -89,7 +90,7 @@ def prepare(runtime: Runtime, new: NewJob) -> Creation:
         phase=Phase.HELD,
         held_for=HeldFor.BATCH,
         created_at=now,
-        input_hash=input_hash(runtime, new.model, new.api_version, inputs),
+        input_hash=input_hash(runtime.catalogue, new.model, new.api_version, inputs),
         batch_id=new.place.batch_id if new.place else None,
         line=new.place.line if new.place else None,
         custom_id=new.place.custom_id if new.place else None,
@@ -115,9 +116,9 @@ def _placed(job: Job, now: int) -> Job:
     return lifecycle.release(job, now=now).after
 
 
-def input_hash(runtime: Runtime, model: str, api_version: str, inputs: dict[str, Any]) -> str:
+def input_hash(catalogue: Catalogue, model: str, api_version: str, inputs: dict[str, Any]) -> str:
     """Equal for inputs that ask the same of the same model, however they were written."""
-    canonical = runtime.catalogue.canonical_input(model, api_version, inputs)
+    canonical = catalogue.canonical_input(model, api_version, inputs)
     text = strict_json.encode_sorted([model, canonical])
     return hashlib.sha256(text).hexdigest()[:32]
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator import lifecycle, policy
+from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.decision import Decision
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source
 from orchestrator.flow.attempts import Rules, look_up_later
@@ -26,6 +27,8 @@ from orchestrator.runtime import Runtime
 from orchestrator.store import checks, views
 from orchestrator.store.checks import Check, Siblings
 
+_UNTAUGHT = Catalogue()
+
 
 async def resolve(runtime: Runtime, check: Check) -> None:
     """One look into the history for one attempt in doubt."""
@@ -35,8 +38,12 @@ async def resolve(runtime: Runtime, check: Check) -> None:
     if history is None:
         await _decide(runtime, check, is_readable=False, found=0)
         return
-    unknown, siblings = await _at_one_time(runtime, check, history.tasks, after=after, before=before)
-    same = await _alike(runtime, check, unknown)
+    inputs = await _read_inputs(runtime, check)
+    hashes = _hashes(runtime, check, inputs)
+    unknown, siblings = await _at_one_time(
+        runtime, check, history.tasks, hashes=hashes, after=after, before=before
+    )
+    same = _alike(runtime, check, inputs, unknown)
     if same and len(same) == len(siblings.in_doubt) and not siblings.are_some_submitting:
         for attempt, task in zip(siblings.in_doubt, same, strict=True):
             await settle(runtime, attempt.job_id, attempt.number, _adopted(task))
@@ -47,15 +54,34 @@ async def resolve(runtime: Runtime, check: Check) -> None:
     await _decide(runtime, check, is_readable=is_readable, found=len(same), is_ambiguous=is_ambiguous)
 
 
+def _hashes(runtime: Runtime, check: Check, inputs: dict[str, Any]) -> list[str]:
+    """All that the same input may have been stored with, before and after its model was learned."""
+    model, version = check.job.model, check.job.api_version
+    found = (input_hash(catalogue, model, version, inputs) for catalogue in (runtime.catalogue, _UNTAUGHT))
+    return sorted({check.attempt.input_hash, *found})
+
+
 async def _at_one_time(
-    runtime: Runtime, check: Check, tasks: Sequence[PastTask], *, after: int, before: int
+    runtime: Runtime,
+    check: Check,
+    tasks: Sequence[PastTask],
+    *,
+    hashes: list[str],
+    after: int,
+    before: int,
 ) -> tuple[list[PastTask], Siblings]:
     """The tasks that nobody has and the attempts that have none. A callback in between gives one to the
     other and would leave one too many: so the tasks are read again, until they are the same after as before.
     """
     unknown = await _unknown(runtime, check, tasks)
     while True:
-        siblings = await _siblings(runtime, check, after=after, before=before)
+        siblings = await runtime.store.read(
+            checks.siblings,
+            account_id=check.attempt.account_id,
+            input_hashes=hashes,
+            after=after,
+            before=before,
+        )
         still = await _unknown(runtime, check, tasks)
         if still == unknown:
             return unknown, siblings
@@ -74,25 +100,17 @@ async def _unknown(runtime: Runtime, check: Check, tasks: Sequence[PastTask]) ->
     return [task for task in tasks if task.provider_id not in known]
 
 
-async def _alike(runtime: Runtime, check: Check, tasks: Sequence[PastTask]) -> list[PastTask]:
+def _alike(
+    runtime: Runtime, check: Check, inputs: dict[str, Any], tasks: Sequence[PastTask]
+) -> list[PastTask]:
     """Compared by today's catalogue: it may have learned this model's defaults since the job was stored."""
-    model, version = check.job.model, check.job.api_version
-    own = input_hash(runtime, model, version, await _read_inputs(runtime, check))
+    today, model, version = runtime.catalogue, check.job.model, check.job.api_version
+    own = input_hash(today, model, version, inputs)
     return [
         task
         for task in tasks
-        if task.inputs is not None and input_hash(runtime, model, version, task.inputs) == own
+        if task.inputs is not None and input_hash(today, model, version, task.inputs) == own
     ]
-
-
-async def _siblings(runtime: Runtime, check: Check, *, after: int, before: int) -> Siblings:
-    return await runtime.store.read(
-        checks.siblings,
-        account_id=check.attempt.account_id,
-        input_hash=check.attempt.input_hash,
-        after=after,
-        before=before,
-    )
 
 
 def _adopted(task: PastTask) -> Evidence:

@@ -47,7 +47,8 @@ async def _hashed_alike(
         for line in lines:
             job = jobs[line]
             given = msgspec.json.decode(inputs.get(job.id, "{}"), type=dict[str, Any])
-            jobs[line] = replace(job, input_hash=input_hash(runtime, job.model, job.api_version, given))
+            hashed = input_hash(runtime.catalogue, job.model, job.api_version, given)
+            jobs[line] = replace(job, input_hash=hashed)
     return jobs
 
 

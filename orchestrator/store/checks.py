@@ -47,25 +47,26 @@ def take_due_checks(connection: Connection, *, account_id: str, now: int, most: 
 
 
 class Siblings(msgspec.Struct, frozen=True):
-    """Open attempts of one account with the same canonical input, near one time."""
+    """Open attempts of one account that ask for the same, near one time."""
 
     in_doubt: list[Attempt]
     are_some_submitting: bool
 
 
 def siblings(
-    connection: Connection, *, account_id: str, input_hash: str, after: int, before: int
+    connection: Connection, *, account_id: str, input_hashes: list[str], after: int, before: int
 ) -> Siblings:
-    """Those whose task nobody knows yet, oldest first."""
+    """Those whose task nobody knows yet, oldest first; each hash is one of the same input."""
+    is_alike = dialect.one_of(connection.dialect.name, "attempts.input_hash")
     found = connection.execute(
         dialect.sql(
             f"SELECT {rows.ATTEMPT_COLUMNS}, jobs.phase, jobs.attempt FROM attempts JOIN jobs"
             " ON jobs.id = attempts.job_id WHERE attempts.account_id = :account"
-            " AND attempts.input_hash = :hash AND attempts.ended_at IS NULL"
+            f" AND {is_alike} AND attempts.ended_at IS NULL"
             " AND attempts.provider_id IS NULL AND attempts.claimed_at BETWEEN :after AND :before"
             " ORDER BY attempts.claimed_at, attempts.job_id"
         ),
-        {"account": account_id, "hash": input_hash, "after": after, "before": before},
+        {"account": account_id, "ids": dialect.to_json(input_hashes), "after": after, "before": before},
     ).all()
     attempts = [(rows.to_attempt(row), row[-2], row[-1]) for row in found]
     return Siblings(

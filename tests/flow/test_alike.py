@@ -60,5 +60,5 @@ async def test_a_job_stored_before_its_model_was_learned_finds_its_task(tmp_path
         tasks = [past_task(1, prompt="a lake"), past_task(2, prompt="a lake", steps=28)]
         tasks += [past_task(3, prompt="a lake", steps=30), past_task(4, prompt="a sea")]
         check = Check(creation.job, make_attempt(creation.job))
-        found = await _alike(runtime, check, tasks)
+        found = _alike(runtime, check, dict(request.inputs), tasks)
     assert [task.provider_id for task in found] == ["task-1", "task-2"]

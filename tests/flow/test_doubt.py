@@ -9,6 +9,7 @@ from email.utils import formatdate
 
 import pytest
 
+from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.clock import SECOND, to_rfc3339
 from orchestrator.evidence import Source, Status
 from orchestrator.flow.create import NewJob, prepare
@@ -20,10 +21,10 @@ from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store.checks import Check
 from orchestrator.store.database import Database, T, Work
 from tests.factories import TENANT, add_attempts, make_attempt, make_evidence
+from tests.flow.test_alike import MODEL, MODELS_ANSWER
 from tests.providers.dialect import as_json, facing, http, replying
 from tests.store.rows import attempt_of, execute, job_of
 
-MODEL = "acme/new-model"
 INPUTS = {"prompt": "a lake"}
 
 
@@ -128,3 +129,17 @@ async def test_a_callback_between_two_looks_leaves_each_job_its_own_task(runtime
     assert (job.phase, attempt.provider_id) == (Phase.ACCEPTED, "task-2")
     job, attempt = await after(runtime, sibling)
     assert (job.phase, attempt.provider_id) == (Phase.COMPLETED, "task-1")
+
+
+@pytest.mark.parametrize("is_asked_for_the_first", [True, False])
+async def test_jobs_stored_before_and_after_their_model_was_learned_are_alike(
+    runtime: Runtime, *, is_asked_for_the_first: bool
+) -> None:
+    before = await in_doubt(runtime)
+    runtime.catalogue = Catalogue().with_provider_models(MODELS_ANSWER)
+    later = await in_doubt(runtime)
+    assert before.job.input_hash != later.job.input_hash
+    async with listing(runtime, "task-1", "task-2"):
+        await resolve(runtime, before if is_asked_for_the_first else later)
+    attempts = [(await after(runtime, check))[1] for check in (before, later)]
+    assert {attempt.provider_id for attempt in attempts} == {"task-1", "task-2"}
