@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.clock import to_rfc3339
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-_THOUSANDS = ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k"))
+_MILLION, _BILLION = 1_000_000, 1_000_000_000
 _ID_SHOWN = 8
 
 
@@ -13,11 +13,14 @@ def duration(ms: float | None) -> str:
     """`85 ms`, `3.2 s`, `4 min 10 s`, `25 min`, `2 h 10 min`, `3 d 4 h`; a dash for None."""
     if ms is None:
         return "–"
-    if ms < 1_000:
+    if round(ms) < 1_000:
         return f"{ms:.0f} ms"
     seconds = ms / 1_000
+    if round(seconds, 1) < 10:
+        return f"{seconds:.1f} s"
+    seconds = round(seconds)
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{seconds} s"
     number = next(number for number, (size, _) in enumerate(_UNITS) if seconds >= size)
     (size, unit), (below, unit_below) = _UNITS[number], _UNITS[number + 1]
     whole, rest = divmod(seconds, size)
@@ -26,19 +29,25 @@ def duration(ms: float | None) -> str:
 
 
 def count(number: float | None) -> str:
-    """`1,234`, `56.1 k`, `7.0 M`; a dash for None."""
+    """`1,234`, `999,999`, `7.0 M`; a dash for None."""
     if number is None:
         return "–"
-    for size, unit in _THOUSANDS:
-        if abs(number) >= size:
-            return f"{number / (1_000 if unit == 'k' else size):.1f} {unit}"
-    return f"{number:,.0f}"
+    if round(abs(number)) < _MILLION:
+        return f"{number:,.0f}"
+    millions = round(number / _MILLION, 1)
+    return f"{millions:.1f} M" if abs(millions) < 1_000 else f"{number / _BILLION:.1f} G"
 
 
 def percent(share: float | None) -> str:
-    """Of a share between 0 and 1: `97 %`, `99.4 %`; a dash for None."""
+    """Of a share between 0 and 1: `97 %`, `99.4 %`, `> 99.9 %`; a dash for None. Only nothing is `0 %`, and
+    only all is `100 %`.
+    """
     if share is None:
         return "–"
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    if 0.9995 <= share < 1:
+        return "> 99.9 %"
     shown = f"{100 * share:.1f}" if 0.9 < share < 1 or 0 < share < 0.1 else f"{100 * share:.0f}"
     return f"{shown} %"
 
