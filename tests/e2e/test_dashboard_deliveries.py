@@ -42,7 +42,7 @@ async def test_all_that_were_given_up_in_a_range_are_counted_first_and_then_sent
         await page.goto("/deliveries")
         await page.select_option("select[name=again]", "1h")
         await page.click("button:has-text('Count them first')")
-        await page.wait_for_selector(f"text={number} webhooks were given up in the last 1 h.")
+        await page.wait_for_selector(f"text={number} webhooks were given up in the last hour.")
         assert all(len(receiver.got[path]) == 1 for path in paths)
         await page.click(f"button:has-text('Send {number} again')")
         await page.wait_for_selector(f"[role=status]:has-text('{number} webhooks are sent again')")

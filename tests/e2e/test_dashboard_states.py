@@ -44,7 +44,7 @@ VIEWS = (
     View("/batches", ("No batch yet", "New batch")),
     View("/lanes", ("Account wavespeed", "wavespeed/video", "jobs to be sent"), ".lane:has-text('paused')"),
     View("/lanes/wavespeed/video", ("Nothing has ended yet", "or send a job"), ".state:text('paused')"),
-    View("/callbacks", ("No callback in the last 1 h", "Send a job"), ".state:text('applied')"),
+    View("/callbacks", ("No callback in the last hour", "Send a job"), ".state:text('applied')"),
     View("/deliveries", ("No delivery yet", "?webhook=", "Add an endpoint")),
     View("/fairness", ("has the whole account to itself", "POST /api/v3/tenants"), "tr[data-row] + tr"),
     View("/system", ("works", "Nobody has changed anything yet"), "b:text('add tenant')"),

@@ -20,7 +20,12 @@ from orchestrator.web.dashboard.words import count
 _SHOWN = 50
 _FILTERS = ("state", "host", "job", "batch", "endpoint")
 _STATES = ("pending", "delivered", "dead")
-_RANGES = {"1h": ("1 h", HOUR), "24h": ("24 h", DAY), "7d": ("7 d", 7 * DAY), "30d": ("30 d", 30 * DAY)}
+_RANGES = {
+    "1h": ("hour", HOUR),
+    "24h": ("24 hours", DAY),
+    "7d": ("7 days", 7 * DAY),
+    "30d": ("30 days", 30 * DAY),
+}
 
 
 async def load(look: Look) -> Mapping[str, Any]:

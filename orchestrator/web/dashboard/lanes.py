@@ -34,6 +34,7 @@ MEANINGS = {
     "cancelled": ("idle", "Somebody cancelled it before anything was paid."),
     "unresolved": ("doubt", "Nobody could say in time whether the provider has it."),
     "poisoned": ("bad", "Every worker that sent it died."),
+    "no_output": ("bad", "The provider says completed, and gave nothing: the job ends."),
 }
 
 

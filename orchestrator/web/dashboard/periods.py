@@ -12,7 +12,9 @@ from orchestrator.web.dashboard.words import duration
 
 
 class Period(msgspec.Struct, frozen=True):
-    """`span` names the figures it is made of, `step` how many ms one point stands for."""
+    """`label` is as after "the last"; `span` names the figures it is made of, `step` how many ms one point
+    stands for.
+    """
 
     name: str
     label: str
@@ -57,16 +59,16 @@ class Period(msgspec.Struct, frozen=True):
 
 
 _PERIODS = (
-    ("1h", "1 h", HOUR, MINUTE, "minute"),
-    ("24h", "24 h", DAY, 15 * MINUTE, "quarter"),
-    ("7d", "7 d", 7 * DAY, 2 * HOUR, "hour"),
+    ("1h", "1 h", "hour", HOUR, MINUTE, "minute"),
+    ("24h", "24 h", "24 hours", DAY, 15 * MINUTE, "quarter"),
+    ("7d", "7 d", "7 days", 7 * DAY, 2 * HOUR, "hour"),
 )
-CHOICES = tuple((name, label) for name, label, *_ in _PERIODS)
+CHOICES = tuple((name, tab) for name, tab, *_ in _PERIODS)
 
 
 def chosen(look: Look) -> Period:
     """What `?period=` asks for; an hour where it asks for nothing known."""
     asked = look.asked("period", "1h")
-    name, label, length, step, span = next((one for one in _PERIODS if one[0] == asked), _PERIODS[0])
+    name, _, label, length, step, span = next((one for one in _PERIODS if one[0] == asked), _PERIODS[0])
     end = look.now - look.now % step + step
     return Period(name, label, length, step, span, end - length)
