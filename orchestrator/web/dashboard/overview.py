@@ -20,17 +20,19 @@ from orchestrator.web.dashboard.words import count, duration
 # From this age on the oldest of a stage is shown as an alarm: twice as long as it can take when all is well.
 _ALARM_MS = {"waiting": 15 * SECOND, "submitting": MINUTE, "in_doubt": 10 * MINUTE}
 _DWELL = {"ready": "wait", "submitting": "submit", "accepted": "run"}
+# What is known of a ready job is when it was stored: it may have been held, or waited, before.
+_SINCE = {"ready": "from stored to sent"}
 _TITLES = (
     ("ready", "Ready", "may be sent"),
     ("waiting", "Waiting", "for their time"),
     ("submitting", "Submitting", "being sent"),
     ("in_doubt", "In doubt", "sent, or maybe sent"),
-    ("accepted", "Running", "at the provider"),
+    ("accepted", "Accepted", "at the provider"),
 )
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """A field of the strip; `is_more`: there are at least so many."""
+    """A field of the strip; `is_more`: there are at least so many; `took` is what `p50`, `p95` measure."""
 
     title: str
     means: str
@@ -40,6 +42,7 @@ class Stage(msgspec.Struct, frozen=True):
     age: int | None = None
     is_alarm: bool = False
     is_more: bool = False
+    took: str = "in this stage"
     p50: float | None = None
     p95: float | None = None
 
@@ -81,6 +84,7 @@ def stages_of(found: FirstPage, now: int) -> list[Stage]:
                 tone="doubt" if phase == "in_doubt" else "busy",
                 age=age,
                 is_alarm=age is not None and age > _ALARM_MS.get(phase, age),
+                took=_SINCE.get(phase, "in this stage"),
                 p50=percentile(dwell, 0.5),
                 p95=percentile(dwell, 0.95),
             )
@@ -97,8 +101,8 @@ def stages_of(found: FirstPage, now: int) -> list[Stage]:
             is_more=found.seen.in_doubt >= COUNTED_UP_TO,
         ),
         *stages,
-        Stage("Completed", "in 24 hours", ended["completed"], "/jobs?phase=completed", "good"),
-        Stage("Failed", "in 24 hours", ended["failed"], "/jobs?phase=failed", "bad"),
+        Stage("Completed", "in 24 hours", ended["completed"], "/jobs?phase=completed&since=24h", "good"),
+        Stage("Failed", "in 24 hours", ended["failed"], "/jobs?phase=failed&since=24h", "bad"),
     ]
 
 
