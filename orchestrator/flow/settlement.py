@@ -187,7 +187,9 @@ def _accepted_move(job: Job, attempt: Attempt, rules: Rules) -> Move | None:
 
 
 def _unknown(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> Decision:
-    signals = (LaneSignal(Signal.FAILING, evidence.excerpt[:200]),)
+    status = f"HTTP {evidence.error.http_status}" if evidence.error and evidence.error.http_status else ""
+    said = ": ".join(part for part in (status, evidence.excerpt[:200]) if part)
+    signals = (LaneSignal(Signal.FAILING, said),)
     if attempt.ended_at is not None or job.phase != Phase.SUBMITTING or attempt.number != job.attempt:
         return Decision(note="unknown, and known better already", attempt=attempt, signals=signals)
     because = evidence.error.message if evidence.error else "the answer to the POST was lost"

@@ -392,6 +392,13 @@ def test_an_answer_says_something_of_its_lane(kind: str, signal: LaneSignal) -> 
     assert settle(Phase.SUBMITTING, EVIDENCE[kind]).signals == (signal,)
 
 
+def test_a_lost_answer_tells_its_lane_the_status_and_what_was_said() -> None:
+    error = Error(ErrorKind.LOST, "it broke", http_status=502)
+    lost = replace(EVIDENCE["unknown"], error=error, excerpt="<html>Bad Gateway")
+    (signal,) = settle(Phase.SUBMITTING, lost).signals
+    assert signal == LaneSignal(Signal.FAILING, "HTTP 502: <html>Bad Gateway")
+
+
 @pytest.mark.parametrize("kind", ["gone", "silent", "empty"])
 def test_what_tells_nothing_says_nothing_of_the_lane(kind: str) -> None:
     assert settle(Phase.ACCEPTED, EVIDENCE[kind]).signals == ()

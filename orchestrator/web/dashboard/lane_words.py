@@ -12,17 +12,41 @@ from orchestrator.store.lane_board import LaneBoard
 from orchestrator.store.lane_orders import FOREVER
 from orchestrator.store.lanes import Account, Lane
 from orchestrator.store.series import percentile
-from orchestrator.web.dashboard.words import duration, percent
+from orchestrator.web.dashboard.words import duration, percent, plain
 
 ACCOUNT_TROUBLE = "The provider does not take jobs for this account right now"
 
 
 class Door(msgspec.Struct, frozen=True):
-    """Whether jobs pass: a tone and a word for it, and why in a sentence."""
+    """Whether jobs pass: a tone and a word for it, because of what, and what happens next, in sentences.
+
+    The cause may be the provider's own text, page and all.
+    """
 
     tone: str
     word: str
-    why: str = ""
+    cause: str = ""
+    then: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.word == "open"
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing passes."""
+        return self.tone in ("wait", "bad")
+
+    @property
+    def why(self) -> str:
+        """The whole of it."""
+        return " ".join(part for part in (self.cause, self.then) if part)
+
+    @property
+    def short(self) -> str:
+        """Why, in few words."""
+        cause = plain(self.cause)
+        return " ".join(part for part in (cause, self.then) if part)
 
 
 class LaneSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,25 +123,25 @@ def door(lane: Lane, account: Account, *, now: int) -> Door:
     """The strongest reason first: an operator's word, the account, the breaker, a 429, a lower rate."""
     if lane.stopped_until > now:
         because = lane.stop_reason or "an operator has paused it"
-        why = f"{because[:1].upper()}{because[1:].rstrip('.')}. {_goes_on(lane.stopped_until, now)}"
-        return Door("wait", "paused", why)
+        cause = f"{because[:1].upper()}{because[1:].rstrip('.')}."
+        return Door("wait", "paused", cause, _goes_on(lane.stopped_until, now))
     if account.trouble:
-        return Door("bad", "account", "Its account does not work; jobs wait until it does.")
+        return Door("bad", "account", then="Its account does not work; jobs wait until it does.")
     if lane.paused_until > now:
         because = (lane.pause_reason or "The provider asked for a pause").rstrip(".")
         word = "breaker open" if lane.is_half_open else "paused"
-        return Door(
-            "bad" if lane.is_half_open else "wait", word, f"{because}. {_goes_on(lane.paused_until, now)}"
-        )
+        tone = "bad" if lane.is_half_open else "wait"
+        return Door(tone, word, f"{because}.", _goes_on(lane.paused_until, now))
     if lane.is_half_open:
         return Door(
-            "doubt", "half open", "One job at a time goes through, to see whether the provider is back."
+            "doubt",
+            "half open",
+            then="One job at a time goes through, to see whether the provider is back.",
         )
     factor = policy.climbed(lane.bucket, now)
     if factor < 1:
-        return Door(
-            "doubt", "slowed", f"At {percent(factor)} of its rate after a 429; it doubles each minute."
-        )
+        then = f"At {percent(factor)} of its rate after a 429; it doubles each minute."
+        return Door("doubt", "slowed", then=then)
     return Door("good", "open")
 
 

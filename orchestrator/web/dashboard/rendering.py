@@ -34,6 +34,7 @@ def templates() -> jinja2.Environment:
         "clock_time": words.clock_time,
         "short_id": words.short_id,
         "words": words.words,
+        "plain": words.plain,
     }
     environment.globals |= {
         "static": static_url,

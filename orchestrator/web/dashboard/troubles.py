@@ -10,10 +10,18 @@ from orchestrator.clock import SECOND
 from orchestrator.store import lanes
 from orchestrator.store.board import COUNTED_UP_TO, Seen
 from orchestrator.store.keys import FIRST_TENANT
+from orchestrator.web.dashboard.lane_words import door
 from orchestrator.web.dashboard.pages import Look
-from orchestrator.web.dashboard.words import count, duration
+from orchestrator.web.dashboard.words import count, duration, plain
 
 _OVERDUE_MS = 15 * SECOND
+# By the word of a lane's door; what its account keeps from it is told of the account.
+_TITLES = {
+    "paused": "The lane {} is paused",
+    "breaker open": "The breaker of {} is open",
+    "half open": "The breaker of {} is half open",
+    "slowed": "The lane {} is slowed",
+}
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -52,19 +60,17 @@ def _of_lanes(look: Look, accounts: Sequence[lanes.Account]) -> Iterator[Trouble
         if account.trouble:
             yield Trouble(
                 f"The account {account.id} does not work",
-                account.trouble if look.viewer.tenant == FIRST_TENANT else lanes.HIDDEN_TROUBLE,
+                plain(account.trouble) if look.viewer.tenant == FIRST_TENANT else lanes.HIDDEN_TROUBLE,
                 "/lanes",
                 "See the account",
                 is_urgent=True,
             )
     for lane in look.runtime.lanes.values():
-        if lane.closed_until > look.now:
-            because = lane.stop_reason if lane.stopped_until >= lane.paused_until else lane.pause_reason
-            words = (
-                f"{because or 'No reason is known'}. It goes on in {duration(lane.closed_until - look.now)}."
-            )
-            yield Trouble(f"The lane {lane.id} is paused", words, "/lanes", "See the lane", is_urgent=True)
-        elif look.runtime.settings.public_url and not look.runtime.is_pushed(lane.id):
+        seen = door(lane, next(one for one in accounts if one.id == lane.account_id), now=look.now)
+        if seen.word in _TITLES:
+            title = _TITLES[seen.word].format(lane.id)
+            yield Trouble(title, seen.short, f"/lanes/{lane.id}", "See the lane", is_urgent=seen.is_closed)
+        if not seen.is_closed and look.runtime.settings.public_url and not look.runtime.is_pushed(lane.id):
             yield Trouble(
                 f"No callbacks arrive on {lane.id}",
                 "Polls find what callbacks should have told: results come a little later, nothing is lost.",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 from orchestrator.clock import to_rfc3339
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _MILLION, _BILLION = 1_000_000, 1_000_000_000
 _ID_SHOWN = 8
+# What is no text of HTML, also where it was cut off; `a < b` is text.
+_TAGS = re.compile(
+    r"<(script|style)\b.*?(</\1\s*>|$)|<!--.*?(-->|$)|</?[a-z!][^<>]*(>|$)", re.IGNORECASE | re.DOTALL
+)
 
 
 def duration(ms: float | None) -> str:
@@ -60,6 +67,12 @@ def clock_time(at: int | None) -> str:
 def short_id(identifier: str) -> str:
     """The last eight characters: the first are the time, and alike for neighbours."""
     return identifier[-_ID_SHOWN:]
+
+
+def plain(text: str, *, most: int = 80) -> str:
+    """Foreign text for a headline: no tags, white space folded, and no more than so many characters."""
+    folded = " ".join(html.unescape(_TAGS.sub(" ", text)).split())
+    return folded if len(folded) <= most else f"{folded[: most - 1].rstrip()}…"
 
 
 def words(name: str | None) -> str:
