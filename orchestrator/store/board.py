@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.clock import DAY, HOUR, SECOND
+from orchestrator.clock import DAY, HOUR, MINUTE, SECOND
 from orchestrator.ids import id_time
-from orchestrator.store import batches, dialect, job_search, lanes, processes, series
+from orchestrator.store import batches, dialect, endpoints, job_search, lanes, processes, series
 from orchestrator.store.batches import Batch
+from orchestrator.store.endpoints import Endpoint
 from orchestrator.store.job_filter import JobFilter
 from orchestrator.store.job_search import Listed
 from orchestrator.store.series import Wanted
@@ -23,9 +24,19 @@ from orchestrator.store.series import Wanted
 COUNTED_UP_TO = 1_000
 """Counts of what waits for a person end here: more of it is no other news."""
 
-_RESULTS, _BATCHES = 12, 20
+_RESULTS, _BATCHES, _FAILING = 12, 20, 5
+_LOOKED_THROUGH = 10_000
+OVERDUE_MS = MINUTE
+"""A delivery that is due for so long is late, and an endpoint that fails for so long did not just stumble."""
 SILENT_AFTER_MS = 15 * SECOND
 """A process that has not reported for so long is not counted on."""
+
+
+class Overdue(msgspec.Struct, frozen=True):
+    """Deliveries that should have been made: at most COUNTED_UP_TO, and since when the oldest is due."""
+
+    count: int
+    since: int | None
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -37,6 +48,9 @@ class Seen(msgspec.Struct, frozen=True):
     workers: int
     waiting_since: int | None
     ready_since: int | None
+    in_doubt_since: int | None = None
+    overdue: Overdue = Overdue(0, None)
+    failing: list[Endpoint] = msgspec.field(default_factory=list)
 
 
 class FirstPage(msgspec.Struct, frozen=True):
@@ -98,6 +112,9 @@ def see(connection: Connection, *, tenant_id: str | None, oldest: dict[str, int]
         workers=sum(one.kind != "serve" and one.seen_at > now - SILENT_AFTER_MS for one in running),
         waiting_since=oldest.get("waiting"),
         ready_since=oldest.get("ready"),
+        in_doubt_since=_oldest_in_doubt(connection, tenant_id),
+        overdue=overdue_deliveries(connection, before=now - OVERDUE_MS, tenant_id=tenant_id),
+        failing=endpoints.failing(connection, before=now - OVERDUE_MS, tenant_id=tenant_id, most=_FAILING),
     )
 
 
@@ -139,6 +156,20 @@ def dead_deliveries(connection: Connection, *, since: int, tenant_id: str | None
     )
 
 
+def overdue_deliveries(connection: Connection, *, before: int, tenant_id: str | None) -> Overdue:
+    """Those that were due before then; a tenant's own are looked for among the oldest of all."""
+    condition, values = _of(tenant_id, "tenant_id")
+    most = COUNTED_UP_TO if tenant_id is None else _LOOKED_THROUGH
+    found = connection.execute(
+        dialect.sql(
+            "SELECT count(*), min(due_at) FROM (SELECT due_at, tenant_id FROM deliveries"
+            f" WHERE due_at < :before ORDER BY due_at LIMIT {most}) AS d WHERE 1 = 1{condition}"
+        ),
+        values | {"before": before},
+    ).one()
+    return Overdue(min(found[0], COUNTED_UP_TO), found[1])
+
+
 def batches_held(connection: Connection, *, tenant_id: str | None) -> int:
     """Jobs of batches that are being received or are paused, by the batches' own counters."""
     condition, values = _of(tenant_id, "tenant_id")
@@ -165,11 +196,22 @@ def _oldest_ready(connection: Connection, tenant_id: str | None) -> int | None:
         ),
         values,
     ).scalar()
-    if found is None:
-        return None
     # It may have been stored long ago and be ready since a moment: redriven, released, or due only now.
-    since = connection.execute(dialect.sql("SELECT max(at) FROM events WHERE job_id = :id"), {"id": found})
-    return since.scalar() or id_time(found)
+    return None if found is None else _last_moved(connection, found)
+
+
+def _oldest_in_doubt(connection: Connection, tenant_id: str | None) -> int | None:
+    """Since when the job that was stored first waits for a person."""
+    condition, values = _of(tenant_id, "tenant_id")
+    found = connection.execute(
+        dialect.sql(f"SELECT id FROM jobs WHERE held_for = 'doubt'{condition} ORDER BY id LIMIT 1"), values
+    ).scalar()
+    return None if found is None else _last_moved(connection, found)
+
+
+def _last_moved(connection: Connection, job_id: str) -> int:
+    since = connection.execute(dialect.sql("SELECT max(at) FROM events WHERE job_id = :id"), {"id": job_id})
+    return since.scalar() or id_time(job_id)
 
 
 def _first_due(connection: Connection, tenant_id: str | None) -> int | None:

@@ -67,6 +67,19 @@ def of_tenant(connection: Connection, *, tenant_id: str | None) -> list[Endpoint
     return [Endpoint(**row._mapping) for row in found]
 
 
+def failing(connection: Connection, *, before: int, tenant_id: str | None, most: int) -> list[Endpoint]:
+    """Those that have been failing since before then, and are still tried; the longest first."""
+    owned = "" if tenant_id is None else " AND tenant_id = :tenant"
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT {COLUMNS} FROM endpoints WHERE failing_since < :before AND disabled_at IS NULL{owned}"
+            " ORDER BY failing_since LIMIT :most"
+        ),
+        {"before": before, "most": most} | ({} if tenant_id is None else {"tenant": tenant_id}),
+    )
+    return [Endpoint(**row._mapping) for row in found]
+
+
 def find(connection: Connection, *, tenant_id: str | None, endpoint_id: str) -> Endpoint | None:
     """None for an unknown id and for another tenant's; with None as the tenant, whoever's it is."""
     owned = "" if tenant_id is None else " AND tenant_id = :tenant"

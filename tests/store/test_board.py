@@ -7,12 +7,15 @@ import pytest
 from orchestrator.clock import DAY, HOUR, MINUTE
 from orchestrator.job import Phase, Reason
 from orchestrator.store import board, figures
-from orchestrator.store.board import FirstPage
+from orchestrator.store.board import FirstPage, Overdue
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, add_tenant, make_creation, make_id, stored_job
 from tests.store import decisions
 from tests.store.bulk import opened, receiving
 from tests.store.claiming import claim
+from tests.store.rows import execute
+from tests.store.test_deliveries import ended_job
+from tests.store.test_endpoints import stored
 
 
 async def first_page(store: Store, *, tenant_id: str | None = None) -> FirstPage:
@@ -65,6 +68,34 @@ async def test_a_dead_letter_is_one_that_nobody_cancelled(store: Store, reason: 
 async def test_jobs_of_batches_that_may_not_go_are_held(store: Store) -> None:
     await receiving(store, 4)
     assert (await first_page(store)).held == 4
+
+
+async def test_what_waits_for_a_person_is_as_old_as_its_hold(store: Store) -> None:
+    await stored_job(store, Phase.HELD, created_at=T0 - DAY)
+    seen = (await first_page(store)).seen
+    assert seen.in_doubt == 1
+    assert seen.in_doubt_since is not None
+
+
+async def test_webhooks_that_should_have_been_sent_are_overdue(store: Store) -> None:
+    for due_at in (T0 - HOUR, T0 - DAY, T0 + MINUTE):
+        job = await ended_job(store)
+        await execute(
+            store, "UPDATE deliveries SET due_at = :due WHERE job_id = :job", due=due_at, job=job.id
+        )
+    assert (await first_page(store)).seen.overdue == Overdue(2, T0 - DAY)
+    assert (await first_page(store, tenant_id=TENANT)).seen.overdue == Overdue(2, T0 - DAY)
+    stranger = await store.write(add_tenant, tenant_id=make_id())
+    assert (await first_page(store, tenant_id=stranger)).seen.overdue == Overdue(0, None)
+
+
+async def test_endpoints_that_fail_for_a_while_and_are_still_tried_are_named(store: Store) -> None:
+    since = {"long": T0 - DAY, "longest": T0 - 2 * DAY, "just": T0 + MINUTE}
+    made = {name: await stored(store, failing_since=at) for name, at in since.items()}
+    await stored(store, failing_since=T0 - DAY, disabled_at=T0, disabled_because="it answered 410 Gone")
+    wanted = [made["longest"].id, made["long"].id]
+    assert [one.id for one in (await first_page(store)).seen.failing] == wanted
+    assert [one.id for one in (await first_page(store, tenant_id=TENANT)).seen.failing] == wanted
 
 
 async def test_batches_under_way_are_named(store: Store) -> None:

@@ -9,8 +9,9 @@ import pytest
 from msgspec import structs
 
 from orchestrator import policy
-from orchestrator.clock import SECOND
-from orchestrator.store.board import Seen
+from orchestrator.clock import HOUR, MINUTE, SECOND
+from orchestrator.store.board import COUNTED_UP_TO, Overdue, Seen
+from orchestrator.store.endpoints import Endpoint
 from orchestrator.store.lane_orders import FOREVER
 from orchestrator.store.lanes import Account, Lane
 from orchestrator.web.dashboard.lane_words import door
@@ -73,3 +74,36 @@ def test_of_a_page_that_the_provider_sent_a_headline_has_the_words() -> None:
     )
     whole = door(structs.replace(OPEN, **lane), ACCOUNT, now=NOW).why
     assert PAGE in whole
+
+
+@pytest.mark.parametrize(
+    ("number", "title"),
+    [
+        (1, "1 webhook is overdue, the oldest by 12 min"),
+        (COUNTED_UP_TO, "1,000+ webhooks are overdue, the oldest by 12 min"),
+    ],
+)
+def test_webhooks_that_stand_still_are_told_of(number: int, title: str) -> None:
+    overdue = Overdue(number, NOW - 12 * MINUTE)
+    (one,) = troubles(seen=structs.replace(NOTHING_SEEN, overdue=overdue))
+    assert (one.title, one.path) == (title, "/deliveries?state=pending")
+
+
+def test_an_endpoint_that_fails_is_told_of_without_the_secrets_of_its_url() -> None:
+    endpoint = Endpoint(
+        id="e1",
+        tenant_id="t",
+        url="https://user.example/hook?token=secret",
+        host="user.example",
+        events="job.completed",
+        description="",
+        scheme="v1",
+        secret="",
+        created_at=0,
+        failing_since=NOW - 3 * HOUR,
+    )
+    (one,) = troubles(seen=structs.replace(NOTHING_SEEN, failing=[endpoint]))
+    assert "user.example/hook" in one.title
+    assert one.title.endswith("has failed for 3 h")
+    assert "secret" not in one.title
+    assert one.path == "/endpoints/e1"

@@ -45,6 +45,7 @@ async def load(look: Look) -> Mapping[str, Any]:
         "receivers_of": delivery_search.RECEIVERS_OF,
         "shown_url": shown_url,
         "outcome": outcome,
+        "overdue_ms": board.OVERDUE_MS,
     }
 
 
@@ -58,6 +59,7 @@ async def load_one(look: Look) -> Mapping[str, Any]:
         "request": _request(found, attempts),
         "shown_url": shown_url,
         "outcome": outcome,
+        "overdue_ms": board.OVERDUE_MS,
     }
 
 

@@ -9,6 +9,7 @@ import msgspec
 from orchestrator.clock import SECOND
 from orchestrator.store import lanes
 from orchestrator.store.board import COUNTED_UP_TO, Seen
+from orchestrator.store.endpoints import shown_url
 from orchestrator.store.keys import FIRST_TENANT
 from orchestrator.web.dashboard.lane_words import door
 from orchestrator.web.dashboard.pages import Look
@@ -36,7 +37,7 @@ class Trouble(msgspec.Struct, frozen=True):
 
 def told(look: Look, seen: Seen, *, accounts: Sequence[lanes.Account]) -> list[Trouble]:
     """Urgent ones first."""
-    found = [*_of_work(look, seen), *_of_lanes(look, accounts), *_of_people(seen)]
+    found = [*_of_work(look, seen), *_of_lanes(look, accounts), *_of_people(seen), *_of_webhooks(look, seen)]
     return sorted(found, key=lambda one: not one.is_urgent)
 
 
@@ -100,6 +101,25 @@ def _of_people(seen: Seen) -> Iterator[Trouble]:
             "The receiver did not take it within the whole schedule.",
             "/deliveries?state=dead",
             "Send again",
+        )
+
+
+def _of_webhooks(look: Look, seen: Seen) -> Iterator[Trouble]:
+    if seen.overdue.since is not None:
+        late = duration(look.now - seen.overdue.since)
+        yield Trouble(
+            f"{_many(seen.overdue.count, 'webhook is', 'webhooks are')} overdue, the oldest by {late}",
+            "Their receiver does not answer, or others to the same host are before them.",
+            "/deliveries?state=pending",
+            "See the deliveries",
+        )
+    for endpoint in seen.failing:
+        since = duration(look.now - (endpoint.failing_since or look.now))
+        yield Trouble(
+            f"The endpoint {shown_url(endpoint.url)} has failed for {since}",
+            "It is tried again, and disabled after five days without an answer.",
+            f"/endpoints/{endpoint.id}",
+            "See the endpoint",
         )
 
 
