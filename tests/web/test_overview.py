@@ -53,6 +53,37 @@ def test_what_ended_in_a_day_leads_to_the_jobs_of_that_day() -> None:
     ]
 
 
+MINUTES = 60_000
+
+
+@pytest.mark.parametrize(
+    ("phase", "p95", "calm", "alarming"),
+    [
+        ("Ready", None, 4 * MINUTES, 6 * MINUTES),
+        ("Ready", 1_000, 4 * MINUTES, 6 * MINUTES),
+        ("Ready", 30 * MINUTES, 60 * MINUTES, 120 * MINUTES),
+        ("Accepted", None, 14 * MINUTES, 16 * MINUTES),
+        ("Accepted", 10 * MINUTES, 20 * MINUTES, 40 * MINUTES),
+    ],
+)
+def test_the_oldest_is_an_alarm_when_it_is_much_older_than_most_get(
+    phase: str, p95: int | None, calm: int, alarming: int
+) -> None:
+    times = {} if p95 is None else {name: Counter({bucket_of(p95): 9}) for name in ("wait", "run")}
+    name = phase.lower()
+    for age, is_alarm in ((calm, False), (alarming, True)):
+        found = stages(now=age, phases=Counter({name: 1}), oldest={name: 0}, dwell=times)
+        assert found[phase].is_alarm is is_alarm
+
+
+def test_what_is_held_for_a_person_has_the_age_of_its_oldest() -> None:
+    seen = structs.replace(NOTHING_SEEN, in_doubt=1, in_doubt_since=0)
+    assert '<span class="note age">oldest for you 3 h</span>' in strip_of(
+        stages(now=180 * MINUTES, seen=seen)
+    )
+    assert stages()["Held"].age is None
+
+
 def test_a_stage_is_called_as_the_phase_is_everywhere() -> None:
     phases = ("ready", "waiting", "submitting", "in_doubt", "accepted")
     found = stages()

@@ -18,7 +18,15 @@ from orchestrator.web.dashboard.periods import Period
 from orchestrator.web.dashboard.words import count, duration
 
 # From this age on the oldest of a stage is shown as an alarm: twice as long as it can take when all is well.
-_ALARM_MS = {"waiting": 15 * SECOND, "submitting": MINUTE, "in_doubt": 10 * MINUTE}
+_ALARM_MS = {
+    "ready": 5 * MINUTE,
+    "waiting": 15 * SECOND,
+    "submitting": MINUTE,
+    "in_doubt": 10 * MINUTE,
+    "accepted": 15 * MINUTE,
+}
+# What takes as long as the backlog or the model lets it is held against what it took in the last day.
+_ALARM_AT_P95S = 3
 _DWELL = {"ready": "wait", "submitting": "submit", "accepted": "run"}
 # What is known of a ready job is when it was stored: it may have been held, or waited, before.
 _SINCE = {"ready": "from stored to sent"}
@@ -40,6 +48,7 @@ class Stage(msgspec.Struct, frozen=True):
     path: str
     tone: str
     age: int | None = None
+    age_of: str = "oldest"
     is_alarm: bool = False
     is_more: bool = False
     took: str = "in this stage"
@@ -83,7 +92,7 @@ def stages_of(found: FirstPage, now: int) -> list[Stage]:
                 path=f"/jobs?phase={phase}",
                 tone="doubt" if phase == "in_doubt" else "busy",
                 age=age,
-                is_alarm=age is not None and age > _ALARM_MS.get(phase, age),
+                is_alarm=age is not None and age > _alarm_ms(phase, percentile(dwell, 0.95)),
                 took=_SINCE.get(phase, "in this stage"),
                 p50=percentile(dwell, 0.5),
                 p95=percentile(dwell, 0.95),
@@ -98,12 +107,19 @@ def stages_of(found: FirstPage, now: int) -> list[Stage]:
             count=held,
             path="/jobs?phase=held",
             tone="wait",
+            age=None if found.seen.in_doubt_since is None else max(0, now - found.seen.in_doubt_since),
+            age_of="oldest for you",
             is_more=found.seen.in_doubt >= COUNTED_UP_TO,
         ),
         *stages,
         Stage("Completed", "in 24 hours", ended["completed"], "/jobs?phase=completed&since=24h", "good"),
         Stage("Failed", "in 24 hours", ended["failed"], "/jobs?phase=failed&since=24h", "bad"),
     ]
+
+
+def _alarm_ms(phase: str, p95: float | None) -> float:
+    least = _ALARM_MS[phase]
+    return max(least, _ALARM_AT_P95S * p95) if p95 and phase in ("ready", "accepted") else least
 
 
 def _throughput(found: FirstPage, period: Period) -> Mapping[str, Any]:
