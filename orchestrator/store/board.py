@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import DAY, HOUR, MINUTE, SECOND
 from orchestrator.ids import id_time
-from orchestrator.store import batches, dialect, endpoints, job_search, lanes, processes, series
+from orchestrator.store import batches, dialect, endpoints, job_search, lanes, processes, series, tallies
 from orchestrator.store.batches import Batch
 from orchestrator.store.endpoints import Endpoint
 from orchestrator.store.job_filter import JobFilter
@@ -67,6 +67,8 @@ class FirstPage(msgspec.Struct, frozen=True):
     accounts: list[lanes.Account]
     newest: list[Listed]
     batches: list[Batch]
+    cancelled: Counter[str] = msgspec.field(default_factory=Counter)
+    """Of the failed jobs of these batches."""
 
 
 def first_page(
@@ -82,6 +84,11 @@ def first_page(
         tenant_id=tenant_id,
     )
     charted = Wanted(span=span, since=since, names=("completed", "failed"), tenant_id=tenant_id)
+    running = [
+        one
+        for one in batches.newest(connection, tenant_id=tenant_id, before_id=None, most=_BATCHES)
+        if not one.has_ended
+    ]
     return FirstPage(
         phases=sum(by_lane, Counter()),
         oldest=found_oldest,
@@ -95,11 +102,8 @@ def first_page(
         newest=job_search.read_page(
             connection, wanted=JobFilter(phase="completed"), owner=tenant_id, before="", most=_RESULTS
         ).items,
-        batches=[
-            one
-            for one in batches.newest(connection, tenant_id=tenant_id, before_id=None, most=_BATCHES)
-            if not one.has_ended
-        ],
+        batches=running,
+        cancelled=tallies.cancelled(connection, [one.id for one in running]),
     )
 
 

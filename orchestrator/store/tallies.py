@@ -7,7 +7,7 @@ change that ends a batch's last job ends the batch, and writes its delivery.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -80,6 +80,17 @@ def failure_groups(connection: Connection, batch: str, *, most: int) -> list[dic
         {"batch": batch, "most": most},
     )
     return [dict(row._mapping) for row in found]
+
+
+def cancelled(connection: Connection, batches: Collection[str]) -> Counter[str]:
+    """How many of each batch's failed jobs somebody has cancelled."""
+    found = dialect.fetch(
+        connection,
+        "SELECT batch_id, sum(count) FROM batch_failures WHERE reason = 'cancelled'"
+        f" AND {dialect.one_of(connection.dialect.name, 'batch_id')} GROUP BY batch_id",
+        {"ids": dialect.to_json(sorted(batches))},
+    )
+    return Counter({row[0]: int(row[1]) for row in found})
 
 
 def _by_state(pairs: Sequence[Pair]) -> Counter[str]:

@@ -29,6 +29,11 @@ def failing(words: str) -> Decide:
     return decide
 
 
+def cancelling(job: Job, _attempt: Attempt | None) -> Decision:
+    error = make_error(ErrorKind.REJECTED, "cancelled")
+    return Decision(note="cancelled", move=lifecycle.fail(job, Reason.CANCELLED, error, now=T0))
+
+
 def change(job: Job, decide: Decide) -> Change:
     return Change(job_id=job.id, decide=decide, source="worker", event_id=make_id())
 
@@ -85,3 +90,13 @@ async def test_a_claim_locks_no_batch_while_it_waits_for_a_share_that_another_wr
     await asyncio.gather(holding, writing, claiming)
     for batch in (first, images, videos):
         await assert_counted(store, batch)
+
+
+async def test_cancelled_jobs_are_counted_by_batch_apart_from_those_that_failed(store: Store) -> None:
+    mixed, other = await running(store, 3), await running(store, 1)
+    first, second, _ = await jobs_of(store, mixed)
+    changes = [change(first, failing("no")), change(second, cancelling)]
+    changes.append(change((await jobs_of(store, other))[0], failing("no")))
+    await store.write(apply_changes, changes=changes, now=T0, is_retry=False)
+    counted = await store.read(tallies.cancelled, batches=[mixed.id, other.id])
+    assert (counted[mixed.id], counted[other.id]) == (1, 0)

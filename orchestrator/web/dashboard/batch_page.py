@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from orchestrator.errors import InvalidInput
 from orchestrator.flow import batch as flow
 from orchestrator.flow.batch import Progress
-from orchestrator.store import batch_lines, tenants
+from orchestrator.store import batch_lines, tallies, tenants
 from orchestrator.store.batch_lines import Wanted
 from orchestrator.store.batches import Batch
 from orchestrator.store.views import Found
@@ -58,11 +58,13 @@ async def load(look: Look) -> Mapping[str, Any]:
     batch = await flow.find(look.runtime, look.viewer.sees, look.request.path_params["id"])
     progress = await flow.progress(look.runtime, batch)
     named = await look.runtime.store.read(tenants.names)
+    cancelled = (await look.runtime.store.read(tallies.cancelled, batches=[batch.id]))[batch.id]
     return {
         "batch": batch,
+        "cancelled": cancelled,
         "title": title_of(batch),
         "tenant": named[batch.tenant_id],
-        "bar": bar_of(batch),
+        "bar": bar_of(batch, cancelled),
         "per_minute": per_minute(batch, look.now),
         "left_ms": left_ms(progress),
         "progress": progress,

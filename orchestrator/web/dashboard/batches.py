@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from orchestrator.flow import batch as flow
 from orchestrator.flow.batch import Progress
-from orchestrator.store import batches, tenants
+from orchestrator.store import batches, tallies, tenants
 from orchestrator.store.batches import Batch
 from orchestrator.web.dashboard import charts
 from orchestrator.web.dashboard.pages import Look
@@ -26,6 +26,7 @@ class Row(msgspec.Struct, frozen=True):
     batch: Batch
     title: str
     tenant: str
+    cancelled: int
     bar: Markup
     per_minute: float | None
     left_ms: float | None
@@ -43,8 +44,11 @@ async def load(look: Look) -> Mapping[str, Any]:
     )
     shown = found[:_PER_PAGE]
     named = await store.read(tenants.names)
+    cancelled = await store.read(tallies.cancelled, batches=[one.id for one in shown])
     return {
-        "rows": [await _row(look, one, named[one.tenant_id]) for one in shown],
+        "rows": [
+            await _row(look, one, tenant=named[one.tenant_id], cancelled=cancelled[one.id]) for one in shown
+        ],
         "has_many_tenants": look.viewer.is_operator,
         "is_later_page": bool(look.asked("before")),
         "next": {"before": shown[-1].id} if len(found) > _PER_PAGE else {},
@@ -56,20 +60,27 @@ def title_of(batch: Batch) -> str:
     return batch.name or "Batch without a name"
 
 
-def bar_of(batch: Batch) -> Markup:
-    """Its jobs by state, side by side."""
+def bar_of(batch: Batch, cancelled: int) -> Markup:
+    """Its jobs by state, side by side; so many of the failed ones were cancelled."""
+    failed = batch.failed - cancelled
     shares = [
         ("good", float(batch.completed)),
-        ("bad", float(batch.failed)),
+        ("bad", float(failed)),
+        ("idle", float(cancelled)),
         ("busy", float(batch.processing)),
         ("rest", float(batch.created)),
     ]
-    told = f"{count(batch.completed)} completed, {count(batch.failed)} failed of {count(batch.total)}"
-    return charts.parts(shares, label=told)
+    told = [f"{count(batch.completed)} completed", f"{count(failed)} failed"]
+    told += [f"{count(cancelled)} cancelled"] if cancelled else []
+    return charts.parts(shares, label=f"{', '.join(told)} of {count(batch.total)}")
 
 
 def per_minute(batch: Batch, now: int) -> float | None:
-    """Jobs that ended per minute since it was opened; None before the first has."""
+    """Jobs that ended per minute since it was opened; None before the first has, and of a cancelled batch,
+    whose jobs all end at once.
+    """
+    if batch.cancelled_at is not None:
+        return None
     speed = flow.per_second(batch, now)
     return speed * _MINUTE_S if speed else None
 
@@ -79,14 +90,15 @@ def left_ms(progress: Progress) -> float | None:
     return None if progress.eta_s is None else progress.eta_s * 1_000
 
 
-async def _row(look: Look, batch: Batch, tenant: str) -> Row:
+async def _row(look: Look, batch: Batch, *, tenant: str, cancelled: int) -> Row:
     # What has ended waits for nothing: no question is asked about it.
     progress = None if batch.has_ended else await flow.progress(look.runtime, batch)
     return Row(
         batch=batch,
         title=title_of(batch),
         tenant=tenant,
-        bar=bar_of(batch),
+        cancelled=cancelled,
+        bar=bar_of(batch, cancelled),
         per_minute=per_minute(batch, look.now),
         left_ms=left_ms(progress) if progress else None,
         waiting_for=progress.waiting_for if progress else "",

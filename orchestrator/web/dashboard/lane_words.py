@@ -98,7 +98,9 @@ class LaneSeen(msgspec.Struct, frozen=True, kw_only=True):
 def seen(board: LaneBoard, lane: Lane, *, now: int) -> LaneSeen:
     """Everything that is told of one lane at a glance."""
     account = next(one for one in board.accounts if one.id == lane.account_id)
-    stages, sums = (found.get(lane.id, Counter[str]()) for found in (board.stages, board.sums))
+    stages, sums, reasons = (
+        found.get(lane.id, Counter[str]()) for found in (board.stages, board.sums, board.reasons)
+    )
     runs = board.runs.get(lane.id, Counter())
     ready = max(0, stages["ready"])
     is_open = lane.closed_until <= now and not account.trouble
@@ -114,7 +116,8 @@ def seen(board: LaneBoard, lane: Lane, *, now: int) -> LaneSeen:
         claimed=sums["claimed"],
         throttled=board.outcomes.get(lane.id, Counter())["throttled"],
         completed=sums["completed"],
-        failed=sums["failed"],
+        # What somebody has cancelled tells nothing of the lane.
+        failed=max(0, sums["failed"] - reasons["cancelled"]),
         runs=runs,
     )
 

@@ -70,7 +70,10 @@ async def load(look: Look) -> Mapping[str, Any]:
         "throughput": _throughput(found, period),
         "latency": _latency(found, period),
         "results": [jobs.row(one, now=look.now) for one in found.newest],
-        "running": [(one, batches.title_of(one), batches.bar_of(one)) for one in found.batches],
+        "running": [
+            (one, batches.title_of(one), batches.bar_of(one, found.cancelled[one.id]))
+            for one in found.batches
+        ],
         "is_new": not found.phases.total() and not found.day["created"],
         "example": look.here.base_url,
     }
