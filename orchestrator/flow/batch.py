@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from orchestrator.clock import to_rfc3339
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.runtime import Runtime
 from orchestrator.store import batch_progress, batches, keys
+from orchestrator.store.batch_progress import Outlook
 from orchestrator.store.batches import Batch
 
 _ORDERS = {
@@ -24,14 +24,16 @@ _ORDERS = {
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """`per_second` counts ended jobs since the start; `eta_s` is None where nobody can say; `waiting_for`
-    is "" unless jobs that could be sent are kept back, and then why.
+    """`per_second` counts ended jobs since the start; `eta_s` is None where nobody can say, and the least
+    where more jobs go before its own than were counted; `waiting_for` is "" unless jobs that could be
+    sent are kept back, and then why.
     """
 
     per_second: float
     eta_s: float | None
     waiting_for: str
     failures: list[dict[str, Any]]
+    is_least: bool = False
 
 
 async def order(
@@ -75,9 +77,10 @@ async def progress(runtime: Runtime, batch: Batch) -> Progress:
     speed = per_second(batch, now)
     return Progress(
         per_second=speed,
-        eta_s=_eta_s(runtime, batch, outlook.by_lane, speed, now),
+        eta_s=_eta_s(runtime, batch, outlook, speed, now),
         waiting_for=" ".join(outlook.reasons),
         failures=outlook.failures,
+        is_least=any(ahead >= batch_progress.AHEAD_UP_TO for ahead in outlook.ahead.values()),
     )
 
 
@@ -124,17 +127,18 @@ def shown_progress(progress: Progress) -> dict[str, Any]:
     }
 
 
-def _eta_s(runtime: Runtime, batch: Batch, sample: Counter[str], per_second: float, now: int) -> float | None:
-    """The longer of what the lanes' limits allow and what was seen so far."""
+def _eta_s(runtime: Runtime, batch: Batch, outlook: Outlook, per_second: float, now: int) -> float | None:
+    """The longer of what the lanes' limits allow, after those that go before, and what was seen so far."""
     if batch.has_ended:
         return 0.0
     if batch.state != "open":
         return None
     by_lane = [0.0]
+    sample = outlook.by_lane
     for lane_id, count in sample.items():
         lane = runtime.lanes.get(lane_id)
         if lane is not None:
             rate = policy.rate_per_s(lane.per_minute) * policy.climbed(lane.bucket, now)
-            by_lane.append(batch.created * count / sample.total() / rate)
+            by_lane.append((batch.created * count / sample.total() + outlook.ahead[lane_id]) / rate)
     by_experience = (batch.created + batch.processing) / per_second if per_second else 0.0
     return max(*by_lane, by_experience)

@@ -16,45 +16,80 @@ from orchestrator.store.lanes import HIDDEN_TROUBLE
 
 _MOST_FAILURES = 100
 _SAMPLE = 200
+AHEAD_UP_TO = 5_000
+"""Jobs that are before a batch's are counted so far."""
 
 
 class Outlook(msgspec.Struct, frozen=True):
     """`failures` by kind, most frequent first; `by_lane` is how a sample of the jobs divides among the lanes;
-    `reasons` say why jobs that could be sent are kept back. Both are empty unless the batch is running.
+    `ahead` how many others of its tenant go before them, at most AHEAD_UP_TO of each lane; `reasons` say why
+    jobs that could be sent are kept back. All but the first are empty unless the batch is running.
     """
 
     failures: list[dict[str, Any]]
     by_lane: Counter[str]
+    ahead: Counter[str]
     reasons: list[str]
+
+
+class _OfLane(msgspec.Struct, frozen=True):
+    """What the sample has of one lane; `waiting` counts those to be sent, `first_id` is the first ready."""
+
+    lane: str
+    count: int
+    waiting: int
+    first_id: str | None
+    priority: int | None
 
 
 def read(connection: Connection, *, batch: Batch, now: int) -> Outlook:
     """A sample of lines all over the batch stands for its jobs, so that a large one costs no more."""
     failures = tallies.failure_groups(connection, batch.id, most=_MOST_FAILURES) if batch.failed else []
     if batch.public_state != "running":
-        return Outlook(failures, Counter(), [])
-    by_lane, waiting = _sample(connection, batch)
+        return Outlook(failures, Counter(), Counter(), [])
+    sample = _sample(connection, batch)
+    by_lane = Counter({one.lane: one.count for one in sample})
+    waiting = {one.lane: one.waiting for one in sample}
+    ahead = Counter({one.lane: _ahead(connection, batch, one) for one in sample})
     # Hardly ever is a lane closed, and seldom do the few that wait for it all stand between the lines.
     reasons = {
         reason
         for lane, reason in _closed(connection, batch.id, by_lane, now)
         if reason and (waiting[lane] or _has_waiting(connection, batch.id, lane))
     }
-    return Outlook(failures, by_lane, sorted(reasons))
+    return Outlook(failures, by_lane, ahead, sorted(reasons))
 
 
-def _sample(connection: Connection, batch: Batch) -> tuple[Counter[str], Counter[str]]:
-    """Jobs by lane, and those of them that wait to be sent."""
+def _sample(connection: Connection, batch: Batch) -> list[_OfLane]:
     last = batch.total + batch.rejected
     lines = range(1, last + 1, -(-last // _SAMPLE) or 1)
     found = dialect.fetch(
         connection,
-        "SELECT lane_id, count(*), sum(CASE WHEN phase IN ('ready', 'waiting') THEN 1 ELSE 0 END) FROM jobs"
-        f" WHERE batch_id = :batch AND {dialect.one_of(connection.dialect.name, 'line', kind='int')}"
-        " GROUP BY lane_id",
+        "SELECT lane_id, count(*), sum(CASE WHEN phase IN ('ready', 'waiting') THEN 1 ELSE 0 END),"
+        " min(CASE WHEN phase = 'ready' THEN id END), max(CASE WHEN phase = 'ready' THEN priority END)"
+        " FROM jobs WHERE batch_id = :batch"
+        f" AND {dialect.one_of(connection.dialect.name, 'line', kind='int')} GROUP BY lane_id",
         {"batch": batch.id, "ids": dialect.to_json(list(lines))},
     )
-    return Counter({row[0]: row[1] for row in found}), Counter({row[0]: row[2] for row in found})
+    return [_OfLane(*row) for row in found]
+
+
+def _ahead(connection: Connection, batch: Batch, sample: _OfLane) -> int:
+    """Ready jobs of the same tenant, lane and priority that are older than the first of the batch's."""
+    if sample.first_id is None:
+        return 0
+    found = dialect.fetch(
+        connection,
+        "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE phase = 'ready' AND lane_id = :lane"
+        f" AND tenant_id = :tenant AND priority = :priority AND id < :first LIMIT {AHEAD_UP_TO}) AS found",
+        {
+            "lane": sample.lane,
+            "tenant": batch.tenant_id,
+            "priority": sample.priority,
+            "first": sample.first_id,
+        },
+    )
+    return int(found[0][0])
 
 
 def _closed(

@@ -6,13 +6,14 @@ from collections import Counter
 
 import pytest
 
+from orchestrator.clock import DAY
 from orchestrator.store import batch_progress, batches
 from orchestrator.store.batch_progress import Outlook
 from orchestrator.store.batches import Batch
 from orchestrator.store.store import Store
-from tests.factories import IMAGE_LANE, T0, VIDEO_LANE
+from tests.factories import IMAGE_LANE, T0, VIDEO_LANE, add_tenant, make_id
 from tests.store import bulk
-from tests.store.claiming import claim
+from tests.store.claiming import add_ready, claim
 from tests.store.rows import execute
 
 CLOSE = "UPDATE lanes SET paused_until = :later, pause_reason = id"
@@ -33,6 +34,23 @@ async def test_the_sample_is_of_lines_all_over_the_batch(store: Store) -> None:
 async def test_a_small_batch_is_its_own_sample(store: Store) -> None:
     batch = await bulk.running(store, 3)
     assert (await outlook(store, batch)).by_lane.total() == 3
+
+
+async def test_older_jobs_of_its_tenant_go_before_it_and_those_of_others_do_not_count(store: Store) -> None:
+    old, new = T0 - DAY, T0 + DAY
+    await add_ready(store, 3, at=old)
+    await add_ready(store, 2, at=old, tenant_id=await store.write(add_tenant, tenant_id=make_id()))
+    await add_ready(store, 4, at=old, priority=7)
+    batch = await bulk.running(store, 2)
+    await add_ready(store, 5, at=new)
+    assert (await outlook(store, batch)).ahead == {IMAGE_LANE: 3}
+
+
+async def test_before_a_batch_whose_jobs_are_sent_nothing_goes(store: Store) -> None:
+    batch = await bulk.running(store, 2)
+    await claim(store, slots=2)
+    await add_ready(store, 3)
+    assert (await outlook(store, batch)).ahead.total() == 0
 
 
 async def test_a_closed_lane_is_a_reason_only_where_jobs_wait_for_it(store: Store) -> None:
@@ -72,4 +90,4 @@ async def test_a_paused_batch_waits_for_nothing_but_its_people(store: Store) -> 
     batch = await bulk.running(store, 2)
     await bulk.give(store, batch, batches.PAUSE)
     await execute(store, CLOSE, later=T0 + 1_000)
-    assert await outlook(store, batch) == Outlook([], Counter(), [])
+    assert await outlook(store, batch) == Outlook([], Counter(), Counter(), [])

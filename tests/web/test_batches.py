@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from msgspec import structs
 
+from orchestrator.flow.batch import Progress
 from orchestrator.job import Phase, Reason
 from orchestrator.store.batches import Batch
-from orchestrator.web.dashboard.batches import Row, bar_of, per_minute
+from orchestrator.web.dashboard.batches import Row, bar_of, left_ms, per_minute
 from tests.factories import make_job
 from tests.web.shown import NOW, page_of
 
@@ -53,10 +55,22 @@ def test_cancelled_jobs_are_counted_apart_on_the_batchs_page_and_in_the_list() -
         bar=bar_of(BATCH, 300),
         per_minute=None,
         left_ms=None,
+        is_least=False,
         waiting_for="",
     )
     listed = page_of("batches", rows=[row])
     assert '<span class="state tone-bad">10</span><br><span class="soft">300 cancelled</span>' in listed
+
+
+@pytest.mark.parametrize(("eta_s", "left"), [(None, None), (0.0, 0.0), (0.023, 1_000), (90.0, 90_000)])
+def test_what_is_left_is_never_less_than_a_second(eta_s: float | None, left: float | None) -> None:
+    assert left_ms(Progress(per_second=1, eta_s=eta_s, waiting_for="", failures=[])) == left
+
+
+def test_where_more_go_before_it_than_were_counted_the_time_is_the_least() -> None:
+    progress = Progress(per_second=1, eta_s=90, waiting_for="", failures=[], is_least=True)
+    told = page_of("batch", batch=BATCH, cancelled=0, may=(), progress=progress, left_ms=90_000, after=0)
+    assert "<dt>To go</dt><dd>at least 1 min 30 s</dd>" in told
 
 
 def test_a_cancelled_batch_has_no_pace() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
+from orchestrator.clock import SECOND
 from orchestrator.flow import batch as flow
 from orchestrator.flow.batch import Progress
 from orchestrator.store import batches, tallies, tenants
@@ -21,7 +22,9 @@ _MINUTE_S = 60
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A batch with what is reckoned of it; `left_ms` is None where nobody can say."""
+    """A batch with what is reckoned of it; `left_ms` is None where nobody can say, and `is_least` where it
+    may be far more.
+    """
 
     batch: Batch
     title: str
@@ -30,6 +33,7 @@ class Row(msgspec.Struct, frozen=True):
     bar: Markup
     per_minute: float | None
     left_ms: float | None
+    is_least: bool
     waiting_for: str
 
 
@@ -86,8 +90,10 @@ def per_minute(batch: Batch, now: int) -> float | None:
 
 
 def left_ms(progress: Progress) -> float | None:
-    """How long it will take from now on, at the least."""
-    return None if progress.eta_s is None else progress.eta_s * 1_000
+    """How long it will take from now on; 0 when all are sent, and no less than a second before."""
+    if not progress.eta_s:
+        return progress.eta_s
+    return max(float(SECOND), progress.eta_s * SECOND)
 
 
 async def _row(look: Look, batch: Batch, *, tenant: str, cancelled: int) -> Row:
@@ -101,5 +107,6 @@ async def _row(look: Look, batch: Batch, *, tenant: str, cancelled: int) -> Row:
         bar=bar_of(batch, cancelled),
         per_minute=per_minute(batch, look.now),
         left_ms=left_ms(progress) if progress else None,
+        is_least=progress is not None and progress.is_least,
         waiting_for=progress.waiting_for if progress else "",
     )

@@ -1,0 +1,52 @@
+"""How long a batch will take: after what goes before it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.flow import batch as flow
+from orchestrator.flow.batch import Progress
+from orchestrator.store.batch_progress import AHEAD_UP_TO, Outlook
+from orchestrator.store.batches import Batch
+from tests.factories import T0
+from tests.web.test_troubles import OPEN
+
+
+async def progress(ahead: int) -> Progress:
+    """Of a batch of 60 jobs that have not been sent, on a lane with 60 a minute."""
+    batch = Batch(
+        id="b1",
+        tenant_id="t",
+        name="",
+        mode="atomic",
+        model="a/b",
+        state="open",
+        created_at=T0,
+        opened_at=T0,
+        request_hash="",
+        created=60,
+    )
+    outlook = Outlook([], Counter({OPEN.id: 60}), Counter({OPEN.id: ahead}), [])
+
+    async def read(*_: Any, **__: Any) -> Outlook:
+        return outlook
+
+    runtime: Any = SimpleNamespace(
+        clock=SimpleNamespace(now=lambda: T0), store=SimpleNamespace(read=read), lanes={OPEN.id: OPEN}
+    )
+    return await flow.progress(runtime, batch)
+
+
+@pytest.mark.parametrize(("ahead", "is_least"), [(0, False), (AHEAD_UP_TO - 1, False), (AHEAD_UP_TO, True)])
+async def test_a_batch_takes_as_long_as_what_goes_before_it_and_then_as_long_as_itself(
+    ahead: int, is_least: bool
+) -> None:
+    alone = (await progress(0)).eta_s
+    found = await progress(ahead)
+    assert alone is not None
+    assert found.eta_s == pytest.approx(alone * (60 + ahead) / 60)
+    assert found.is_least is is_least
