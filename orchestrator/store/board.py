@@ -24,6 +24,7 @@ from orchestrator.store.series import Wanted
 COUNTED_UP_TO = 1_000
 """Counts of what waits for a person end here: more of it is no other news."""
 
+_ENDED = ("completed", "failed", "reason_cancelled")
 _RESULTS, _BATCHES, _FAILING = 12, 20, 5
 _LOOKED_THROUGH = 10_000
 OVERDUE_MS = MINUTE
@@ -80,10 +81,10 @@ def first_page(
     day = Wanted(
         span="hour",
         since=now - now % HOUR - DAY + HOUR,
-        names=("created", "completed", "failed"),
+        names=("created", *_ENDED),
         tenant_id=tenant_id,
     )
-    charted = Wanted(span=span, since=since, names=("completed", "failed"), tenant_id=tenant_id)
+    charted = Wanted(span=span, since=since, names=_ENDED, tenant_id=tenant_id)
     running = [
         one
         for one in batches.newest(connection, tenant_id=tenant_id, before_id=None, most=_BATCHES)

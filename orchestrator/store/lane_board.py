@@ -56,9 +56,8 @@ def lane_trend(
     connection: Connection, *, lane_id: str, span: str, since: int, tenant_id: str | None, outcomes: list[str]
 ) -> LaneTrend:
     """`outcomes` are the figures of attempts that were not a job's last, by their whole names."""
-    ended = Wanted(
-        span=span, since=since, names=("completed", "failed"), tenant_id=tenant_id, lane_id=lane_id
-    )
+    names = ("completed", "failed", "reason_cancelled")
+    ended = Wanted(span=span, since=since, names=names, tenant_id=tenant_id, lane_id=lane_id)
     retried = msgspec.structs.replace(ended, names=outcomes or ("outcome_",))
     return LaneTrend(series.over_time(connection, wanted=ended), series.over_time(connection, wanted=retried))
 

@@ -22,7 +22,7 @@ def stages(now: int = 0, **given: Any) -> dict[str, Stage]:
         "phases": Counter[str](),
         "oldest": {},
         "held": 0,
-        "day": {"completed": {}, "failed": {}},
+        "day": {"completed": {}, "failed": {}, "reason_cancelled": {}},
         "dwell": {},
         "trend": {},
         "totals": {},
@@ -82,6 +82,12 @@ def test_what_is_held_for_a_person_has_the_age_of_its_oldest() -> None:
         stages(now=180 * MINUTES, seen=seen)
     )
     assert stages()["Held"].age is None
+
+
+def test_what_was_cancelled_in_a_day_is_no_failure() -> None:
+    day = {"completed": {0: 7}, "failed": {0: 5, 1: 300}, "reason_cancelled": {1: 300}}
+    failed = stages(day=day)["Failed"]
+    assert (failed.count, failed.means) == (5, "in 24 hours, and 300 cancelled")
 
 
 def test_a_stage_is_called_as_the_phase_is_everywhere() -> None:

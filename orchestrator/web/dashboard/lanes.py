@@ -111,8 +111,7 @@ def _ends(completed: int, reasons: Counter[str], outcomes: Counter[str]) -> list
 
 
 def _ended(period: Period, trend: LaneTrend) -> Mapping[str, Any]:
-    good, bad = (period.laid_out(trend.ended[name]) for name in ("completed", "failed"))
-    return trends.columns(period, [Line("completed", "good", good), Line("failed", "bad", bad)])
+    return trends.ended(period, trend.ended)
 
 
 def _retried(period: Period, trend: LaneTrend) -> Mapping[str, Any]:

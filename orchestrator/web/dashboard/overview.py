@@ -11,7 +11,7 @@ import msgspec
 from orchestrator.clock import MINUTE, SECOND
 from orchestrator.store.board import COUNTED_UP_TO, FirstPage, first_page
 from orchestrator.store.series import percentile
-from orchestrator.web.dashboard import batches, charts, jobs, periods, troubles
+from orchestrator.web.dashboard import batches, charts, jobs, periods, trends, troubles
 from orchestrator.web.dashboard.charts import Line
 from orchestrator.web.dashboard.pages import Look
 from orchestrator.web.dashboard.periods import Period
@@ -102,7 +102,9 @@ def stages_of(found: FirstPage, now: int) -> list[Stage]:
             )
         )
     held = found.held + found.seen.in_doubt
-    ended = {name: sum(found.day[name].values()) for name in ("completed", "failed")}
+    ended = {name: sum(of_day.values()) for name, of_day in found.day.items()}
+    cancelled = ended["reason_cancelled"]
+    in_a_day = f"in 24 hours, and {count(cancelled)} cancelled" if cancelled else "in 24 hours"
     return [
         Stage(
             title="Held",
@@ -116,7 +118,7 @@ def stages_of(found: FirstPage, now: int) -> list[Stage]:
         ),
         *stages,
         Stage("Completed", "in 24 hours", ended["completed"], "/jobs?phase=completed&since=24h", "good"),
-        Stage("Failed", "in 24 hours", ended["failed"], "/jobs?phase=failed&since=24h", "bad"),
+        Stage("Failed", in_a_day, max(0, ended["failed"] - cancelled), "/jobs?phase=failed&since=24h", "bad"),
     ]
 
 
@@ -126,14 +128,7 @@ def _alarm_ms(phase: str, p95: float | None) -> float:
 
 
 def _throughput(found: FirstPage, period: Period) -> Mapping[str, Any]:
-    good, bad = (period.laid_out(found.trend[name]) for name in ("completed", "failed"))
-    scale = charts.scale(max((g + b for g, b in zip(good, bad, strict=True)), default=0))
-    hints = [
-        f"{period.hint(at)}\n{count(g)} completed, {count(b)} failed"
-        for at, g, b in zip(period.points, good, bad, strict=True)
-    ]
-    lines = [Line("completed", "good", good), Line("failed", "bad", bad)]
-    return {"drawing": charts.stacked(lines, hints, top=scale.top), "scale": scale}
+    return trends.ended(period, found.trend)
 
 
 def _latency(found: FirstPage, period: Period) -> Mapping[str, Any]:

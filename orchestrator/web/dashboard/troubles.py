@@ -109,7 +109,7 @@ def _of_webhooks(look: Look, seen: Seen) -> Iterator[Trouble]:
         late = duration(look.now - seen.overdue.since)
         yield Trouble(
             f"{_many(seen.overdue.count, 'webhook is', 'webhooks are')} overdue, the oldest by {late}",
-            "Their receiver does not answer, or others to the same host are before them.",
+            "A receiver does not answer, or others to the same host go first.",
             "/deliveries?state=pending",
             "See the deliveries",
         )
