@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.clock import DAY, HOUR, MINUTE, SECOND
+from orchestrator.clock import DAY, HOUR, SECOND
 from orchestrator.ids import id_time
 from orchestrator.store import batches, dialect, endpoints, job_search, lanes, processes, series, tallies
 from orchestrator.store.batches import Batch
+from orchestrator.store.delivery_search import OVERDUE_MS, Overdue, overdue
 from orchestrator.store.endpoints import Endpoint
 from orchestrator.store.job_filter import JobFilter
 from orchestrator.store.job_search import Listed
@@ -26,18 +27,8 @@ COUNTED_UP_TO = 1_000
 
 _ENDED = ("completed", "failed", "reason_cancelled")
 _RESULTS, _BATCHES, _FAILING = 12, 20, 5
-_LOOKED_THROUGH = 10_000
-OVERDUE_MS = MINUTE
-"""A delivery that is due for so long is late, and an endpoint that fails for so long did not just stumble."""
 SILENT_AFTER_MS = 15 * SECOND
 """A process that has not reported for so long is not counted on."""
-
-
-class Overdue(msgspec.Struct, frozen=True):
-    """Deliveries that should have been made: at most COUNTED_UP_TO, and since when the oldest is due."""
-
-    count: int
-    since: int | None
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -118,7 +109,7 @@ def see(connection: Connection, *, tenant_id: str | None, oldest: dict[str, int]
         waiting_since=oldest.get("waiting"),
         ready_since=oldest.get("ready"),
         in_doubt_since=_oldest_in_doubt(connection, tenant_id),
-        overdue=overdue_deliveries(connection, before=now - OVERDUE_MS, tenant_id=tenant_id),
+        overdue=overdue(connection, now=now, tenant_id=tenant_id, most=COUNTED_UP_TO),
         failing=endpoints.failing(connection, before=now - OVERDUE_MS, tenant_id=tenant_id, most=_FAILING),
     )
 
@@ -159,20 +150,6 @@ def dead_deliveries(connection: Connection, *, since: int, tenant_id: str | None
         f"deliveries WHERE state = 'dead' AND finished_at >= :since{condition}",
         values | {"since": since},
     )
-
-
-def overdue_deliveries(connection: Connection, *, before: int, tenant_id: str | None) -> Overdue:
-    """Those that were due before then; a tenant's own are looked for among the oldest of all."""
-    condition, values = _of(tenant_id, "tenant_id")
-    most = COUNTED_UP_TO if tenant_id is None else _LOOKED_THROUGH
-    found = connection.execute(
-        dialect.sql(
-            "SELECT count(*), min(due_at) FROM (SELECT due_at, tenant_id FROM deliveries"
-            f" WHERE due_at < :before ORDER BY due_at LIMIT {most}) AS d WHERE 1 = 1{condition}"
-        ),
-        values | {"before": before},
-    ).one()
-    return Overdue(min(found[0], COUNTED_UP_TO), found[1])
 
 
 def batches_held(connection: Connection, *, tenant_id: str | None) -> int:

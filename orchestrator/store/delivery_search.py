@@ -12,11 +12,15 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from orchestrator.clock import MINUTE
 from orchestrator.store import dialect
 
 LOOKED_THROUGH = 10_000
 RECEIVERS_OF = 1_000
 """So many of the newest deliveries tell how their receivers are."""
+
+OVERDUE_MS = MINUTE
+"""A delivery that is due for so long is late, and an endpoint that fails for so long did not just stumble."""
 
 _LAST = (
     " LEFT JOIN delivery_attempts a ON a.delivery_id = d.id"
@@ -86,6 +90,13 @@ class Page(msgspec.Struct, frozen=True):
     is_cut: bool
 
 
+class Overdue(msgspec.Struct, frozen=True):
+    """Deliveries that should have been made: so many, and since when the oldest is due."""
+
+    count: int
+    since: int | None
+
+
 class Receiver(msgspec.Struct, frozen=True):
     """A host: how many of the newest deliveries to it are in each state, and its last failure."""
 
@@ -145,6 +156,23 @@ def receivers(connection: Connection, *, tenant_id: str | None) -> list[Receiver
         by_host[row.host].append(row)
     seen = [_receiver(host, rows) for host, rows in by_host.items()]
     return sorted(seen, key=lambda one: (-one.dead, -(one.pending + one.delivered), one.host))
+
+
+def overdue(connection: Connection, *, now: int, tenant_id: str | None, most: int) -> Overdue:
+    """At most so many; a tenant's own are looked for among the oldest of all."""
+    owned = "" if tenant_id is None else " WHERE tenant_id = :tenant"
+    found = connection.execute(
+        dialect.sql(
+            "SELECT count(*), min(due_at) FROM (SELECT due_at, tenant_id FROM deliveries"
+            f" WHERE due_at < :before ORDER BY due_at LIMIT :looked) AS d{owned}"
+        ),
+        {
+            "before": now - OVERDUE_MS,
+            "looked": most if tenant_id is None else LOOKED_THROUGH,
+            "tenant": tenant_id,
+        },
+    ).one()
+    return Overdue(min(found[0], most), found[1])
 
 
 def owners_of_dead(connection: Connection, *, since: int, tenant_id: str | None) -> list[str]:

@@ -7,7 +7,8 @@ import pytest
 from orchestrator.clock import DAY, HOUR, MINUTE
 from orchestrator.job import Phase, Reason
 from orchestrator.store import board, figures
-from orchestrator.store.board import FirstPage, Overdue
+from orchestrator.store.board import FirstPage
+from orchestrator.store.delivery_search import Overdue
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, add_tenant, make_creation, make_id, stored_job
 from tests.store import decisions

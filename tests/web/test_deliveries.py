@@ -8,8 +8,7 @@ import pytest
 from msgspec import structs
 
 from orchestrator.clock import MINUTE, SECOND
-from orchestrator.store.board import OVERDUE_MS
-from orchestrator.store.delivery_search import Listed, Page
+from orchestrator.store.delivery_search import OVERDUE_MS, Listed, Page
 from tests.web.shown import NOW, page_of
 
 PENDING = Listed(

@@ -10,7 +10,8 @@ from msgspec import structs
 
 from orchestrator import policy
 from orchestrator.clock import HOUR, MINUTE, SECOND
-from orchestrator.store.board import COUNTED_UP_TO, Overdue, Seen
+from orchestrator.store.board import COUNTED_UP_TO, Seen
+from orchestrator.store.delivery_search import Overdue
 from orchestrator.store.endpoints import Endpoint
 from orchestrator.store.lane_orders import FOREVER
 from orchestrator.store.lanes import Account, Lane

@@ -45,7 +45,7 @@ async def load(look: Look) -> Mapping[str, Any]:
         "receivers_of": delivery_search.RECEIVERS_OF,
         "shown_url": shown_url,
         "outcome": outcome,
-        "overdue_ms": board.OVERDUE_MS,
+        "overdue_ms": delivery_search.OVERDUE_MS,
     }
 
 
@@ -59,7 +59,7 @@ async def load_one(look: Look) -> Mapping[str, Any]:
         "request": _request(found, attempts),
         "shown_url": shown_url,
         "outcome": outcome,
-        "overdue_ms": board.OVERDUE_MS,
+        "overdue_ms": delivery_search.OVERDUE_MS,
     }
 
 

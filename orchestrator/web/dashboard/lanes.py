@@ -66,7 +66,7 @@ async def load_one(look: Look) -> Mapping[str, Any]:
     return _about(period) | {
         "one": one,
         "ends": _ends(one.completed, board.reasons.get(lane.id, Counter()), kinds),
-        "ended": _ended(period, trend),
+        "ended": trends.ended(period, trend.ended),
         "retried": _retried(period, trend),
         "histogram": _histogram(one.runs),
         "usual": look.runtime.settings.limits,
@@ -108,10 +108,6 @@ def _ends(completed: int, reasons: Counter[str], outcomes: Counter[str]) -> list
     names = ("kind", "count", "tone", "means", "is_retried")
     ordered = sorted((row for row in rows if row[1]), key=lambda row: -row[1])
     return [dict(zip(names, row, strict=True)) for row in ordered]
-
-
-def _ended(period: Period, trend: LaneTrend) -> Mapping[str, Any]:
-    return trends.ended(period, trend.ended)
 
 
 def _retried(period: Period, trend: LaneTrend) -> Mapping[str, Any]:

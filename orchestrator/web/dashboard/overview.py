@@ -67,7 +67,7 @@ async def load(look: Look) -> Mapping[str, Any]:
         "periods": periods.CHOICES,
         "troubles": troubles.told(look, found.seen, accounts=found.accounts),
         "stages": stages_of(found, look.now),
-        "throughput": _throughput(found, period),
+        "throughput": trends.ended(period, found.trend),
         "latency": _latency(found, period),
         "results": [jobs.row(one, now=look.now) for one in found.newest],
         "running": [
@@ -125,10 +125,6 @@ def stages_of(found: FirstPage, now: int) -> list[Stage]:
 def _alarm_ms(phase: str, p95: float | None) -> float:
     least = _ALARM_MS[phase]
     return max(least, _ALARM_AT_P95S * p95) if p95 and phase in ("ready", "accepted") else least
-
-
-def _throughput(found: FirstPage, period: Period) -> Mapping[str, Any]:
-    return trends.ended(period, found.trend)
 
 
 def _latency(found: FirstPage, period: Period) -> Mapping[str, Any]:
