@@ -23,5 +23,6 @@ def test_a_share_stands_beside_the_fair_one_and_waits_are_told_since_jobs_were_s
     )
     page = page_of("fairness", rows=[Row(tenant, share=0.993, fair=0.14, p50=1_000, p95=1_000)])
     assert '<b>99.3 %</b><span class="soft">, fair 14 %; 7 sent</span>' in page
-    assert "Stored to sent, 95 %" in page
+    assert "95 % sent after" in page
+    assert "sent so long after they were stored" in page
     assert "Wait" not in page
