@@ -11,6 +11,7 @@ from playwright.async_api import Page, Request
 
 from tests.e2e.browser import browser_page, cut_tables_of, faults_of, overflow_of
 from tests.e2e.dashboard import EVIL, Filled, filled
+from tests.e2e.stack import marked
 
 MOST_BYTES = 200_000
 
@@ -112,6 +113,40 @@ async def test_a_page_shows_by_itself_what_happens(full: Filled) -> None:
         assert await page.locator(f"a[href='/jobs/{later}']").count() == 0
         await page.keyboard.press("p")
         await page.wait_for_selector(f"a[href='/jobs/{later}']")
+
+
+async def test_a_page_waits_for_who_types_and_says_so_but_not_for_a_resting_mouse(full: Filled) -> None:
+    job = await full.stack.created(marked("hold"))
+    await full.stack.in_phase(job, "accepted")
+    async with browser_page(full.stack) as page:
+        await page.goto(f"/jobs/{job}")
+        await page.context.grant_permissions(["clipboard-write"])
+        await page.click("[data-copy='#job-id']")
+        (task,) = await full.stack.tasks(job)
+        await full.stack.control("finish", id=task["id"])
+        await page.wait_for_selector(".job-state:has-text('completed')")
+        await page.goto("/jobs")
+        await page.wait_for_selector("[data-state=live]")
+        await page.focus("input[name=model]")
+        later = await full.stack.created("made while somebody types")
+        await page.wait_for_selector("[data-state=held]:has-text('Waiting')")
+        assert await page.locator(f"a[href='/jobs/{later}']").count() == 0
+        await page.focus("main")
+        await page.wait_for_selector(f"a[href='/jobs/{later}']")
+        await page.wait_for_selector("[data-state=live]")
+
+
+async def test_a_notice_holds_no_update_back(full: Filled) -> None:
+    job = await full.stack.created("one more [fault: status=400]")
+    await full.stack.ended(job)
+    async with browser_page(full.stack) as page:
+        await page.goto(f"/jobs/{job}")
+        await page.click("button:has-text('Dismiss')")
+        await page.wait_for_selector("[data-notice]")
+        assert (await full.stack.http.post(f"/api/v3/jobs/{job}/redrive")).status_code == 200
+        await page.wait_for_selector(".timeline:has-text('another life')", timeout=5_000)
+        assert await page.locator("[data-notice]").count() == 1
+    await full.stack.ended(job)
 
 
 async def test_a_page_is_brought_up_to_date_once_a_second_however_much_happens(full: Filled) -> None:

@@ -10,19 +10,21 @@ const WHY = {
   503: "The server cannot reach its database.",
 };
 
+// What an update would take out of somebody's hands: what is typed, chosen, marked, or just being pressed.
+const TYPED_IN = "select, textarea, input:not([type=checkbox], [type=radio], [type=file])";
+
 function isInUse() {
   const focused = document.activeElement;
   return !!$("dialog[open]") || !!$(".menu[open]")
-    || (view().contains(focused) && focused.matches("input, textarea, select, button, summary"))
-    || !!$("button:hover, button:active, [data-select]:hover, summary:hover", view())
+    || (view().contains(focused) && focused.matches(TYPED_IN))
+    || !!$("button:active, summary:active, label:active, input:active", view())
     || String(getSelection()).length > 0;
 }
 
-// A notice is read before the page goes on.
+// A notice stands outside of what is updated, so that it can be read.
 const NOTICE_MS = 8000;
-const isRead = () => performance.now() > NOTICE_MS || !$("[data-notice]", view());
 const isOpen = () => live.source?.readyState === EventSource.OPEN;
-const mayChange = () => !live.isPaused && !isInUse() && isRead();
+const mayChange = () => !live.isPaused && !isInUse();
 
 // The page as it is now, or what keeps us from it.
 async function look(path) {
@@ -37,7 +39,7 @@ async function look(path) {
 async function refresh() {
   const isSoon = performance.now() - live.lookedAt < LEAST_MS;
   // Who uses the page is not disturbed, but told when it has lost its server.
-  if (live.isPaused || live.isFetching || isSoon || (isOpen() && !mayChange())) { live.isStale = true; return; }
+  if (live.isPaused || live.isFetching || isSoon || (isOpen() && !mayChange())) { live.isStale = true; showLive(); return; }
   live.isFetching = true;
   live.isStale = false;
   live.lookedAt = performance.now();
@@ -48,7 +50,8 @@ async function refresh() {
     const answer = new Response(text, { headers: { "content-type": "text/html" } });
     await htmx.ajax("GET", view().dataset.live, { target: "#view", select: "#view", swap: "outerMorph", fetch: async () => answer });
     live.shownAt = new Date();
-  } finally { live.isFetching = false; }
+    if (performance.now() > NOTICE_MS) $("[data-notice]")?.remove();
+  } finally { live.isFetching = false; showLive(); }
 }
 
 function tell(trouble) {
@@ -65,12 +68,19 @@ function tell(trouble) {
   showLive();
 }
 
-const STATES = { paused: "Paused", lost: "Not live", live: "Live", waiting: "Connecting" };
+const STATES = { paused: "Paused", lost: "Not live", live: "Live", held: "Waiting", waiting: "Connecting" };
+
+function stateOfLive() {
+  if (live.isPaused) return "paused";
+  if (live.trouble) return "lost";
+  if (!isOpen()) return "waiting";
+  return live.isStale && isInUse() ? "held" : "live";
+}
 
 function showLive() {
   const button = $("[data-live-toggle]");
   button.setAttribute("aria-pressed", String(!live.isPaused));
-  button.dataset.state = live.isPaused ? "paused" : live.trouble ? "lost" : isOpen() ? "live" : "waiting";
+  button.dataset.state = stateOfLive();
   $("[data-live-word]").textContent = STATES[button.dataset.state];
 }
 
@@ -93,6 +103,7 @@ function connect() {
 // Once a second: what was put off is done, and what should have been heard is asked for.
 function tick() {
   if (document.hidden || live.isPaused) return;
+  showLive();
   const now = performance.now();
   const isSilent = !isOpen() || now - live.heardAt > SILENT_MS;
   if (!(live.isStale || isSilent) || now - live.lookedAt < RETRY_MS) return;
