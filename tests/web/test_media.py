@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from orchestrator.web.dashboard.media import Media, first_output, inputs_of, media_of, prompt_of, shortened
+from orchestrator.web.dashboard.media import (
+    Media,
+    first_output,
+    inputs_of,
+    long_texts,
+    media_of,
+    prompt_of,
+    shortened,
+    title_of,
+)
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 
@@ -50,6 +59,26 @@ def test_a_prompt_is_read_from_a_beginning_and_unescaped() -> None:
     )
     assert prompt_of('{"text": "say this"}') == "say this"
     assert prompt_of('{"image":"x"}') == ""
+    assert prompt_of(r'{"prompt":"C:\\u12"}') == r"C:\u12"
+
+
+@pytest.mark.parametrize("cut", ["", "\\", "\\u", "\\u00f", "\\ud83d", "\\ud83d\\", "\\ud83d\\ude0"])
+def test_a_prompt_that_is_cut_off_is_read_up_to_there(cut: str) -> None:
+    assert prompt_of('{"seed":1,"prompt":"a \\"red\\" fox' + cut) == 'a "red" fox'
+    assert prompt_of('{"prompt":"' + "word " * 500) == ("word " * 500)[:300]
+
+
+def test_the_title_of_a_job_is_read_from_its_whole_input() -> None:
+    assert title_of({"image": "x" * 5_000, "prompt": "a fox"}) == "a fox"
+    assert title_of({"prompt": "", "text": "say " * 1_000}) == ("say " * 1_000)[:300]
+    assert title_of({"prompt": 5}) == ""
+
+
+def test_long_words_of_an_input_can_be_read_whole_and_a_files_bytes_are_none() -> None:
+    prompt = "word " * 500
+    assert long_texts({"prompt": prompt, "seed": 1, "size": "a", "image": PNG + "A" * 5_000}) == {
+        "prompt": prompt
+    }
 
 
 def test_pictures_that_went_in_are_found_by_what_they_are() -> None:

@@ -11,7 +11,6 @@ from orchestrator.errors import NotFound
 from orchestrator.job import HeldFor, Job, Phase
 from orchestrator.store import job_pages
 from orchestrator.store.endpoints import shown_url
-from orchestrator.store.job_search import SHOWN_CHARS
 from orchestrator.store.views import Found
 from orchestrator.web.dashboard import media, timeline
 from orchestrator.web.dashboard.advice import advice_for
@@ -41,7 +40,7 @@ async def load(look: Look) -> Mapping[str, Any]:
     given = media.inputs_of(inputs)
     return {
         "job": job,
-        "title": media.prompt_of(read.found.input[:SHOWN_CHARS]),
+        "title": media.title_of(inputs),
         "tenant": read.listed.tenant,
         "batch": read.listed.batch,
         "webhook": shown_url(job.webhook) if job.webhook else "",
@@ -51,6 +50,7 @@ async def load(look: Look) -> Mapping[str, Any]:
         "outputs": outputs,
         "given": given,
         "inputs": json.dumps(media.shortened(inputs), indent=2, ensure_ascii=False),
+        "long_texts": media.long_texts(inputs),
         "curl": _curl(look, job, read.found.input),
         "error": _error(read.found),
         "advice": advice_for(job.reason) if job.reason else None,

@@ -38,10 +38,14 @@ _KINDS = {
 _KIND_OF = {ending: kind for kind, endings in _KINDS.items() for ending in endings}
 _INLINE = re.compile(r"data:(image/(?:png|jpeg|webp|gif|avif)|video/(?:mp4|webm)|audio/[a-z0-9.+-]+);base64,")
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
-_PROMPT = re.compile(rf'"(?:prompt|text)"\s*:\s*{_TEXT}')
+# Where the JSON is cut off, the end of the text is its end; half an escape there is left out.
+_PROMPT = re.compile(r'"(prompt|text)"\s*:\s*"((?:[^"\\]|\\.)*)(?:"|\\?\Z)')
+_HALF = re.compile(r"(?:\\ud[89ab][0-9a-f]{2})?(?:\\u[0-9a-f]{0,3})?\Z", re.IGNORECASE)
 _OUTPUT = re.compile(rf'"outputs"\s*:\s*\[\s*{_TEXT}')
 _INLINE_OUTPUT = re.compile(r'"outputs"\s*:\s*\[\s*"data:(image|video|audio)/')
 _SHOWN_CHARS = 300
+_LONGEST_LINE = 4 * _SHOWN_CHARS
+_LONGEST_READ = 100_000
 _LONGEST_INLINE = 2_000_000
 
 
@@ -94,7 +98,25 @@ def first_output(ending: str, usual: str) -> Media | None:
 def prompt_of(inputs: str) -> str:
     """The beginning of the words in the beginning of an input's JSON."""
     found = _PROMPT.search(inputs)
-    return _unescaped(found[1])[:_SHOWN_CHARS] if found else ""
+    if found is None:
+        return ""
+    is_whole = found[0].endswith('"')
+    return _unescaped(found[2] if is_whole else _HALF.sub("", found[2]))[:_SHOWN_CHARS]
+
+
+def title_of(inputs: Mapping[str, Any]) -> str:
+    """The beginning of the words of an input; empty where it has none."""
+    given = (inputs.get(name) for name in ("prompt", "text"))
+    return next((words for words in given if isinstance(words, str) and words), "")[:_SHOWN_CHARS]
+
+
+def long_texts(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """By their names, what `shortened` cuts off and people may want to read."""
+    return {
+        name: value
+        for name, value in inputs.items()
+        if isinstance(value, str) and _LONGEST_LINE < len(value) <= _LONGEST_READ and not _INLINE.match(value)
+    }
 
 
 def inputs_of(inputs: Mapping[str, Any]) -> list[Media]:
@@ -108,7 +130,7 @@ def shortened(value: Any) -> Any:
         return {name: shortened(one) for name, one in value.items()}
     if isinstance(value, list):
         return [shortened(one) for one in value]
-    if isinstance(value, str) and len(value) > 4 * _SHOWN_CHARS:
+    if isinstance(value, str) and len(value) > _LONGEST_LINE:
         return f"{value[:_SHOWN_CHARS]}… ({len(value):,} characters)"
     return value
 
