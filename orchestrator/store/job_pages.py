@@ -17,9 +17,13 @@ _MOST_LINES = 100
 
 
 class ListPage(msgspec.Struct, frozen=True):
-    """A page of jobs, the actions under way, and for the operator the tenants' names by their ids."""
+    """A page of jobs, the actions under way, and for the operator the tenants' names by their ids.
+
+    `matching` is how many match on all pages, more than `COUNTED` for many; None where nobody knows.
+    """
 
     page: Page
+    matching: int | None
     running: list[Action]
     tenants: dict[str, str]
 
@@ -49,8 +53,14 @@ def read_list(
         page = Page(job_search.read_named(connection, words=wanted.words, owner=owner))
     if not page.items:
         page = job_search.read_page(connection, wanted=wanted, owner=owner, before=before, most=most)
+    is_all = not (before or page.next or wanted.is_only_words)
+    matching = len(page.items) if is_all else _matching(connection, wanted, owner)
     running = actions.running(connection, tenant_id=owner, most=_MOST_RUNNING)
-    return ListPage(page, running, _names(connection, owner))
+    return ListPage(page, matching, running, _names(connection, owner))
+
+
+def _matching(connection: Connection, wanted: JobFilter, owner: str | None) -> int | None:
+    return None if wanted.is_empty else job_search.count_some(connection, wanted=wanted, owner=owner)
 
 
 def read_job(connection: Connection, *, job_id: str, owner: str | None) -> JobPage | None:

@@ -18,6 +18,8 @@ from orchestrator.store.job_filter import JobFilter, Way, conditions, way_to
 
 LOOKED_THROUGH = 10_000
 """So many jobs are looked at for one page, or for one step of an action."""
+COUNTED = 1_000
+"""So many jobs are counted for a page."""
 SHOWN_CHARS = 2_000
 _LIKE = {"postgresql": "ILIKE", "sqlite": "LIKE"}
 _BY_TASK = (
@@ -111,6 +113,24 @@ def count_matching(connection: Connection, *, wanted: JobFilter, owner: str | No
         values | {"up_to": up_to},
     )
     return int(found.scalar_one())
+
+
+def count_some(connection: Connection, *, wanted: JobFilter, owner: str | None) -> int | None:
+    """How many there are, `COUNTED` + 1 where there are more; None where that takes too long a look."""
+    if wanted.words:
+        return None
+    way = way_to(wanted, owner=owner)
+    where, values = _where(connection, wanted, owner)
+    floor = _edge(connection, way, values, is_newest_first=True)
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {way.condition} AND {where}"
+            f" AND {_between(way, values)} LIMIT :most) AS found"
+        ),
+        values | {"most": COUNTED + 1},
+    )
+    number = int(found.scalar_one())
+    return number if floor is None or number > COUNTED else None
 
 
 def read_matching(

@@ -113,7 +113,7 @@ async def test_all_that_match_are_done_after_a_question_on_every_page(stack: Sta
         page.once("dialog", accept)
         await page.click("#all button")
         await page.wait_for_selector("[role=status]:has-text('2 jobs will be deleted')")
-        assert "failed jobs" in asked[0]
+        assert asked[0].startswith("Delete all 2 failed jobs")
         assert "“quagga”" in asked[0]
     assert (await only_action(stack))["done"] == 2
     for job_id in jobs:

@@ -66,6 +66,19 @@ async def test_each_filter_finds_its_jobs_and_no_others(store: Store) -> None:
     assert await ids(store, until=rare.created_at) == {ready.id}
 
 
+async def test_matches_are_counted_up_to_a_number(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        await dead(store)
+    await stored_job(store)
+    failed = JobFilter(phase="failed")
+    assert await store.read(job_search.count_some, wanted=failed, owner=TENANT) == 3
+    monkeypatch.setattr(job_search, "COUNTED", 1)
+    assert await store.read(job_search.count_some, wanted=failed, owner=TENANT) == 2
+    monkeypatch.setattr(job_search, "LOOKED_THROUGH", 2)
+    rare = JobFilter(model="none/such")
+    assert await store.read(job_search.count_some, wanted=rare, owner=TENANT) is None
+
+
 @pytest.mark.parametrize("wanted", [{}, {"is_dead": True}, {"fingerprint": "f" * 16}, {"phase": "failed"}])
 async def test_no_filter_tells_of_another_tenants_job(store: Store, wanted: dict[str, Any]) -> None:
     stranger = await store.write(add_tenant)

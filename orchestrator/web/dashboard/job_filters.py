@@ -9,11 +9,19 @@ from orchestrator.clock import DAY, HOUR
 from orchestrator.errors import InvalidInput
 from orchestrator.flow.schedule import read_time
 from orchestrator.store.job_filter import PHASES, JobFilter
-from orchestrator.web.dashboard.words import clock_time, short_id, words
+from orchestrator.store.job_search import COUNTED
+from orchestrator.web.dashboard.words import clock_time, count, short_id, words
 
 SINCE = (("1h", "last hour", HOUR), ("24h", "last 24 hours", DAY), ("7d", "last 7 days", 7 * DAY))
 _NAMES = ("phase", "doubt", "dead", "model", "batch", "tenant", "fingerprint", "since", "until", "q")
 _LONGEST = 200
+VERBS = {"redrive": "Retry", "cancel": "Cancel", "dismiss": "Dismiss", "delete": "Delete"}
+_MEANS = {
+    "redrive": "Those that have failed are sent again, and may be billed.",
+    "cancel": "What the provider has already may be billed.",
+    "dismiss": "They are dead letters no more.",
+    "delete": "Their inputs, results and histories go as well. This cannot be taken back.",
+}
 
 
 class Chip(NamedTuple):
@@ -76,6 +84,18 @@ def told(wanted: JobFilter, tenants: Mapping[str, str]) -> str:
         f"found by “{wanted.words}”" if wanted.words else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def question(verb: str, number: int | None, told: str) -> str:
+    """What is asked before all that match are changed; `number` None where nobody knows it."""
+    if number is None:
+        which = told
+    elif number > COUNTED:
+        which = f"{told}, more than {count(COUNTED)}"
+    else:
+        which = f"{count(number)} {told}"
+    whose = f"1 {told.replace('jobs', 'job', 1)}" if number == 1 else f"all {which}"
+    return f"{VERBS[verb]} {whose}? {_MEANS[verb]}"
 
 
 def _time(given: Mapping[str, str], name: str, now: int) -> int | None:

@@ -41,7 +41,7 @@ async def load(look: Look) -> Mapping[str, Any]:
     read = await look.runtime.store.read(
         job_pages.read_list, wanted=wanted, owner=look.viewer.sees, before=_before(look), most=_A_PAGE
     )
-    page = read.page
+    page, told = read.page, job_filters.told(wanted, read.tenants)
     return {
         "rows": [row(one, now=look.now) for one in page.items],
         "page": page,
@@ -53,7 +53,11 @@ async def load(look: Look) -> Mapping[str, Any]:
         "tenants": read.tenants,
         "running": read.running,
         "looked_through": LOOKED_THROUGH,
-        "told": job_filters.told(wanted, read.tenants),
+        "told": told,
+        "choices": [
+            (verb, name, job_filters.question(verb, read.matching, told))
+            for verb, name in job_filters.VERBS.items()
+        ],
         # What takes a look through thousands is not repeated every second.
         "is_live": not (page.is_cut or wanted.words),
     }

@@ -74,7 +74,7 @@ async function copy(button) {
 
 // What cannot be taken back is asked for once more.
 document.addEventListener("submit", (event) => {
-  const form = event.target, ask = event.submitter?.dataset.ask ?? form.dataset.ask;
+  const form = event.target, ask = event.submitter?.dataset.ask ?? $("option[data-ask]:checked", form)?.dataset.ask ?? form.dataset.ask;
   // The second of two clicks sends nothing.
   if (form.dataset.sent || (ask && !confirm(ask))) { event.preventDefault(); return; }
   if (form.method !== "post") return;
