@@ -23,6 +23,7 @@ from orchestrator.web.dashboard.file_upload import upload
 from orchestrator.web.dashboard.forms import file_of, text_of
 from orchestrator.web.dashboard.model_form import PREFIX
 from orchestrator.web.dashboard.pages import Done, Look, Shown
+from orchestrator.web.dashboard.words import words
 
 FORM_LIMIT = 50 * 1024 * 1024
 """Of all files together; the API takes more."""
@@ -165,8 +166,11 @@ def _shown(look: Look, wanted: Wanted, errors: Mapping[str, str] | None = None) 
     fields = model_form.fields(wanted.page, wanted.typed) if wanted.page else []
     known = {field.name for field in fields} | {"model", *_REST}
     errors = dict(errors or {})
-    strange = [
-        f"{name}: {message}" if name else message for name, message in errors.items() if name not in known
+    told = [
+        (f"{name}: {message}" if name not in known else f"{words(name).capitalize()} {message}.")
+        if name
+        else message
+        for name, message in errors.items()
     ]
     return {
         "is_live": False,
@@ -174,7 +178,8 @@ def _shown(look: Look, wanted: Wanted, errors: Mapping[str, str] | None = None) 
         "fields": fields,
         "rest": dict.fromkeys(_REST, "") | wanted.rest,
         "errors": errors,
-        "trouble": " ".join(strange),
+        "trouble": " ".join(told),
+        "is_refused": look.request.method == "POST" and bool(errors),
         "models": _models(look, look.asked("find")),
         "names": sorted({page.model for page in look.runtime.catalogue.pages}),
         "is_rest_open": any(wanted.rest.get(name) for name in _REST[1:])
