@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from orchestrator.errors import BadLines, BeingSent, Busy, InvalidInput, OrchestratorError, TooMany
 from orchestrator.web.allowed import allowed_methods
+from orchestrator.web.dashboard.pages import no_page
 from orchestrator.web.wire import problem
 
 _RETRY_AFTER = {
@@ -32,12 +33,19 @@ async def on_error(_request: Request, error: Exception) -> Response:
 
 
 async def on_http(request: Request, error: Exception) -> Response:
-    """Starlette's own: unknown path, wrong method."""
+    """Starlette's own: unknown path, wrong method. People in a browser get a page."""
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 405:
         return _wrong_method(request)
+    if error.status_code == 404 and _is_for_people(request):
+        return await no_page(request)
     return problem(error.status_code, str(error.detail), headers=error.headers)
+
+
+def _is_for_people(request: Request) -> bool:
+    is_page = request.method == "GET" and not request.url.path.startswith("/api/")
+    return is_page and "text/html" in request.headers.get("accept", "")
 
 
 def _wrong_method(request: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.e2e.logged_in import logged_in
+from tests.e2e.logged_in import anonymous, logged_in
 from tests.e2e.stack import FLUX, Stack
 
 
@@ -20,3 +20,22 @@ async def test_a_refused_form_says_so_in_its_title_and_first_and_leads_to_the_fi
     assert "The job was not sent. Webhook" in banner[0]
     assert re.search(r'<input id="f-webhook"[^>]* autofocus', answer.text)
     assert answer.text.count(" autofocus") == 1
+
+
+async def test_a_page_that_is_not_there_is_not_looked_for_again(stack: Stack) -> None:
+    async with logged_in(stack) as me:
+        answer = await me.http.get("/jobs/0123456789abcdef0123456789abcdef")
+    assert answer.status_code == 404
+    assert "There is no such job." in answer.text
+    assert "data-live=" not in answer.text
+    assert "Try again" not in answer.text
+
+
+async def test_a_browser_that_asks_for_nonsense_gets_a_page_and_a_program_json(stack: Stack) -> None:
+    async with anonymous(stack) as http:
+        asked = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+        page = await http.get("/nonsense", headers=asked)
+        told = [await http.get("/nonsense"), await http.get("/api/v3/nonsense", headers=asked)]
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no such page." in page.text
+    assert [(one.status_code, one.headers["content-type"]) for one in told] == [(404, "application/json")] * 2

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from orchestrator.errors import Busy, OrchestratorError, Unauthorized
+from orchestrator.errors import Busy, NotFound, OrchestratorError, Unauthorized
 from orchestrator.runtime import Runtime
 from orchestrator.web.context import Context
 from orchestrator.web.dashboard.forms import read_form
@@ -162,13 +162,26 @@ def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
     return answered
 
 
+@guarded
+async def no_page(_request: Request) -> Response:
+    """For a browser that asks for what is not there."""
+    raise NotFound("There is no such page.")
+
+
 def _trouble(
     request: Request, message: str, *, status: int, viewer: Viewer | None = None, is_busy: bool = False
 ) -> Response:
     """What was sent by a form is not sent again by itself: from there it goes back."""
     is_get = request.method == "GET"
     back = _relative(request) if is_get else _came_from(request)
-    context = {"status": status, "message": message, "is_busy": is_busy, "is_get": is_get, "back": back}
+    context: dict[str, Any] = {
+        "status": status,
+        "message": message,
+        "is_busy": is_busy,
+        "is_get": is_get,
+        "back": back,
+    }
+    context |= {"is_live": False, "can_retry": is_get and status >= 500}
     return page(request, "trouble.html", context, viewer=viewer, status=status)
 
 
