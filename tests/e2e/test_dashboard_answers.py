@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.e2e.logged_in import anonymous, logged_in
+from tests.e2e.logged_in import anonymous, logged_in, new_key
 from tests.e2e.stack import FLUX, Stack
 
 
@@ -39,3 +39,13 @@ async def test_a_browser_that_asks_for_nonsense_gets_a_page_and_a_program_json(s
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "There is no such page." in page.text
     assert [(one.status_code, one.headers["content-type"]) for one in told] == [(404, "application/json")] * 2
+
+
+async def test_the_navigation_leads_nobody_to_where_his_key_does_not_let_him(stack: Stack) -> None:
+    key = (await new_key(stack, "looks only", "read"))["key"]
+    async with logged_in(stack, key) as me:
+        first = (await me.http.get("/")).text
+        paths = re.findall(r'href="([^"]*)"', first.partition('<nav class="side"')[2].partition("</nav>")[0])
+        refused = [path for path in paths if (await me.http.get(path)).status_code != 200]
+    assert "/jobs" in paths
+    assert refused == []

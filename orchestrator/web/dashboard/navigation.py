@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
+from orchestrator.web.dashboard.viewer import Role
+
 
 class Place(msgspec.Struct, frozen=True):
-    """A link of the navigation; `icon` is a symbol of static/icons.svg."""
+    """A link of the navigation, for viewers of this role; `icon` is a symbol of static/icons.svg."""
 
     path: str
     title: str
     icon: str
+    role: Role = Role.READ
 
 
 NAVIGATION = (
@@ -19,7 +22,7 @@ NAVIGATION = (
         Place("/jobs", "Jobs", "jobs"),
         Place("/batches", "Batches", "batches"),
         Place("/dead-letters", "Dead letters", "dead"),
-        Place("/new", "New job", "new"),
+        Place("/new", "New job", "new", Role.OPERATE),
     ),
     (
         Place("/lanes", "Lanes", "lanes"),
@@ -30,6 +33,6 @@ NAVIGATION = (
     ),
     (
         Place("/endpoints", "Endpoints", "endpoints"),
-        Place("/keys", "Keys", "keys"),
+        Place("/keys", "Keys", "keys", Role.ADMIN),
     ),
 )
