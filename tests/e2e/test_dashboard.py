@@ -136,6 +136,21 @@ async def test_a_page_waits_for_who_types_and_says_so_but_not_for_a_resting_mous
         await page.wait_for_selector("[data-state=live]")
 
 
+async def test_what_is_typed_into_a_live_page_outlives_its_updates(full: Filled) -> None:
+    async with browser_page(full.stack) as page:
+        await page.goto("/keys")
+        await page.fill("input[name=name]", "a new program")
+        await page.check("input[value=admin]")
+        await page.select_option("select[name=days]", "7")
+        await page.focus("main")
+        await page.evaluate("document.addEventListener('htmx:after:swap', () => document.body.id = 'new')")
+        await full.stack.created("made while a form is half filled in")
+        await page.wait_for_selector("body#new")
+        assert await page.input_value("input[name=name]") == "a new program"
+        assert await page.is_checked("input[value=admin]")
+        assert await page.input_value("select[name=days]") == "7"
+
+
 async def test_a_notice_holds_no_update_back(full: Filled) -> None:
     job = await full.stack.created("one more [fault: status=400]")
     await full.stack.ended(job)

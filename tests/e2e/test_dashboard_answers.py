@@ -49,3 +49,25 @@ async def test_the_navigation_leads_nobody_to_where_his_key_does_not_let_him(sta
         refused = [path for path in paths if (await me.http.get(path)).status_code != 200]
     assert "/jobs" in paths
     assert refused == []
+
+
+async def test_lists_of_keys_and_endpoints_are_live_but_not_over_what_is_shown_this_once(
+    stack: Stack,
+) -> None:
+    async with logged_in(stack) as me:
+        for path in ("/keys", "/endpoints"):
+            assert f'data-live="{path}"' in (await me.http.get(path)).text
+        made = await me.act("/keys", name="made here", scope="read")
+        refused = await me.act("/endpoints", url="nowhere", event="job.failed", scheme="v1")
+    assert "new-key" in made.text
+    assert "data-live=" not in made.text
+    assert refused.status_code == 400
+    assert "data-live=" not in refused.text
+
+
+async def test_a_search_by_words_says_that_it_is_not_live_and_leads_to_a_new_look(stack: Stack) -> None:
+    async with logged_in(stack) as me:
+        page = await me.http.get("/jobs?q=zebra&phase=failed")
+    assert "data-live=" not in page.text
+    assert 'href="/jobs?q=zebra&amp;phase=failed"' in page.text
+    assert "Not live" in page.text.partition("<nav")[0]

@@ -153,7 +153,7 @@ async def _shown(
     }
     return _choices(typed or usual, errors) | {
         "rows": [_row(one, named[one.tenant_id]) for one in found],
-        "is_live": False,
+        "is_live": typed is None,
     }
 
 
@@ -176,7 +176,7 @@ async def _shown_one(
         "row": row,
         "secret": secret,
         "both_until": both_until if both_until and both_until > look.now else None,
-        "is_live": False,
+        "is_live": typed is None and not secret,
     }
 
 

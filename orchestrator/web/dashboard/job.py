@@ -38,6 +38,7 @@ async def load(look: Look) -> Mapping[str, Any]:
     job, inputs = read.found.job, _inputs(read.found.input)
     outputs = _outputs(read.found)
     given = media.inputs_of(inputs)
+    is_large = sum(len(one.url) for one in (*outputs, *given) if one.is_inline) >= _LONGEST_INLINE
     return {
         "job": job,
         "title": media.title_of(inputs),
@@ -57,7 +58,8 @@ async def load(look: Look) -> Mapping[str, Any]:
         "may": _allowed(look, job),
         "is_sent": job.phase not in _UNSENT or job.held_for == HeldFor.DOUBT,
         # A page of many megabytes is not sent again every second.
-        "is_live": sum(len(one.url) for one in (*outputs, *given) if one.is_inline) < _LONGEST_INLINE,
+        "is_live": not is_large,
+        "why_not_live": "A page with pictures this large is not loaded again by itself." if is_large else "",
     }
 
 

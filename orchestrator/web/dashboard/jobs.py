@@ -42,6 +42,7 @@ async def load(look: Look) -> Mapping[str, Any]:
         job_pages.read_list, wanted=wanted, owner=look.viewer.sees, before=_before(look), most=_A_PAGE
     )
     page, told = read.page, job_filters.told(wanted, read.tenants)
+    is_slow = page.is_cut or bool(wanted.words)
     return {
         "rows": [row(one, now=look.now) for one in page.items],
         "page": page,
@@ -59,7 +60,8 @@ async def load(look: Look) -> Mapping[str, Any]:
             for verb, name in job_filters.VERBS.items()
         ],
         # What takes a look through thousands is not repeated every second.
-        "is_live": not (page.is_cut or wanted.words),
+        "is_live": not is_slow,
+        "why_not_live": "A search through thousands of jobs is not repeated by itself." if is_slow else "",
     }
 
 

@@ -111,7 +111,8 @@ async def _shown(
     found = await store.read(keys.list_keys, tenant=None if viewer.is_operator else viewer.tenant)
     rows = [_row(look, one) for one in found]
     return {
-        "is_live": False,
+        # What is shown this once, or said of a form, would be gone.
+        "is_live": not (key or errors),
         "rows": sorted(rows, key=lambda row: row.state != "valid"),
         "tenants": list((await store.read(tenants.names)).values()) if viewer.is_operator else [],
         "scopes": _SCOPES,
