@@ -97,6 +97,38 @@ async def test_selected_jobs_are_retried_as_one_action_by_mouse_and_by_keys(stac
         assert "Ready for another life" in told
 
 
+async def test_a_selection_is_still_shown_after_one_has_gone_and_come_back(stack: Stack) -> None:
+    job_id = await failed(stack, "a crane that fails")
+    async with browser_page(stack) as page:
+        await page.goto("/jobs?q=crane&phase=failed")
+        # As browsers do that keep the page as it was, without an event for the box.
+        await page.locator(f"#row-{job_id} input").evaluate("box => { box.checked = true; }")
+        await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+        await page.wait_for_selector(".selection b:has-text('1 selected')")
+
+
+async def test_the_keyboard_brings_no_row_under_what_sticks_and_moves_on_dead_letters(stack: Stack) -> None:
+    for number in range(30):
+        await stack.created(f"row {number} of many")
+    await failed(stack, "a lapwing that fails")
+    under = """() => { const at = document.querySelector("[data-here]").getBoundingClientRect();
+        const bar = document.querySelector(".selection").getBoundingClientRect();
+        return Math.max(56 - at.top, at.bottom - bar.top); }"""
+    async with browser_page(stack) as page:
+        await page.goto("/jobs")
+        await page.keyboard.press("j")
+        await page.keyboard.press("x")
+        for _ in range(25):
+            await page.keyboard.press("j")
+        assert await page.evaluate(under) <= 0
+        for _ in range(20):
+            await page.keyboard.press("k")
+        assert await page.evaluate(under) <= 0
+        await page.goto("/dead-letters")
+        await page.keyboard.press("j")
+        await page.wait_for_selector("section.group[data-here]")
+
+
 async def test_all_that_match_are_done_after_a_question_on_every_page(stack: Stack) -> None:
     jobs = [await failed(stack, "a quagga that fails") for _ in range(2)]
     spared = await failed(stack, "a dodo that fails")

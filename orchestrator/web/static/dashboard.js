@@ -143,3 +143,5 @@ document.addEventListener("DOMContentLoaded", () => {
   $$("[data-theme-toggle], [data-keys-toggle]").forEach((button) => { button.hidden = false; });
 });
 document.addEventListener("htmx:after:swap", showSelection);
+// A browser that goes back ticks the boxes again.
+addEventListener("pageshow", showSelection);
