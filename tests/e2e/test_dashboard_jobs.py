@@ -129,6 +129,31 @@ async def test_the_keyboard_brings_no_row_under_what_sticks_and_moves_on_dead_le
         await page.wait_for_selector("section.group[data-here]")
 
 
+async def test_a_phone_shows_the_age_and_the_reason_and_its_fields_do_not_make_it_zoom(stack: Stack) -> None:
+    job_id = await failed(stack, "a plover that fails")
+    smallest = "all => Math.min(...all.map(one => parseFloat(getComputedStyle(one).fontSize)))"
+    async with browser_page(stack, width=390) as page:
+        await page.goto("/jobs?q=plover&phase=failed")
+        row = await page.inner_text(f"#row-{job_id}")
+        assert "ago" in row
+        assert "rejected" in row
+        assert await overflow_of(page) <= 0
+        for path in ("/jobs", "/keys", "/new?model=x/y", "/new/batch"):
+            await page.goto(path)
+            fields = page.locator("input:not([type=hidden], [type=checkbox], [type=file]), select, textarea")
+            assert await fields.evaluate_all(smallest) >= 16, path
+
+
+async def test_selected_jobs_can_be_acted_on_without_javascript(stack: Stack) -> None:
+    job_id = await failed(stack, "a curlew that fails")
+    async with browser_page(stack, has_script=False) as page:
+        await page.goto("/jobs?q=curlew&phase=failed")
+        assert not await page.locator("[data-select-all]").is_visible()
+        await page.check(f"#row-{job_id} input")
+        await page.click(".selection button:has-text('Dismiss')")
+        await page.wait_for_selector("[role=status]:has-text('1 job will be dismissed')")
+
+
 async def test_all_that_match_are_done_after_a_question_on_every_page(stack: Stack) -> None:
     jobs = [await failed(stack, "a quagga that fails") for _ in range(2)]
     spared = await failed(stack, "a dodo that fails")
@@ -206,7 +231,9 @@ async def test_a_job_in_doubt_is_decided_on_its_page(holding: Stack) -> None:
     async with browser_page(holding) as page:
         await page.goto("/jobs?doubt=1")
         assert await rows(page) == [job_id]
+        await page.wait_for_selector(f"#row-{job_id} .state.tone-doubt")
         await page.goto(f"/jobs/{job_id}")
+        await page.wait_for_selector(".job-state .state.tone-doubt")
         await page.fill("input[name=provider_id]", "no-such-task")
         await page.click("button:has-text('This is its task')")
         await page.wait_for_selector("[role=status]:has-text('names no task')")
