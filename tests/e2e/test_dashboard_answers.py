@@ -81,3 +81,11 @@ async def test_a_jobs_page_leads_who_may_send_to_a_form_with_its_input(stack: St
         assert f'href="{link}"' in (await me.http.get(f"/jobs/{job_id}")).text
         assert "a boat to be changed" in (await me.http.get(link)).text
         assert link not in (await other.http.get(f"/jobs/{job_id}")).text
+
+
+async def test_an_endpoint_that_would_hear_of_nothing_is_refused_in_plain_words(stack: Stack) -> None:
+    async with logged_in(stack) as me:
+        refused = await me.act("/endpoints", url="https://example.com/hook", scheme="v1")
+    assert refused.status_code == 400
+    assert "choose at least one" in refused.text
+    assert "must be a list" not in refused.text

@@ -56,7 +56,7 @@ async def load_one(look: Look) -> Mapping[str, Any]:
 async def create(look: Look, form: FormData) -> Shown:
     """Shows the secret this once, or what was wrong at its field."""
     try:
-        fields = checked(look.runtime, _given(form))
+        fields = _checked(look, _given(form))
         made, secret = await flow.create(
             look.runtime, look.viewer.tenant_id, NewEndpoint(**fields), actor=look.viewer.actor
         )
@@ -71,7 +71,7 @@ async def change(look: Look, form: FormData) -> Done | Shown:
     endpoint = await _found(look)
     given = {name: value for name, value in _given(form).items() if name != "url" or value}
     try:
-        changes = Changes(**checked(look.runtime, given))
+        changes = Changes(**_checked(look, given))
     except InvalidInput as wrong:
         again = await _shown_one(look, endpoint, typed=_given(form), errors=_errors(wrong))
         return Shown("endpoint", again, status=wrong.status)
@@ -132,6 +132,13 @@ def _given(form: FormData) -> dict[str, Any]:
     events = [event for event in form.getlist("event") if isinstance(event, str)]
     texts = {name: text_of(form, name).strip() for name in ("url", "description", "scheme")}
     return texts | {"events": events}
+
+
+def _checked(look: Look, given: dict[str, Any]) -> dict[str, Any]:
+    """Raises InvalidInput."""
+    if not given["events"]:
+        raise InvalidInput("events", "choose at least one: else it would never be told anything")
+    return checked(look.runtime, given)
 
 
 def _errors(wrong: Refused) -> dict[str, str]:

@@ -62,7 +62,22 @@ def read(page: Page, typed: Mapping[str, str]) -> dict[str, Any]:
 
 def read_json(text: str) -> dict[str, Any]:
     """Inputs as they are typed for a model that nobody knows. Raises InvalidInput."""
-    return strict_json.decode_object(text.encode(), what="what is typed here")
+    try:
+        return strict_json.decode_object(text.encode(), what="what is typed here")
+    except InvalidInput as wrong:
+        raise _with_place(text) or wrong from None
+
+
+def _with_place(text: str) -> InvalidInput | None:
+    """Where the text stops to be JSON, in words for people; None where it is some."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as wrong:
+        where = f"line {wrong.lineno}, character {wrong.colno}"
+        return InvalidInput("", f"what is typed here is not valid JSON: look at {where}", cause=str(wrong))
+    except RecursionError:
+        return None
+    return None
 
 
 def typed_of(inputs: Mapping[str, Any]) -> dict[str, str]:

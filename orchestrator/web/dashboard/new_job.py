@@ -168,8 +168,8 @@ def _shown(look: Look, wanted: Wanted, errors: Mapping[str, str] | None = None) 
     errors = dict(errors or {})
     told = [
         (f"{name}: {message}" if name not in known else f"{words(name).capitalize()} {message}.")
-        if name
-        else message
+        if name and name != "json"
+        else f"{message[:1].upper()}{message[1:]}{'.' if name else ''}"
         for name, message in errors.items()
     ]
     return {

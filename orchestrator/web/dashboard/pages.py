@@ -22,6 +22,7 @@ from orchestrator.errors import Busy, NotFound, OrchestratorError, Unauthorized
 from orchestrator.runtime import Runtime
 from orchestrator.web.context import Context
 from orchestrator.web.dashboard.forms import read_form
+from orchestrator.web.dashboard.refusals import sentence
 from orchestrator.web.dashboard.rendering import templates
 from orchestrator.web.dashboard.viewer import Door, Role, Viewer, find_viewer, require, require_own_form
 
@@ -101,7 +102,7 @@ def action(path: str, act: Act, *, role: Role = Role.OPERATE, limit: int = _FORM
             except OrchestratorError as refused:
                 if refused.cause:
                     structlog.get_logger().info("action.refused", because=refused.cause)
-                done = Done(str(refused), is_trouble=True)
+                done = Done(sentence(refused), is_trouble=True)
             if isinstance(done, Shown):
                 return page(request, f"{done.template}.html", done.context, viewer=viewer, status=done.status)
             return _back(request, done, str(form.get("back", "")))
@@ -154,7 +155,7 @@ def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
         except OrchestratorError as error:
             is_busy = isinstance(error, Busy)
             viewer = None if is_busy else await find_viewer(request)
-            return _trouble(request, str(error), status=error.status, viewer=viewer, is_busy=is_busy)
+            return _trouble(request, sentence(error), status=error.status, viewer=viewer, is_busy=is_busy)
         except Exception:
             structlog.get_logger().exception("page.failed", path=request.url.path)
             return _trouble(request, "Something went wrong on this server. Its log says what.", status=500)

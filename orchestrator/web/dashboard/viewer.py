@@ -113,7 +113,7 @@ def require(viewer: Viewer, role: Role) -> None:
     """Raises Forbidden."""
     if viewer.role < role:
         scope = next(scope for scope, needed in _ROLE_OF_SCOPE.items() if needed == role)
-        raise Forbidden(f"Your key may not do that; it lacks the scope `{scope}`.")
+        raise Forbidden(f"Your key may not do that: it takes a key that may “{scope}”.")
 
 
 def require_operator(viewer: Viewer) -> None:
@@ -139,7 +139,7 @@ async def log_in(request: Request, given: str) -> str:
     if key is None or not key.is_valid(now):
         raise Unauthorized("This key is unknown, expired or revoked.")
     if "read" not in key.scopes:
-        raise Forbidden("This key may not look at the dashboard; it lacks the scope `read`.")
+        raise Forbidden("This key may not look at the dashboard: it takes a key that may “read”.")
     return await _open(request, key.id)
 
 
