@@ -174,7 +174,7 @@ def _looked(job: Job, attempt: Attempt, rules: Rules, *, found: int, may_resubmi
         move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=rules.now)
         return Decision(note="cancelled", move=move, attempt=lost)
     if not may_resubmit:
-        because = "the provider does not show it; send it again or cancel it"
+        because = "the provider does not show it; send it again or give it up"
         return _give_up(job, looked, rules, because=because)
     error = Error(ErrorKind.LOST, "The answer to the POST was lost and the provider does not show the task.")
     return Decision(note="not there", move=try_again(job, error, rules), attempt=lost)

@@ -55,7 +55,8 @@ def _completed(job: Job, attempt: Attempt, evidence: Evidence, rules: Rules) -> 
         note = "duplicate" if job.phase == Phase.COMPLETED else "paid, but the job was cancelled"
         return Decision(note=note, attempt=kept, signals=signals)
     is_late = attempt.number != job.attempt or job.phase == Phase.FAILED
-    because = f"{evidence.source} brought {len(result.outputs)} output(s)"
+    number = len(result.outputs)
+    because = f"{evidence.source} brought {number} {'output' if number == 1 else 'outputs'}"
     return Decision(
         note="late success" if is_late else "completed",
         move=lifecycle.complete(job, because, result=result, now=rules.now),

@@ -36,13 +36,14 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class CallbackSeen(msgspec.Struct, frozen=True):
-    """Callbacks of one attempt with one verdict, counted."""
+    """Callbacks of one attempt with one verdict, counted; `excerpt` is kept of what nobody could believe."""
 
     attempt: int
     verdict: str
     first_at: int
     last_at: int
     count: int
+    excerpt: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -166,7 +167,7 @@ def read_timeline(connection: Connection, *, job: Job) -> Timeline:
     )
     callbacks = connection.execute(
         dialect.sql(
-            "SELECT attempt, verdict, first_at, last_at, count FROM callbacks"
+            "SELECT attempt, verdict, first_at, last_at, count, excerpt FROM callbacks"
             " WHERE job_id = :id ORDER BY first_at"
         ),
         {"id": job.id},

@@ -208,6 +208,16 @@ def test_an_acceptance_names_the_task_plans_the_first_check_and_sets_the_deadlin
     assert job_after(decision).due_at == NOW + 15 * 60_000
 
 
+@pytest.mark.parametrize(("number", "words"), [(1, "1 output"), (2, "2 outputs")])
+def test_a_completion_says_how_much_was_brought(number: int, words: str) -> None:
+    brought = make_evidence(
+        Status.COMPLETED, Source.POLL, provider_id=TASK, result=Result(outputs=["a"] * number)
+    )
+    move = settle(Phase.ACCEPTED, brought).move
+    assert move is not None
+    assert move.because == f"poll brought {words}"
+
+
 def test_without_callbacks_the_first_check_comes_soon() -> None:
     unpushed = replace(RULES, is_pushed=False)
     decision = settle(Phase.SUBMITTING, EVIDENCE["accepted"], unpushed)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 import msgspec
 
 from orchestrator.clock import SECOND
 from orchestrator.job import Attempt, Job
 from orchestrator.store.audit import Line
+from orchestrator.store.endpoints import shown_url
 from orchestrator.store.views import CallbackSeen, Delivery, Event, Timeline
 from orchestrator.web.dashboard.words import words
 
@@ -32,6 +34,7 @@ _TITLES = {
 _TONES = {"complete": "good", "fail": "bad", "doubt": "doubt", "unadopt": "doubt", "hold": "idle"}
 _TONE_OF_PHASE = {"waiting": "wait", "submitting": "busy", "accepted": "busy", "ready": "idle"}
 _DELIVERY_TONES = {"delivered": "good", "dead": "bad", "pending": "wait"}
+_BEFORE_SENDING = ("create", "release", "schedule", "redrive", "wake", "claim")
 _ENDS = ("retry", "complete", "fail", "doubt")
 _SAYS_NOTHING = ("created", "due", "released", "scheduled")
 _VERDICTS = {"valid": "signed, and believed", "unsigned": "not signed, so the provider was asked"}
@@ -58,13 +61,14 @@ class Stay(msgspec.Struct, frozen=True):
 
 
 def moments(timeline: Timeline, audit: Sequence[Line]) -> list[Moment]:
-    """Oldest first; at the same time causes stand before moves."""
+    """Oldest first; at the same time a cause stands before what it led to."""
     said = {attempt.number: attempt.excerpt for attempt in timeline.attempts}
     found = [
         *(one for line in audit for one in _of_person(line)),
-        *(one for callback in timeline.callbacks for one in _of_callback(callback)),
+        *(_of_event(event, said) for event in timeline.events if event.verb in _BEFORE_SENDING),
         *(one for attempt in timeline.attempts for one in _of_attempt(attempt, timeline.events)),
-        *(_of_event(event, said) for event in timeline.events),
+        *(one for callback in timeline.callbacks for one in _of_callback(callback)),
+        *(_of_event(event, said) for event in timeline.events if event.verb not in _BEFORE_SENDING),
         *(one for delivery in timeline.deliveries for one in _of_delivery(delivery)),
     ]
     return sorted(found, key=lambda one: one.at)
@@ -133,17 +137,19 @@ def _of_callback(callback: CallbackSeen) -> Iterator[Moment]:
         title="Callback",
         detail=_VERDICTS.get(callback.verdict, f"{words(callback.verdict)}, so the provider was asked"),
         attempt=callback.attempt,
+        said=callback.excerpt,
     )
     yield first
     if callback.count > 1:
         last = f"{first.detail}; the last of {callback.count} like it"
-        yield msgspec.structs.replace(first, at=callback.last_at, detail=last)
+        yield msgspec.structs.replace(first, at=callback.last_at, detail=last, said="")
 
 
 def _of_delivery(delivery: Delivery) -> Iterator[Moment]:
     path = f"/deliveries/{delivery.id}"
-    failed = f"{delivery.failures} failed before" if delivery.failures else ""
-    yield Moment(at=delivery.created_at, icon="deliveries", title="Webhook made", path=path)
+    to = f"to {urlsplit(shown_url(delivery.url)).netloc}"
+    failed = f"{to}, {delivery.failures} failed before" if delivery.failures else to
+    yield Moment(at=delivery.created_at, icon="deliveries", title="Webhook made", detail=to, path=path)
     tone = _DELIVERY_TONES.get(delivery.state, "idle")
     at = delivery.finished_at or delivery.due_at
     if at is not None:
