@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.e2e.logged_in import anonymous, logged_in, new_key
-from tests.e2e.stack import FLUX, Stack
+from tests.e2e.stack import FLUX, Stack, data_of
 
 
 async def test_a_refused_form_says_so_in_its_title_and_first_and_leads_to_the_field(stack: Stack) -> None:
@@ -89,3 +89,23 @@ async def test_an_endpoint_that_would_hear_of_nothing_is_refused_in_plain_words(
     assert refused.status_code == 400
     assert "choose at least one" in refused.text
     assert "must be a list" not in refused.text
+
+
+async def test_a_jobs_facts_print_their_times(stack: Stack) -> None:
+    job_id = await stack.created("a boat with a time")
+    async with logged_in(stack) as me:
+        page = (await me.http.get(f"/jobs/{job_id}")).text
+    assert re.search(r"<dt>Stored</dt><dd>.*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC</span></dd>", page)
+
+
+async def test_a_job_held_by_its_batch_says_what_the_batch_waits_for(stack: Stack) -> None:
+    body = {"model": "m/x", "inputs": [{"prompt": "a boat of a batch"}], "not_before": "2099-01-01T00:00:00Z"}
+    batch = data_of(await stack.http.post("/api/v3/batches", json=body))["id"]
+    await stack.http.post(f"/api/v3/batches/{batch}/pause")
+    async with logged_in(stack) as me:
+        page = (await me.http.get(f"/batches/{batch}")).text
+        assert "a boat of a batch" in page
+        found = re.search(r'data-row-link href="(/jobs/[0-9a-f]{32})"', page)
+        assert found
+        assert "which is paused." in (await me.http.get(found[1])).text
+    await stack.http.post(f"/api/v3/batches/{batch}/cancel")

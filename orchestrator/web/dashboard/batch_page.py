@@ -15,13 +15,13 @@ from starlette.routing import BaseRoute, Route
 from orchestrator.errors import InvalidInput
 from orchestrator.flow import batch as flow
 from orchestrator.flow.batch import Progress
-from orchestrator.store import batch_lines, tallies, tenants
+from orchestrator.store import batch_lines, job_search, tallies, tenants
 from orchestrator.store.batch_lines import Wanted
 from orchestrator.store.batches import Batch
 from orchestrator.store.views import Found
 from orchestrator.web import results
 from orchestrator.web.dashboard.batches import bar_of, left_ms, per_minute, title_of
-from orchestrator.web.dashboard.media import Media, media_of
+from orchestrator.web.dashboard.media import Media, media_of, prompt_of
 from orchestrator.web.dashboard.pages import Done, Look, action, guarded, view
 from orchestrator.web.dashboard.viewer import Role, find_viewer, require
 
@@ -45,9 +45,10 @@ _DONE = {
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A job of the batch with the first thing that it made."""
+    """A job of the batch with the beginning of its words and the first thing that it made."""
 
     found: Found
+    prompt: str
     picture: Media | None
     more: int
     error: str
@@ -124,22 +125,24 @@ async def _jobs(look: Look, batch: Batch) -> Mapping[str, Any]:
         ),
     )
     shown = found[:_PER_PAGE]
+    listed = await store.read(job_search.read_listed, ids=[one.job.id for one in shown], owner=None)
+    prompts = {one.job.id: prompt_of(one.input) for one in listed}
     next_after = shown[-1].job.line if len(found) > _PER_PAGE else None
     is_cut = next_after is None and await store.read(batch_lines.last_line, batch_id=batch.id) > until
     return {
-        "lines": [_line(one) for one in shown],
+        "lines": [_line(one, prompts.get(one.job.id, "")) for one in shown],
         "after": after,
         "next": {"after": until if is_cut else next_after} if is_cut or next_after else {},
         "looked_until": until if is_cut else None,
     }
 
 
-def _line(found: Found) -> Line:
+def _line(found: Found, prompt: str) -> Line:
     ending = found.ending
     outputs = ending.result.outputs if ending and ending.result else []
     made = [media_of(one, found.job.media) for one in outputs]
     error = ending.error.message if ending and ending.error and found.job.reason else ""
-    return Line(found, made[0] if made else None, max(0, len(made) - 1), error)
+    return Line(found, prompt, made[0] if made else None, max(0, len(made) - 1), error)
 
 
 async def _rejected(look: Look, batch: Batch) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import NotFound
+from orchestrator.flow.batch import find as find_batch
 from orchestrator.job import HeldFor, Job, Phase
 from orchestrator.store import job_pages
 from orchestrator.store.endpoints import shown_url
@@ -19,12 +20,16 @@ from orchestrator.web.dashboard.pages import Look
 _LONGEST_COPIED = 20_000
 _LONGEST_INLINE = 1_000_000
 _NEXT = {
-    Phase.HELD: "It waits for its batch, which is still being received, or is paused.",
     Phase.READY: "It is sent as soon as its lane has room, and it is its tenant's turn.",
     Phase.SUBMITTING: "It is being sent right now.",
     Phase.IN_DOUBT: "It may have been sent, and no answer came. It is being looked for in the provider's"
     " history, so that nothing is paid for twice; you need not do anything.",
     Phase.ACCEPTED: "The provider works on it. Its callback is awaited, and it is asked about now and then.",
+}
+_HELD_BY = {
+    "receiving": "is still being received",
+    "paused": "is paused",
+    "cancelling": "is being cancelled",
 }
 _UNSENT = frozenset({Phase.HELD, Phase.READY, Phase.WAITING})
 
@@ -46,7 +51,7 @@ async def load(look: Look) -> Mapping[str, Any]:
         "batch": read.listed.batch,
         "webhook": shown_url(job.webhook) if job.webhook else "",
         "path_taken": timeline.path(job, read.timeline.events, now=look.now),
-        "next_words": "" if job.held_for == HeldFor.DOUBT else _NEXT.get(job.phase, ""),
+        "next_words": await _next_words(look, job),
         "moments": timeline.moments(read.timeline, read.audit),
         "outputs": outputs,
         "given": given,
@@ -61,6 +66,13 @@ async def load(look: Look) -> Mapping[str, Any]:
         "is_live": not is_large,
         "why_not_live": "A page with pictures this large is not loaded again by itself." if is_large else "",
     }
+
+
+async def _next_words(look: Look, job: Job) -> str:
+    if job.held_for == HeldFor.BATCH and job.batch_id is not None:
+        batch = await find_batch(look.runtime, job.tenant_id, job.batch_id)
+        return f"It waits for its batch, which {_HELD_BY.get(batch.state, 'goes on in a moment')}."
+    return _NEXT.get(job.phase, "")
 
 
 def _allowed(look: Look, job: Job) -> dict[str, bool]:
