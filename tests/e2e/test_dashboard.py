@@ -35,7 +35,7 @@ async def test_nothing_that_is_stored_runs_on_any_page(full: Filled) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 900, 1440])
+@pytest.mark.parametrize("width", [390, 900, 1024, 1440])
 async def test_every_page_and_every_table_fits_its_window(full: Filled, width: int, theme: str) -> None:
     async with browser_page(full.stack, width=width, theme="dark" if theme == "dark" else "light") as page:
         wide = {}
