@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from orchestrator.ids import new_id
+from tests.e2e.bulk import finished
 from tests.e2e.logged_in import anonymous, logged_in, new_key
 from tests.e2e.stack import FLUX, Stack, data_of
 
@@ -109,3 +111,14 @@ async def test_a_job_held_by_its_batch_says_what_the_batch_waits_for(stack: Stac
         assert found
         assert "which is paused." in (await me.http.get(found[1])).text
     await stack.http.post(f"/api/v3/batches/{batch}/cancel")
+
+
+async def test_what_may_be_billed_many_times_is_asked_for_once_with_its_number(stack: Stack) -> None:
+    bad = {"prompt": f"a boat {new_id(0)} [fault: fail=1001]"}
+    body = {"model": FLUX, "inputs": [bad, bad]}
+    batch = data_of(await stack.http.post("/api/v3/batches", json=body))["id"]
+    await finished(stack, batch)
+    async with logged_in(stack) as me:
+        assert "2 are sent again, and may be billed" in (await me.http.get(f"/batches/{batch}")).text
+        letters = (await me.http.get("/dead-letters")).text
+    assert re.search(r'data-ask="Retry all \d+ jobs of this kind\? Each is sent again', letters)

@@ -99,6 +99,7 @@ async def test_a_file_is_checked_and_its_good_lines_are_started(own_stack: Stack
             '5 c seed must be a whole number from -1 to 2147483647; got "many"',
         ]
         assert await bulk.stored_batches(own_stack) == {}
+        assert await page.locator("select[name=mode]").count() == 0  # the button below decides
 
         await page.get_by_role("button", name="Start the 2 good lines").dblclick()
         await page.wait_for_url("**/batches/*")
