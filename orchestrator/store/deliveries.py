@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from orchestrator.job import Ending, Job, Phase
-from orchestrator.store import dialect, endpoints, rows
+from orchestrator.store import dialect, endpoint_queue, endpoints, rows
 from orchestrator.store.endpoints import Endpoint
 
 _TAKEN_MS = 30_000
@@ -115,7 +116,9 @@ def host_of(url: str) -> str:
 
 
 def take_deliveries(connection: Connection, *, ids: Sequence[str], now: int) -> list[Due]:
-    """Those of them that are still due, marked so that no other worker takes them for a while."""
+    """Those of them that are still due, marked so that no other worker takes them for a while. What was to go
+    to the former URL of an endpoint only gets the present one here, and is taken with the others of its host.
+    """
     name = connection.dialect.name
     found = connection.execute(
         dialect.sql(
@@ -129,37 +132,42 @@ def take_deliveries(connection: Connection, *, ids: Sequence[str], now: int) -> 
     ).all()
     if not found:
         return []
+    known = _endpoints_of(connection, found, now)
+    ready = [row for row in found if not row.endpoint_id or _has_its_url(row, known)]
+    if not ready:
+        return []
     connection.execute(
         dialect.sql("UPDATE deliveries SET due_at = :taken WHERE id = :id"),
-        [{"taken": now + _TAKEN_MS, "id": row.id} for row in found],
+        [{"taken": now + _TAKEN_MS, "id": row.id} for row in ready],
     )
-    jobs = rows.read_jobs(connection, [row.job_id for row in found if row.job_id])
+    jobs = rows.read_jobs(connection, [row.job_id for row in ready if row.job_id])
     inputs = rows.read_inputs(connection, jobs)
-    known = _endpoints_of(connection, found, now)
-    return [
-        _due(row, jobs, inputs, known)
-        for row in found
-        if row.job_id in (None, *jobs) and row.endpoint_id in (None, *known)
-    ]
+    return [_due(row, jobs, inputs, known) for row in ready if row.job_id in (None, *jobs)]
 
 
 def _endpoints_of(connection: Connection, found: Sequence[Any], now: int) -> dict[str, Endpoint]:
-    """Where they go. An endpoint may have been disabled or removed while an end was just told to it: then
-    what it was to get ends here.
+    """Where they go. What an endpoint was to get that has been disabled or removed ends here, unless it did
+    so then; and what was to go to a former URL is led on.
     """
     wanted = {row.endpoint_id for row in found if row.endpoint_id}
     known = endpoints.enabled(connection, wanted) if wanted else {}
-    lost = [row.id for row in found if row.endpoint_id and row.endpoint_id not in known]
-    if lost:
-        connection.execute(
-            dialect.sql(
-                "UPDATE deliveries SET state = 'dead', due_at = NULL, finished_at = :now,"
-                " because = 'the endpoint was disabled or removed'"
-                f" WHERE {dialect.one_of(connection.dialect.name, 'id')}"
-            ),
-            {"ids": dialect.to_json(lost), "now": now},
-        )
+    astray: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in found:
+        if row.endpoint_id and not _has_its_url(row, known):
+            astray[row.endpoint_id, row.host].append(row.id)
+    for (endpoint_id, host), ids in sorted(astray.items()):
+        if endpoint_id in known:
+            to = (known[endpoint_id].url, known[endpoint_id].host)
+            endpoint_queue.lead_on(connection, endpoint_id, host=host, to=to, also=ids)
+        else:
+            because = "the endpoint was disabled or removed"
+            endpoint_queue.end(connection, endpoint_id, host=host, because=because, now=now, also=ids)
     return known
+
+
+def _has_its_url(row: Any, known: Mapping[str, Endpoint]) -> bool:
+    endpoint = known.get(row.endpoint_id)
+    return endpoint is not None and endpoint.url == row.url
 
 
 def _due(row: Any, jobs: Mapping[str, Job], inputs: Mapping[str, str], known: Mapping[str, Endpoint]) -> Due:

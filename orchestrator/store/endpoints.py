@@ -1,7 +1,7 @@
 """Standing webhook endpoints as rows: made, changed and removed by the people of a tenant.
 
-What is told to them is written by `outbox`, what their answers do to them by `endpoint_health`, and their
-secrets are changed by `endpoint_secrets`.
+What is told to them is written by `outbox`, what waits for them is ended and led on by `endpoint_queue`, what
+their answers do to them by `endpoint_health`, and their secrets are changed by `endpoint_secrets`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.clock import to_rfc3339
-from orchestrator.store import dialect, keys, many_rows
+from orchestrator.store import dialect, endpoint_queue, keys, many_rows
 
 MOST_PER_TENANT = 20
 BY_OWNER = "disabled by its owner"
@@ -104,24 +104,23 @@ def change(
 
     A new URL is where everything goes from now on that has not been delivered.
     """
+    was = lock(connection, endpoint_id)
+    if was is None or was.tenant_id != tenant_id:
+        return None
     sets = [f"{column} = :{column}" for column in sorted(changes.keys() & _MAY_CHANGE)]
     if is_enabled:
         sets += ["disabled_at = NULL", "disabled_because = NULL"]
     if is_enabled or "url" in changes:
         sets.append("failing_since = NULL")
-    values = {"id": endpoint_id, "tenant": tenant_id, **changes}
     found = connection.execute(
         dialect.sql(
-            f"UPDATE endpoints SET {', '.join(sets or ['id = id'])} WHERE id = :id AND tenant_id = :tenant"
-            f" RETURNING {COLUMNS}"
+            f"UPDATE endpoints SET {', '.join(sets or ['id = id'])} WHERE id = :id RETURNING {COLUMNS}"
         ),
-        values,
-    ).first()
-    if found is None:
-        return None
+        {"id": endpoint_id, **changes},
+    ).one()
     changed = Endpoint(**found._mapping)
     if "url" in changes:
-        _lead_to(connection, changed)
+        endpoint_queue.lead_on(connection, endpoint_id, host=was.host, to=(changed.url, changed.host))
     if is_enabled is False:
         disable(connection, endpoint_id=endpoint_id, because=BY_OWNER, now=now)
     record(connection, "change", changed, actor=actor, now=now)
@@ -129,7 +128,9 @@ def change(
 
 
 def disable(connection: Connection, *, endpoint_id: str, because: str, now: int) -> Endpoint | None:
-    """It gets nothing more, and what it was to get is dead; None when it was disabled already."""
+    """It gets nothing more, and what it was to get is dead, of very many the later ones when they are due;
+    None when it was disabled already.
+    """
     found = connection.execute(
         dialect.sql(
             "UPDATE endpoints SET disabled_at = :now, disabled_because = :because"
@@ -139,8 +140,10 @@ def disable(connection: Connection, *, endpoint_id: str, because: str, now: int)
     ).first()
     if found is None:
         return None
-    _end_pending(connection, endpoint_id, because=f"the endpoint was disabled: {because}", now=now)
-    return Endpoint(**found._mapping)
+    disabled = Endpoint(**found._mapping)
+    because = f"the endpoint was disabled: {because}"
+    endpoint_queue.end(connection, endpoint_id, host=disabled.host, because=because, now=now)
+    return disabled
 
 
 def remove(connection: Connection, *, tenant_id: str, endpoint_id: str, actor: str, now: int) -> bool:
@@ -149,7 +152,9 @@ def remove(connection: Connection, *, tenant_id: str, endpoint_id: str, actor: s
     if endpoint is None:
         return False
     connection.execute(dialect.sql("DELETE FROM endpoints WHERE id = :id"), {"id": endpoint_id})
-    _end_pending(connection, endpoint_id, because="the endpoint was removed", now=now)
+    endpoint_queue.end(
+        connection, endpoint_id, host=endpoint.host, because="the endpoint was removed", now=now
+    )
     record(connection, "remove", endpoint, actor=actor, now=now)
     return True
 
@@ -204,25 +209,6 @@ def shown_url(url: str) -> str:
     """Without what may hold a secret: the query, the fragment and a user with a password."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _end_pending(connection: Connection, endpoint_id: str, *, because: str, now: int) -> None:
-    connection.execute(
-        dialect.sql(
-            "UPDATE deliveries SET state = 'dead', due_at = NULL, finished_at = :now, because = :because"
-            " WHERE endpoint_id = :id AND state = 'pending'"
-        ),
-        {"id": endpoint_id, "because": because, "now": now},
-    )
-
-
-def _lead_to(connection: Connection, endpoint: Endpoint) -> None:
-    connection.execute(
-        dialect.sql(
-            "UPDATE deliveries SET url = :url, host = :host WHERE endpoint_id = :id AND state = 'pending'"
-        ),
-        {"url": endpoint.url, "host": endpoint.host, "id": endpoint.id},
-    )
 
 
 def record(connection: Connection, verb: str, endpoint: Endpoint, *, actor: str, now: int) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
@@ -13,7 +14,15 @@ from orchestrator import policy
 from orchestrator.evidence import Source
 from orchestrator.ids import new_id
 from orchestrator.job import Job, Phase
-from orchestrator.store import deliveries, endpoint_health, endpoint_secrets, endpoints, outbox, retention
+from orchestrator.store import (
+    deliveries,
+    endpoint_health,
+    endpoint_queue,
+    endpoint_secrets,
+    endpoints,
+    outbox,
+    retention,
+)
 from orchestrator.store.deliveries import Due, Notice
 from orchestrator.store.endpoints import Endpoint
 from orchestrator.store.store import Store
@@ -65,6 +74,26 @@ async def record(store: Store, due: Due, **changes: Any) -> bool:
 
 async def disable(store: Store, endpoint: Endpoint) -> None:
     await store.write(endpoints.disable, endpoint_id=endpoint.id, because="a test", now=T0)
+
+
+async def move(store: Store, endpoint: Endpoint, url: str) -> None:
+    await store.write(
+        endpoints.change,
+        tenant_id=TENANT,
+        endpoint_id=endpoint.id,
+        changes={"url": url, "host": deliveries.host_of(url)},
+        is_enabled=None,
+        actor="key 1",
+        now=T0,
+    )
+
+
+async def states(store: Store, endpoint: Endpoint) -> list[Any]:
+    return await select(
+        store,
+        "SELECT state, count(*) FROM deliveries WHERE endpoint_id = :id GROUP BY state ORDER BY state",
+        id=endpoint.id,
+    )
 
 
 async def told(store: Store) -> list[str]:
@@ -123,6 +152,49 @@ async def test_what_was_told_while_it_was_disabled_ends_when_it_is_due(store: St
     assert (await found(store, endpoint)).disabled_at == 1
 
 
+async def test_a_disabled_endpoint_ends_a_bounded_number_at_once_and_the_others_when_they_are_due(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_queue, "_AT_A_TIME", 2)
+    endpoint, other = await stored(store), await stored(store)
+    for _ in range(5):
+        await completed(store)
+    await execute(store, "UPDATE deliveries SET host = 'other.example' WHERE endpoint_id = :id", id=other.id)
+    await disable(store, endpoint)
+    assert await states(store, endpoint) == [("dead", 2), ("pending", 3)]
+    (last,) = await select(store, "SELECT max(id) FROM deliveries WHERE endpoint_id = :id", id=endpoint.id)
+    assert await store.write(deliveries.take_deliveries, ids=[last[0]], now=T0) == []
+    assert await states(store, endpoint) == [("dead", 5)]
+    assert await states(store, other) == [("pending", 5)]
+
+
+async def test_a_new_url_leads_a_bounded_number_on_at_once_and_the_others_when_they_are_due(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_queue, "_AT_A_TIME", 2)
+    endpoint = await stored(store)
+    for _ in range(5):
+        await completed(store)
+    await move(store, endpoint, "https://new.example/hook")
+    hosts = "SELECT host, count(*) FROM deliveries GROUP BY host ORDER BY host"
+    assert await select(store, hosts) == [("new.example", 2), ("user.example", 3)]
+    taken = await take(store) + await take(store)
+    assert [due.url for due in taken] == ["https://new.example/hook"] * 5
+    assert await select(store, hosts) == [("new.example", 5)]
+
+
+async def test_a_new_path_at_the_same_host_is_where_everything_goes_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_queue, "_AT_A_TIME", 1)
+    endpoint = await stored(store)
+    for _ in range(3):
+        await completed(store)
+    await move(store, endpoint, "https://user.example/new")
+    taken = await take(store) + await take(store)
+    assert [due.url for due in taken] == ["https://user.example/new"] * 3
+
+
 async def test_an_answer_that_comes_after_the_disabling_still_counts(store: Store) -> None:
     endpoint = await stored(store)
     await completed(store)
@@ -152,15 +224,7 @@ async def test_a_late_410_of_its_older_url_disables_nothing(store: Store) -> Non
     endpoint = await stored(store, failing_since=1)
     await completed(store)
     (due,) = await take(store)
-    await store.write(
-        endpoints.change,
-        tenant_id=TENANT,
-        endpoint_id=endpoint.id,
-        changes={"url": "https://user.example/new", "host": "user.example"},
-        is_enabled=None,
-        actor="key 1",
-        now=T0,
-    )
+    await move(store, endpoint, "https://user.example/new")
     assert not await record(store, due, status=410, due_at=None)
     now = await found(store, endpoint)
     assert (now.disabled_at, now.failing_since) == (None, None)
