@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from orchestrator import lifecycle, policy
 from orchestrator.decision import Decision
 from orchestrator.ids import new_id
-from orchestrator.job import Attempt, Job, Reason
+from orchestrator.job import Attempt, Job, Phase, Reason
 from orchestrator.lifecycle import Move
 from orchestrator.store import batches, dialect, quotas, rows, tallies, turns
 from orchestrator.store.changes import Change, apply_uncounted
@@ -112,7 +112,9 @@ def _claim_lane(
     if not shares:
         return []
     seen = turns.choose(connection, lane, shares, most, room, now)
-    jobs = list(rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values())
+    locked = rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values()
+    # Somebody may have held or ended one of them since it was chosen.
+    jobs = [job for job in locked if job.phase == Phase.READY]
     stopped = _stop(connection, jobs, now, moved)
     taken = jobs
     jobs = [job for job in jobs if job.id not in stopped]

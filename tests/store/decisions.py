@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from orchestrator import lifecycle
 from orchestrator.decision import Decide, Decision, LaneSignal, Signal
 from orchestrator.evidence import Source
-from orchestrator.job import Attempt, Job, Reason
+from orchestrator.job import Attempt, Job, Phase, Reason
 from tests.factories import T0, make_error, make_result
 
 
@@ -31,6 +31,15 @@ def fail_otherwise(job: Job, _attempt: Attempt | None) -> Decision:
 
 def release(job: Job, _attempt: Attempt | None) -> Decision:
     return Decision(note="released", move=lifecycle.release(job, now=T0))
+
+
+def hold(job: Job, _attempt: Attempt | None) -> Decision:
+    return Decision(note="held", move=lifecycle.hold(job, "its batch is paused"))
+
+
+def release_or_redrive(job: Job, attempt: Attempt | None) -> Decision:
+    """Whichever makes it ready again."""
+    return (redrive if job.phase == Phase.FAILED else release)(job, attempt)
 
 
 def mark(job: Job, _attempt: Attempt | None) -> Decision:

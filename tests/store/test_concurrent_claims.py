@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.util import await_only
+
+from orchestrator.decision import Decide
 from orchestrator.policy import Limits
-from orchestrator.store import claims, lanes
+from orchestrator.store import claims, lanes, turns
+from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.claims import Claim
 from orchestrator.store.store import Store
-from tests.factories import ACCOUNT, T0, add_tenant
-from tests.store.claiming import add_ready, claim, end_attempts
+from tests.factories import ACCOUNT, T0, add_tenant, make_id
+from tests.store import decisions
+from tests.store.claiming import add_ready, claim, claimed_ids, end_attempts
 from tests.store.rows import lane_of
 
 
@@ -42,3 +50,38 @@ async def test_all_workers_together_stay_within_the_limits(postgres_store: Store
     await end_attempts(postgres_store, claimed)
     assert len(await claim_all(postgres_store, workers=6, slots=10, rounds=4)) == 20
     assert (await lane_of(postgres_store)).tokens == 0
+
+
+@pytest.mark.parametrize("decide", [decisions.fail, decisions.hold])
+async def test_a_job_that_ends_or_is_held_after_it_was_chosen_is_left_alone(
+    postgres_store: Store, monkeypatch: pytest.MonkeyPatch, decide: Decide
+) -> None:
+    """The change began before the claim did, and is committed after the claim has chosen."""
+    store, choose = postgres_store, turns.choose
+    jobs = await add_ready(store, 3)
+    has_changed, commit = asyncio.Event(), asyncio.Event()
+    has_chosen, go_on = asyncio.Event(), asyncio.Event()
+
+    def change_slowly(connection: Connection) -> None:
+        change = Change(job_id=jobs[1].id, decide=decide, source="client", event_id=make_id())
+        apply_changes(connection, [change], now=T0, is_retry=False)
+        has_changed.set()
+        await_only(commit.wait())
+
+    def choose_slowly(*given: Any) -> Any:
+        chosen = choose(*given)
+        has_chosen.set()
+        await_only(go_on.wait())
+        return chosen
+
+    monkeypatch.setattr(turns, "choose", choose_slowly)
+    changing = asyncio.create_task(store.write(change_slowly))
+    await has_changed.wait()
+    claiming = asyncio.create_task(claimed_ids(store, now=T0 + 60_000))
+    await has_chosen.wait()
+    commit.set()
+    await changing
+    go_on.set()
+    assert await claiming == [jobs[0].id, jobs[2].id]
+    await store.change(jobs[1].id, decisions.release_or_redrive, source="client")
+    assert await claimed_ids(store, now=T0 + 60_000) == [jobs[1].id]
