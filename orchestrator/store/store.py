@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import id_time, new_id
-from orchestrator.store import endpoint_health, lanes
-from orchestrator.store.changes import Change, Seen, apply_changes
+from orchestrator.store import endpoint_health, lanes, tallies
+from orchestrator.store.changes import Change, Seen, apply_uncounted
 from orchestrator.store.creation import Created, Creation, apply_creations
 from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now
 from orchestrator.store.deliveries import Attempted
@@ -126,7 +126,8 @@ class Store:
         creations = [item for item in items if isinstance(item, Creation)]
         changes = [item for item in items if isinstance(item, Change)]
         # Changes first: one of them may say that a client is gone, and a creation be that client again.
-        changed = iter(apply_changes(connection, changes, now=now, is_retry=is_retry) if changes else ())
+        done = apply_uncounted(connection, changes, now=now, is_retry=is_retry) if changes else None
+        changed = iter(() if done is None else done.results)
         created = iter(
             apply_creations(
                 connection, creations, now=now, known_shares=self._known_shares, is_retry=is_retry
@@ -138,8 +139,10 @@ class Store:
         recorded = iter(endpoint_health.record_attempts(connection, attempts))
         following = {Creation: created, Change: changed, Attempted: recorded}
         results = [next(following[type(item)]) for item in items]
-        # Cursors pass ids that are older than a commit usually takes; shares are locked last.
+        # Cursors pass ids that are older than a commit usually takes.
         lanes.reopen(connection, [c.job for c in creations if id_time(c.job.id) < now - _PROMPT_MS])
+        if done is not None:  # batches are locked last of all, behind jobs and shares: as claims do
+            tallies.count(connection, done.pairs, endings=done.endings, now=now)
         return results
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
@@ -13,15 +15,17 @@ from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
 from orchestrator import lifecycle
-from orchestrator.decision import Decision, LaneSignal, Signal
+from orchestrator.decision import Decide, Decision, LaneSignal, Signal
 from orchestrator.evidence import Source
 from orchestrator.job import Attempt, Job, Phase
 from orchestrator.store import checks, deliveries, delivery_queue
 from orchestrator.store.changes import Change, apply_changes
+from orchestrator.store.creation import Creation
 from orchestrator.store.database import Database
 from orchestrator.store.store import Store
-from tests.factories import ACCOUNT, T0, SetClock, make_creation, make_id, stored_job
+from tests.factories import ACCOUNT, T0, TENANT, SetClock, make_creation, make_id, make_job, stored_job
 from tests.store import decisions
+from tests.store.bulk import assert_counted, jobs_of, running
 from tests.store.claiming import add_ready, claim
 from tests.store.locks import done_or_blocked, until_blocked
 from tests.store.rows import count, job_of, select
@@ -85,12 +89,79 @@ async def test_a_change_and_a_claim_do_not_wait_in_a_circle(postgres_store: Stor
     await locked.wait()
     claiming = asyncio.create_task(claim(store, slots=3))
     await until_blocked(store, 1)
-    change = Change(job_id=claimed.job.id, decide=give_back, source="worker", event_id=make_id())
-    giving = asyncio.create_task(store.write(apply_changes, changes=[change], now=T0, is_retry=False))
+    changes = [change(claimed.job, give_back)]
+    giving = asyncio.create_task(store.write(apply_changes, changes=changes, now=T0, is_retry=False))
     await done_or_blocked(store, giving, beside=1)
     release.set()
     await asyncio.gather(holding, claiming, giving)
     assert (await job_of(store, claimed.job.id)).phase in (Phase.READY, Phase.SUBMITTING)
+
+
+@asynccontextmanager
+async def held_key(store: Store, key: str) -> AsyncIterator[None]:
+    """Another process is taking this Idempotency-Key: who wants it too waits until the block ends."""
+    locked, release = asyncio.Event(), asyncio.Event()
+
+    def hold(connection: Connection) -> None:
+        taken = "INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, created_at)"
+        values = {"tenant": TENANT, "key": key}
+        connection.execute(text(f"{taken} VALUES (:tenant, :key, 'x', 'y', 1)"), values)
+        locked.set()
+        await_only(release.wait())
+
+    holding = asyncio.create_task(store.write(hold))
+    await locked.wait()
+    yield
+    release.set()
+    await holding
+
+
+async def test_a_late_creation_beside_a_batchs_end_and_a_claim_do_not_wait_in_a_circle(
+    postgres_store: Store,
+) -> None:
+    """The group is stopped at the creation's key, the claim where it meets what the group has locked."""
+    store, now = postgres_store, T0 + 100_000
+    batch = await running(store, 3)
+    *_, last = await jobs_of(store, batch)
+    store.clock = SetClock(now)
+    await add_ready(store, 1)
+    late = make_creation(make_job(created_at=T0 + 1), key="k1")
+    async with held_key(store, "k1"):
+        group = asyncio.create_task(apply_once(store, change(last, decisions.fail), late))
+        await until_blocked(store, 1)
+        claiming = asyncio.create_task(claim(store, now=now))
+        await done_or_blocked(store, claiming, beside=1)
+    await asyncio.gather(group, claiming)
+    await assert_counted(store, batch)
+
+
+async def test_a_joined_job_and_two_groups_of_a_batch_do_not_wait_in_a_circle(postgres: Database) -> None:
+    """One group is stopped at a key, before it joins a job that the other has locked."""
+    one, two = Store(postgres, SetClock()), Store(postgres, SetClock())
+    batch = await running(one, 3)
+    first, second, _ = await jobs_of(one, batch)
+    unanswered = await stored_job(one, Phase.ACCEPTED, answer_lost_at=T0, request_hash="f" * 64)
+    joining = replace(make_creation(), may_join="f" * 64)
+    async with held_key(one, "k1"):
+        group = asyncio.create_task(
+            apply_once(one, change(first, decisions.fail), make_creation(key="k1"), joining)
+        )
+        await until_blocked(one, 1)
+        other = asyncio.create_task(
+            apply_once(two, change(second, decisions.fail), change(unanswered, decisions.complete))
+        )
+        await done_or_blocked(one, other, beside=1)
+    await asyncio.gather(group, other)
+    await assert_counted(one, batch)
+
+
+def change(job: Job, decide: Decide) -> Change:
+    return Change(job_id=job.id, decide=decide, source="client", event_id=make_id())
+
+
+async def apply_once(store: Store, *items: Change | Creation) -> None:
+    """One group, and no second try that would hide a circle."""
+    await store.write(store._apply, items=items, is_retry=False)
 
 
 async def test_writers_claims_polls_and_deliveries_go_on_beside_one_another(postgres: Database) -> None:
