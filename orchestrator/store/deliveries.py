@@ -223,12 +223,17 @@ def record_attempt(connection: Connection, *, attempted: Attempted) -> bool:
 
 
 def _keep(connection: Connection, attempted: Attempted) -> bool:
-    columns = ("delivery_id", "number", "at", "latency_ms", "status", "error", "answer")
+    """Nothing is kept where the delivery was deleted meanwhile: its row is locked, so that it still is there
+    when the attempt is.
+    """
+    columns = ("number", "at", "latency_ms", "status", "error", "answer")
+    there = "SELECT id FROM deliveries WHERE id = :id" + dialect.lock(connection.dialect.name)
     kept = connection.execute(
         dialect.sql(
-            f"INSERT INTO delivery_attempts ({', '.join(columns)})"
-            f" VALUES ({', '.join(f':{name}' for name in columns)}) ON CONFLICT DO NOTHING"
+            f"INSERT INTO delivery_attempts (delivery_id, {', '.join(columns)})"
+            f" SELECT id, {', '.join(f':{name}' for name in columns)} FROM ({there}) AS there WHERE TRUE"
+            " ON CONFLICT DO NOTHING"
         ),
-        {name: getattr(attempted, name) for name in columns},
+        {"id": attempted.delivery_id} | {name: getattr(attempted, name) for name in columns},
     )
     return kept.rowcount == 1

@@ -133,13 +133,13 @@ def _delete(connection: Connection, ids: Sequence[str]) -> int:
     values = {"ids": dialect.to_json(ids)}
     name = connection.dialect.name
     told = dialect.one_of(name, "job_id")
+    # Deliveries before their attempts: whoever keeps one just now has its delivery's row locked.
+    told_of = connection.execute(dialect.sql(f"DELETE FROM deliveries WHERE {told} RETURNING id"), values)
     connection.execute(
-        dialect.sql(
-            f"DELETE FROM delivery_attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE {told})"
-        ),
-        values,
+        dialect.sql(f"DELETE FROM delivery_attempts WHERE {dialect.one_of(name, 'delivery_id')}"),
+        {"ids": dialect.to_json([row[0] for row in told_of])},
     )
-    for table in ("deliveries", *_ROWS_OF_A_JOB):
+    for table in _ROWS_OF_A_JOB:
         connection.execute(dialect.sql(f"DELETE FROM {table} WHERE {told}"), values)
     connection.execute(dialect.sql(f"DELETE FROM jobs WHERE {dialect.one_of(name, 'id')}"), values)
     return len(ids)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.util import await_only
 
 from orchestrator.evidence import Source
 from orchestrator.ids import id_time
@@ -15,6 +19,7 @@ from tests.factories import ACCOUNT, T0, TENANT, add_tenant, make_creation, stor
 from tests.store import decisions
 from tests.store.bulk import assert_counted, batch_of, finish_steps, running
 from tests.store.claiming import claim
+from tests.store.locks import until_blocked
 from tests.store.rows import count, counts, execute, select
 
 
@@ -23,9 +28,14 @@ async def whole_job(store: Store) -> Job:
     job = await stored_job(store, Phase.ACCEPTED, webhook="https://user.example/hook")
     seen = Seen("valid", "x")
     await store.change(job.id, decisions.complete, source=Source.CALLBACK, attempt=1, callback=seen)
-    attempted = Attempted(
+    await store.write(deliveries.record_attempt, attempted=attempt_of(job))
+    return job
+
+
+def attempt_of(job: Job, number: int = 1) -> Attempted:
+    return Attempted(
         delivery_id=f"{job.id}-1",
-        number=1,
+        number=number,
         at=T0,
         latency_ms=1,
         status=200,
@@ -34,8 +44,6 @@ async def whole_job(store: Store) -> Job:
         is_delivered=True,
         due_at=None,
     )
-    await store.write(deliveries.record_attempt, attempted=attempted)
-    return job
 
 
 async def delete(store: Store, job: Job, *, tenant_id: str = TENANT) -> int:
@@ -53,6 +61,35 @@ async def test_a_deleted_job_leaves_nothing(store: Store) -> None:
     assert await counts(store) | {"idempotency_keys": 1} == dict.fromkeys(await counts(store), 1)
     assert await count(store, "delivery_attempts") == 1
     assert await select(store, "SELECT id FROM jobs") == [(kept.id,)]
+
+
+async def test_an_attempt_that_ends_after_its_delivery_was_deleted_leaves_nothing(store: Store) -> None:
+    job = await whole_job(store)
+    await execute(store, "UPDATE deliveries SET state = 'pending', due_at = 1, finished_at = NULL")
+    await delete(store, job)
+    assert not await store.write(deliveries.record_attempt, attempted=attempt_of(job, 2))
+    assert await count(store, "delivery_attempts") == 0
+
+
+async def test_an_attempt_that_ends_while_its_delivery_is_deleted_leaves_nothing(
+    postgres_store: Store,
+) -> None:
+    store, job = postgres_store, await whole_job(postgres_store)
+    has_kept, commit = asyncio.Event(), asyncio.Event()
+
+    def record(connection: Connection) -> None:
+        deliveries.record_attempt(connection, attempted=attempt_of(job, 2))
+        has_kept.set()
+        await_only(commit.wait())
+
+    recording = asyncio.create_task(store.write(record))
+    await has_kept.wait()
+    deleting = asyncio.create_task(delete(store, job))
+    await until_blocked(store, 1)
+    commit.set()
+    await recording
+    assert await deleting == 1
+    assert await count(store, "delivery_attempts") == 0
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in ("completed", "failed")])
