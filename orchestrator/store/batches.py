@@ -189,11 +189,12 @@ def states(connection: Connection, ids: Collection[str]) -> dict[str, str]:
 
 
 def discard_empty(connection: Connection, *, ended_before: int) -> None:
-    """Drop batches that ended long ago and whose jobs have all been deleted since."""
+    """Drop batches that ended long ago, whose jobs have all been deleted since, and whose end was told."""
     connection.execute(
         dialect.sql(
             f"UPDATE batches SET {DISCARD[0]} WHERE finished_at < :before"
             " AND created + processing + completed + failed = 0 AND state <> 'discarded'"
+            " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE batch_id = batches.id AND state = 'pending')"
         ),
         {"before": ended_before},
     )

@@ -114,6 +114,16 @@ async def test_old_jobs_are_deleted_in_steps_oldest_first(store: Store) -> None:
     assert await delete_old(store, before=T0 + 4, most=3) == 1
 
 
+async def test_an_old_job_stays_until_its_webhook_was_told_or_is_dead(store: Store) -> None:
+    job = await whole_job(store)
+    await execute(store, "UPDATE deliveries SET state = 'pending', due_at = 1, finished_at = NULL")
+    assert await delete_old(store, before=T0 + 1, most=10) == 0
+    assert await count(store, "deliveries") == 1
+    await store.write(deliveries.record_attempt, attempted=attempt_of(job, 2))
+    assert await delete_old(store, before=T0 + 1, most=10) == 1
+    assert await count(store, "deliveries") == 0
+
+
 async def test_the_jobs_of_a_finished_batch_are_deleted_and_then_the_batch(store: Store) -> None:
     batch = await running(store, 3, webhook="https://user.example/hook", idempotency_key="k")
     for place, one in enumerate(await claim(store)):
@@ -128,6 +138,9 @@ async def test_the_jobs_of_a_finished_batch_are_deleted_and_then_the_batch(store
     assert (await batch_of(store, batch)).finished_at == T0
     await store.write(batches.discard_empty, ended_before=T0)
     assert (await batch_of(store, batch)).total == 0
+    await store.write(batches.discard_empty, ended_before=T0 + 1)
+    assert (await batch_of(store, batch)).state == "open", "its webhook is still to be told"
+    await execute(store, "UPDATE deliveries SET state = 'dead', due_at = NULL, finished_at = 1")
     await store.write(batches.discard_empty, ended_before=T0 + 1)
     await finish_steps(store)
     names = ("batches", "batch_failures", "deliveries", "jobs", "events", "attempts", "documents")
