@@ -29,6 +29,8 @@ from orchestrator.store.retention import Deleted
 
 _AT_A_TIME = 200
 _DELETED_AT_A_TIME = 100
+_KEYS_AT_A_TIME = 1_000
+_BETWEEN_STEPS_S = 0.05
 _KEYS_KEPT_MS = 7 * DAY
 # How long an upload that broke off can be gone on with.
 _RESUMABLE_MS = DAY
@@ -154,7 +156,7 @@ async def sweep_old(runtime: Runtime) -> None:
     await runtime.store.write(turns.look_back)
     await runtime.store.write(sessions.delete_ended, now=now)
     await reckon.forget_old(runtime)
-    await runtime.store.write(retention.delete_old_keys, before=now - _KEYS_KEPT_MS)
+    await _forget_keys(runtime, before=now - _KEYS_KEPT_MS)
     await runtime.store.write(batches.forget_keys, before=now - _KEYS_KEPT_MS)
     await runtime.store.write(batch_uploads.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now)
     await runtime.store.write(batches.discard_empty, ended_before=now - runtime.settings.retention_days * DAY)
@@ -163,6 +165,17 @@ async def sweep_old(runtime: Runtime) -> None:
     await reseal(runtime)
     ended_before = now - runtime.settings.retention_days * DAY
     await runtime.store.write(retention.delete_old_notices, ended_before=ended_before)
+    await _delete_jobs(runtime, ended_before=ended_before)
+
+
+async def _forget_keys(runtime: Runtime, *, before: int) -> None:
+    forgotten = _KEYS_AT_A_TIME
+    while forgotten == _KEYS_AT_A_TIME:
+        forgotten = await runtime.store.write(retention.delete_old_keys, before=before, most=_KEYS_AT_A_TIME)
+        await asyncio.sleep(_BETWEEN_STEPS_S)
+
+
+async def _delete_jobs(runtime: Runtime, *, ended_before: int) -> None:
     deleted = Deleted(_DELETED_AT_A_TIME, 0)
     while deleted.jobs == _DELETED_AT_A_TIME:
         deleted = await runtime.store.write(
@@ -171,4 +184,4 @@ async def sweep_old(runtime: Runtime) -> None:
             ended_before=ended_before,
             most=_DELETED_AT_A_TIME,
         )
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(_BETWEEN_STEPS_S)

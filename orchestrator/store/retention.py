@@ -72,11 +72,16 @@ def delete_of_batch(connection: Connection, *, batch_id: str, most: int) -> int:
     return _delete(connection, [row[0] for row in found])
 
 
-def delete_old_keys(connection: Connection, *, before: int) -> None:
-    """Forget Idempotency-Keys that were first used before then."""
-    connection.execute(
-        dialect.sql("DELETE FROM idempotency_keys WHERE created_at < :before"), {"before": before}
+def delete_old_keys(connection: Connection, *, before: int, most: int) -> int:
+    """Forget Idempotency-Keys that were first used before then; `most` of them when there may be more."""
+    forgotten = connection.execute(
+        dialect.sql(
+            "DELETE FROM idempotency_keys WHERE (tenant_id, key) IN (SELECT tenant_id, key"
+            " FROM idempotency_keys WHERE created_at < :before ORDER BY created_at LIMIT :most)"
+        ),
+        {"before": before, "most": most},
     )
+    return forgotten.rowcount
 
 
 def _delete_counted(connection: Connection, ids: Sequence[str], now: int) -> int:

@@ -164,12 +164,16 @@ async def test_ended_jobs_of_a_batch_that_runs_stay_and_hide_no_others(store: St
     await assert_counted(store, batch)
 
 
-async def test_old_keys_are_forgotten(store: Store) -> None:
-    old = make_creation(key="old")
-    await store.create(old)
+async def test_old_keys_are_forgotten_in_steps(store: Store) -> None:
+    for name in "abc":
+        await store.create(make_creation(key=name))
     new = make_creation(key="new")
     await store.create(new)
-    await store.write(retention.delete_old_keys, before=new.job.created_at)
+
+    async def forget() -> int:
+        return await store.write(retention.delete_old_keys, before=new.job.created_at, most=2)
+
+    assert [await forget(), await forget()] == [2, 1]
     assert await select(store, "SELECT key FROM idempotency_keys") == [("new",)]
 
 
