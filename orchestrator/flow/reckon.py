@@ -13,6 +13,7 @@ from orchestrator.clock import DAY
 from orchestrator.errors import Busy
 from orchestrator.runtime import Runtime
 from orchestrator.store import figures, processes
+from orchestrator.store.database import CommitLost
 from orchestrator.store.processes import Process
 
 # SQLite counts in the event loop: short rounds keep a move's way short.
@@ -32,7 +33,7 @@ async def count_events(runtime: Runtime) -> bool:
 
 
 async def write_down(runtime: Runtime) -> None:
-    """What this process counted by itself. Raises Busy, and keeps it then."""
+    """What this process counted by itself. Raises Busy, and keeps it then unless it may be written."""
     counts = runtime.meters.take()
     if not counts:
         return
@@ -42,6 +43,8 @@ async def write_down(runtime: Runtime) -> None:
     )
     try:
         await runtime.store.write(figures.add, counts=by_key)
+    except CommitLost:
+        raise
     except Busy:
         runtime.meters.give_back(counts)
         raise
