@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -196,9 +195,13 @@ def keep_current(runtime: Runtime, stack: AsyncExitStack) -> None:
 async def _keep_current(runtime: Runtime) -> None:
     while True:
         await asyncio.sleep(_CURRENT_EVERY_S)
-        with contextlib.suppress(Busy):  # the next look may reach the database again
+        try:
             await runtime.store.follow_clock()
             await runtime.look_at_lanes()
+        except Busy:
+            continue  # the next look may reach the database again
+        except Exception:
+            runtime.log.exception("look.failed")
 
 
 async def _check_schema(store: Store) -> None:
