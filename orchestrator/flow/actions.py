@@ -14,7 +14,7 @@ import msgspec
 
 from orchestrator.bell import Kind
 from orchestrator.decision import Applied, Decide, Decision
-from orchestrator.errors import Conflict, InvalidInput, NotFound
+from orchestrator.errors import Busy, Conflict, InvalidInput, NotFound
 from orchestrator.flow import cancel, dismiss, redrive, steps
 from orchestrator.ids import new_id
 from orchestrator.job import Attempt, Job
@@ -101,6 +101,11 @@ async def take_steps(runtime: Runtime) -> bool:
                 action_steps.take, action=action, decide=decide_for(action, now), is_done=is_done, now=now
             )
         except StepTaken:
+            continue
+        except Busy:
+            raise
+        except Exception:  # its defect keeps no other from its steps
+            runtime.log.exception("action_step.failed", action=action.id)
             continue
         done += 1
         steps.announce(runtime, applied)

@@ -9,6 +9,7 @@ from orchestrator import lifecycle
 from orchestrator.bell import Kind
 from orchestrator.crash import crashpoint
 from orchestrator.decision import Applied, Decide, Decision
+from orchestrator.errors import Busy
 from orchestrator.flow import cancel
 from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.runtime import Runtime
@@ -28,6 +29,11 @@ async def take_steps(runtime: Runtime) -> bool:
         try:
             applied = await runtime.store.write(batch_steps.take, step=step, decide_for=decide_for, now=now)
         except StepTaken:
+            continue
+        except Busy:
+            raise
+        except Exception:  # its defect keeps no other from its steps
+            runtime.log.exception("batch_step.failed", batch=step.batch_id)
             continue
         done += 1
         crashpoint("batch_step_taken")

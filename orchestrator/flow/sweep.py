@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
 from orchestrator import lifecycle, policy
 from orchestrator.clock import DAY, to_rfc3339
 from orchestrator.decision import Applied, Decide, Decision
+from orchestrator.errors import Busy
 from orchestrator.evidence import Error, ErrorKind, Source
 from orchestrator.flow import reckon
 from orchestrator.flow.attempts import Rules, look_up_later
@@ -37,12 +40,28 @@ _RESUMABLE_MS = DAY
 
 
 async def sweep_jobs(runtime: Runtime) -> None:
-    """Move every job whose timer has run out."""
+    """Move every job whose timer has run out. Those that cannot be moved are passed over till the next time:
+    the first of them is raised when all the others have moved.
+    """
+    failure: Exception | None = None
+    after = (0, "")
     while True:
-        ids = await runtime.store.read(views.due_jobs, now=runtime.clock.now(), most=_AT_A_TIME)
-        await change_all(runtime, ids, lambda job, attempt: decide(job, attempt, Rules(runtime.clock.now())))
-        if len(ids) < _AT_A_TIME:
-            return
+        due = await runtime.store.read(views.due_jobs, now=runtime.clock.now(), most=_AT_A_TIME, after=after)
+        try:
+            await change_all(
+                runtime,
+                [job_id for _, job_id in due],
+                lambda job, attempt: decide(job, attempt, Rules(runtime.clock.now())),
+            )
+        except Busy:
+            raise
+        except Exception as error:
+            failure = failure or error
+        if len(due) < _AT_A_TIME:
+            break
+        after = due[-1]
+    if failure is not None:
+        raise failure
 
 
 async def end_leases(runtime: Runtime) -> None:
@@ -151,21 +170,30 @@ async def sweep_accounts(runtime: Runtime) -> None:
 
 
 async def sweep_old(runtime: Runtime) -> None:
-    """Delete what has had its time, in small steps; and mend what a wrong clock may have hidden."""
-    now = runtime.clock.now()
-    await runtime.store.write(turns.look_back)
-    await runtime.store.write(sessions.delete_ended, now=now)
-    await reckon.forget_old(runtime)
-    await _forget_keys(runtime, before=now - _KEYS_KEPT_MS)
-    await runtime.store.write(batches.forget_keys, before=now - _KEYS_KEPT_MS)
-    await runtime.store.write(batch_uploads.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now)
-    await runtime.store.write(batches.discard_empty, ended_before=now - runtime.settings.retention_days * DAY)
-    await runtime.store.write(actions.delete_old, ended_before=now - runtime.settings.retention_days * DAY)
-    await runtime.store.write(retention.delete_old_memories, before=now - _KEYS_KEPT_MS)
-    await reseal(runtime)
-    ended_before = now - runtime.settings.retention_days * DAY
-    await runtime.store.write(retention.delete_old_notices, ended_before=ended_before)
-    await _delete_jobs(runtime, ended_before=ended_before)
+    """Delete what has had its time, in small steps; and mend what a wrong clock may have hidden. What fails
+    keeps nothing else from being done.
+    """
+    write, now = runtime.store.write, runtime.clock.now()
+    ended_before, keys_before = now - runtime.settings.retention_days * DAY, now - _KEYS_KEPT_MS
+    chores: Sequence[Callable[[], Awaitable[object]]] = (
+        partial(write, turns.look_back),
+        partial(write, sessions.delete_ended, now=now),
+        partial(reckon.forget_old, runtime),
+        partial(_forget_keys, runtime, before=keys_before),
+        partial(write, batches.forget_keys, before=keys_before),
+        partial(write, batch_uploads.discard_abandoned, begun_before=now - _RESUMABLE_MS, now=now),
+        partial(write, batches.discard_empty, ended_before=ended_before),
+        partial(write, actions.delete_old, ended_before=ended_before),
+        partial(write, retention.delete_old_memories, before=keys_before),
+        partial(reseal, runtime),
+        partial(write, retention.delete_old_notices, ended_before=ended_before),
+        partial(_delete_jobs, runtime, ended_before=ended_before),
+    )
+    for chore in chores:
+        try:
+            await chore()
+        except Exception:
+            runtime.log.exception("sweep.failed")
 
 
 async def _forget_keys(runtime: Runtime, *, before: int) -> None:

@@ -205,13 +205,18 @@ def ended_among(connection: Connection, *, ids: Sequence[str]) -> list[str]:
     return [row[0] for row in found]
 
 
-def due_jobs(connection: Connection, *, now: int, most: int) -> list[str]:
-    """Jobs whose timer has run out, longest first."""
+def due_jobs(
+    connection: Connection, *, now: int, most: int, after: tuple[int, str] = (0, "")
+) -> list[tuple[int, str]]:
+    """Jobs whose timer has run out, and when it did, longest first; those behind `after`, one of them."""
     found = connection.execute(
-        dialect.sql("SELECT id FROM jobs WHERE due_at <= :now ORDER BY due_at LIMIT :most"),
-        {"now": now, "most": most},
+        dialect.sql(
+            "SELECT due_at, id FROM jobs WHERE due_at BETWEEN :since AND :now"
+            " AND (due_at > :since OR id > :id) ORDER BY due_at, id LIMIT :most"
+        ),
+        {"now": now, "since": after[0], "id": after[1], "most": most},
     )
-    return [row[0] for row in found]
+    return [(row[0], row[1]) for row in found]
 
 
 def leased_jobs(connection: Connection, *, most: int) -> list[str]:

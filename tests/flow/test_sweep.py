@@ -8,13 +8,14 @@ from msgspec.structs import replace
 from orchestrator import policy
 from orchestrator.bell import Kind
 from orchestrator.decision import Decision
+from orchestrator.flow import sweep
 from orchestrator.flow.attempts import Rules
 from orchestrator.flow.sweep import change_all, decide
 from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.runtime import Runtime
 from tests.factories import T0, make_attempt, make_job, stored_job
 from tests.jobs import assert_possible, assert_possible_attempt
-from tests.store.rows import job_of
+from tests.store.rows import count, execute, job_of
 
 RULES = Rules(T0, draw=lambda: 0.5)
 
@@ -126,3 +127,28 @@ async def test_one_job_that_cannot_be_changed_keeps_no_other_from_its_time(runti
     phases = [(await job_of(runtime.store, job.id)).phase for job in jobs]
     assert phases == [Phase.READY, Phase.WAITING, Phase.READY]
     assert len(rung) == 2, "what was changed is announced"
+
+
+async def test_jobs_that_cannot_be_moved_keep_none_behind_them_from_their_time(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = {(await stored_job(runtime.store, Phase.WAITING, due_at=T0)).id for _ in range(3)}
+    good = await stored_job(runtime.store, Phase.WAITING, due_at=T0 + 1)
+
+    def decide_or_raise(job: Job, attempt: Attempt | None, rules: Rules) -> Decision:
+        if job.id in bad:
+            raise ValueError("this job has a defect")
+        return decide(job, attempt, rules)
+
+    monkeypatch.setattr(sweep, "decide", decide_or_raise)
+    monkeypatch.setattr(sweep, "_AT_A_TIME", 2)
+    with pytest.raises(ValueError, match="a defect"):
+        await sweep.sweep_jobs(runtime)
+    assert (await job_of(runtime.store, good.id)).phase == Phase.READY
+
+
+async def test_what_fails_among_the_old_keeps_nothing_else_from_being_deleted(runtime: Runtime) -> None:
+    await stored_job(runtime.store, Phase.COMPLETED, finished_at=T0)
+    await execute(runtime.store, "ALTER TABLE sessions RENAME TO elsewhere")
+    await sweep.sweep_old(runtime)
+    assert await count(runtime.store, "jobs") == 0

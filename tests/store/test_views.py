@@ -158,8 +158,12 @@ async def test_jobs_whose_timer_has_run_out_come_longest_first(store: Store) -> 
     late, later = await stored_job(store, due_at=T0 - 1), await stored_job(store, due_at=T0)
     await stored_job(store, due_at=T0 + 1)
     await stored_job(store)
-    assert await store.read(views.due_jobs, now=T0, most=10) == [late.id, later.id]
-    assert await store.read(views.due_jobs, now=T0, most=1) == [late.id]
+    due = await store.read(views.due_jobs, now=T0, most=10)
+    assert due == [(T0 - 1, late.id), (T0, later.id)]
+    assert await store.read(views.due_jobs, now=T0, most=1) == due[:1]
+    assert await store.read(views.due_jobs, now=T0, most=10, after=due[0]) == due[1:]
+    same = await stored_job(store, due_at=T0 - 1)
+    assert await store.read(views.due_jobs, now=T0, most=1, after=due[0]) == [(T0 - 1, same.id)]
 
 
 async def test_leased_jobs_are_those_submitting(store: Store) -> None:
