@@ -42,6 +42,13 @@ class LaneSignal(msgspec.Struct, frozen=True):
     pause_s: float = 0.0
 
 
+class Audited(msgspec.Struct, frozen=True):
+    """A line of the audit: what somebody has done to the job."""
+
+    actor: str
+    action: str
+
+
 class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """`note` names the row of the table that was chosen; `job` is for a change that is no move."""
 
@@ -50,6 +57,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     job: Job | None = None
     attempt: Attempt | None = None
     signals: tuple[LaneSignal, ...] = ()
+    audited: Audited | None = None
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from orchestrator import lifecycle
-from orchestrator.decision import Applied, Decide, Decision
+from orchestrator.decision import Applied, Audited, Decide, Decision
 from orchestrator.errors import Conflict, InvalidInput, NotFound, ProviderTrouble
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.flow.poll import put_question
@@ -34,10 +34,9 @@ async def fail(runtime: Runtime, job: Job, *, actor: str, because: str) -> None:
         if held.held_for != HeldFor.DOUBT:
             return Decision(note=_NOT_HELD)
         move = lifecycle.fail(held, Reason.UNRESOLVED, error, now=runtime.clock.now())
-        return Decision(note="given up", move=move)
+        return Decision(note="given up", move=move, audited=Audited(actor, "resolve: fail"))
 
     await _change(runtime, job, decide)
-    await _audit(runtime, job, actor, "resolve: fail")
 
 
 async def adopt(runtime: Runtime, job: Job, *, actor: str, provider_id: str) -> None:
@@ -50,7 +49,14 @@ async def adopt(runtime: Runtime, job: Job, *, actor: str, provider_id: str) -> 
         applied = None
     if applied is None:
         raise Conflict("provider_id: this task is another job's.")
-    await _audit(runtime, job, actor, f"resolve: adopt {provider_id}")
+    await runtime.store.write(
+        keys.record_audit,
+        tenant_id=job.tenant_id,
+        actor=actor,
+        action=f"resolve: adopt {provider_id}",
+        subject=job.id,
+        now=runtime.clock.now(),
+    )
 
 
 async def _ask(runtime: Runtime, job: Job, provider_id: str) -> Evidence:
@@ -81,14 +87,3 @@ def _require_doubt(job: Job) -> None:
             "Only a job that is held because nobody knows whether it was sent can be resolved;"
             f" this one is {job.phase}."
         )
-
-
-async def _audit(runtime: Runtime, job: Job, actor: str, action: str) -> None:
-    await runtime.store.write(
-        keys.record_audit,
-        tenant_id=job.tenant_id,
-        actor=actor,
-        action=action,
-        subject=job.id,
-        now=runtime.clock.now(),
-    )

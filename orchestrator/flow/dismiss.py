@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from orchestrator.decision import Decision
+from orchestrator.decision import Audited, Decision
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.job import Attempt, Job, Phase
 from orchestrator.runtime import Runtime
-from orchestrator.store import keys
 
 _REFUSED = "not failed"
 
 
 async def dismiss(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) -> Job:
     """The job afterwards; twice is as once. Raises NotFound, and Conflict unless it has failed."""
-    now = runtime.clock.now()
-    applied = await runtime.store.change(
-        job_id, lambda job, attempt: decide(job, attempt, now), source="client", tenant_id=tenant_id
-    )
+
+    def decided(job: Job, attempt: Attempt | None) -> Decision:
+        decision = decide(job, attempt, runtime.clock.now())
+        return decision if decision.note == _REFUSED else replace(decision, audited=Audited(actor, "dismiss"))
+
+    applied = await runtime.store.change(job_id, decided, source="client", tenant_id=tenant_id)
     if applied is None:
         raise NotFound("There is no such job.")
     if applied.note == _REFUSED:
         raise Conflict(f"Only a job that failed can be dismissed; this one is {applied.job.phase}.")
-    await runtime.store.write(
-        keys.record_audit, tenant_id=tenant_id, actor=actor, action="dismiss", subject=job_id, now=now
-    )
     return applied.job
 
 

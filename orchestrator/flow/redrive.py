@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from orchestrator import lifecycle
-from orchestrator.decision import Decision
+from orchestrator.decision import Audited, Decision
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.job import Attempt, HeldFor, Job, Phase
 from orchestrator.runtime import Runtime
-from orchestrator.store import keys
 
 _REFUSED = "neither failed nor in doubt"
 
 
 async def redrive(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) -> Job:
     """The job afterwards. Raises NotFound, and Conflict unless it has failed or is held."""
-    applied = await runtime.store.change(
-        job_id,
-        lambda job, attempt: decide(job, attempt, actor=actor, now=runtime.clock.now()),
-        source="client",
-        tenant_id=tenant_id,
-    )
+
+    def decided(job: Job, attempt: Attempt | None) -> Decision:
+        decision = decide(job, attempt, actor=actor, now=runtime.clock.now())
+        return decision if decision.note == _REFUSED else replace(decision, audited=Audited(actor, "redrive"))
+
+    applied = await runtime.store.change(job_id, decided, source="client", tenant_id=tenant_id)
     if applied is None:
         raise NotFound("There is no such prediction.")
     if applied.note == _REFUSED:
@@ -27,14 +28,6 @@ async def redrive(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) 
             "Only a job that failed, or is held because nobody knows whether it was sent, can be redriven;"
             f" this one is {applied.job.phase}."
         )
-    await runtime.store.write(
-        keys.record_audit,
-        tenant_id=tenant_id,
-        actor=actor,
-        action="redrive",
-        subject=job_id,
-        now=runtime.clock.now(),
-    )
     runtime.announce(applied)
     return applied.job
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.decision import Applied, Decide, LaneSignal
+from orchestrator.decision import Applied, Audited, Decide, LaneSignal
 from orchestrator.job import Attempt, Job, Phase
 from orchestrator.lifecycle import Move
 from orchestrator.store import dialect, lane_signals, lanes, many_rows, outbox, rows, tallies
@@ -61,6 +61,7 @@ class _Group:
         self.events: list[rows.Event] = []
         self.endings: list[Move] = []
         self.signals: list[tuple[str, LaneSignal]] = []
+        self.audit: list[dict[str, Any]] = []
 
     def decide(self, change: Change, now: int) -> Applied | None:
         job = self.jobs.get(change.job_id)
@@ -71,6 +72,8 @@ class _Group:
         if decision.attempt is not None and decision.attempt != self.attempts.get(key):
             self.attempts[key] = decision.attempt
         self.signals.extend((job.lane_id, signal) for signal in decision.signals)
+        if decision.audited is not None:
+            self._audit(decision.audited, change, job, now)
         after = decision.job or job
         if decision.move is not None:
             after = decision.move.after
@@ -82,6 +85,11 @@ class _Group:
         self.events.append(rows.event_row(move, event_id=change.event_id, now=now, source=change.source))
         if move.ending is not None:
             self.endings.append(move)
+
+    def _audit(self, audited: Audited, change: Change, job: Job, now: int) -> None:
+        """The line has the change's own id, so that it is written once."""
+        line = {"id": change.event_id, "tenant_id": job.tenant_id, "at": now, "object": job.id}
+        self.audit.append(line | {"actor": audited.actor, "action": audited.action})
 
 
 def apply_changes(
@@ -145,6 +153,7 @@ def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
         ],
     )
     rows.insert_events(connection, group.events)
+    many_rows.insert_many(connection, "audit", group.audit, on_conflict="DO NOTHING")
     _write_endings(connection, group.endings)
     outbox.tell_jobs(connection, group.endings, now=now)
     # Lanes before shares, as a claim locks them; and batches after both, when they are counted.
