@@ -78,7 +78,7 @@ async def test_a_search_by_words_says_that_it_is_not_live_and_leads_to_a_new_loo
 async def test_a_jobs_page_leads_who_may_send_to_a_form_with_its_input(stack: Stack) -> None:
     job_id = await stack.created("a boat to be changed")
     link = f"/new?like={job_id}"
-    reader = (await new_key(stack, "looks only", "read"))["key"]
+    reader = (await new_key(stack, "looks about", "read"))["key"]
     async with logged_in(stack) as me, logged_in(stack, reader) as other:
         assert f'href="{link}"' in (await me.http.get(f"/jobs/{job_id}")).text
         assert "a boat to be changed" in (await me.http.get(link)).text
