@@ -14,6 +14,9 @@ from PIL import Image
 from orchestrator.cli.children import running_sandbox, running_up
 from orchestrator.cli.client import Running
 
+PROJECT = Path(__file__).parents[2]
+"""Commands are those of the code beside these tests, wherever they are called."""
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -45,7 +48,7 @@ def orchestrator(tmp_path: Path) -> Command:
         return subprocess.run(
             [sys.executable, "-m", "orchestrator.cli", *words],
             cwd=cwd,
-            env={"PATH": os.defpath, **settings},
+            env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
