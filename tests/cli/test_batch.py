@@ -15,7 +15,7 @@ import pytest
 from orchestrator.cli.bulk.sending import pause_after
 from orchestrator.cli.failures import CommandFailed, Declined, NoAnswer, NoServer
 from tests.cli.batch_server import BatchServer, running_batch_server
-from tests.cli.conftest import Command
+from tests.cli.conftest import PROJECT, Command
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -113,6 +113,41 @@ def test_other_options_are_another_batch(
     batch("b.jsonl", "--no-wait", *words)
 
     assert len(server.batches) == 2
+
+
+def test_again_goes_on_with_its_batch_until_that_is_finished(
+    batch: Batch, lines: Lines, server: BatchServer
+) -> None:
+    batch(lines("x"), "--no-wait")
+    server.faults = [400]
+    broken_off = batch("b.jsonl", "--again")
+
+    told = [batch("b.jsonl", *words) for words in (("--again",), (), ("--again",))]
+
+    assert broken_off.returncode == 2
+    assert [one.returncode for one in told] == [0, 0, 0]
+    first, second, second_again, third = server.keys
+    assert second == second_again
+    assert len({first, second, third}) == len(server.batches) == 3
+
+
+def test_again_interrupted_while_it_waits_comes_back_to_its_batch(
+    batch: Batch, server: BatchServer, lines: Lines, tmp_path: Path
+) -> None:
+    server.states = ["running"] * 1_000
+    words = [sys.executable, "-m", "orchestrator.cli", "batch", lines("x"), "--again"]
+    env = {"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "ORCHESTRATOR_URL": server.url}
+    env["HOME"] = str(tmp_path / "home")
+    with subprocess.Popen(words, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL) as process:
+        assert server.looked_at.wait(30)
+        process.send_signal(signal.SIGINT)
+    server.states.clear()
+
+    told = batch("b.jsonl", "--again")
+
+    assert told.returncode == 0
+    assert "sent before; --again goes on with it until it is finished" in told.stderr
+    assert len(server.batches) == 1
 
 
 def test_a_file_that_was_half_written_is_fetched_again(batch: Batch, lines: Lines, tmp_path: Path) -> None:
@@ -266,7 +301,7 @@ def test_interrupted_while_it_is_watched_it_goes_on_and_says_how_to_come_back(
 ) -> None:
     server.states = ["running"] * 1_000
     words = [sys.executable, "-m", "orchestrator.cli", "batch", lines("x")]
-    env = {"PATH": os.defpath, "ORCHESTRATOR_URL": server.url}
+    env = {"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "ORCHESTRATOR_URL": server.url}
     with subprocess.Popen(words, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
         assert server.looked_at.wait(30)
         process.send_signal(signal.SIGINT)

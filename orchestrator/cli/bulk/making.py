@@ -44,17 +44,26 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
     """Exits with 1 where jobs failed, and with 2 for input that the server refuses."""
     batches = Batches(client)
     with _refusals_told(wishes.params):
-        order = prepare(source, wishes.params, is_new=wishes.is_new)
+        order = prepare(source, wishes.params, is_new=wishes.is_new, memory=_memory())
         if wishes.is_trial:
             _try_out(batches, order)
             return
-        batch = _sent(batches, order, _uploaded(client, batches, order))
+        order.newest.begin()
+        batch = _sent(batches, order, _uploaded(client, batches, order), is_new=wishes.is_new)
     if not wishes.is_waited_for:
         to_stdout().print(batch.id)
+        order.newest.finish()
         return
     place = place_of(batch, wishes.out)
     batch = watched(batches, batch, place)
-    sum_up(batch, saved(batches, batch, place))
+    found = saved(batches, batch, place)
+    order.newest.finish()
+    sum_up(batch, found)
+
+
+def _memory() -> Path:
+    """What is remembered between two commands."""
+    return Path(typer.get_app_dir("orchestrator")) / "uploads"
 
 
 def _try_out(batches: Batches, order: Order) -> None:
@@ -77,12 +86,12 @@ def _uploaded(client: Client, batches: Batches, order: Order) -> Urls:
             status=400,
             errors=report.rejected,
         )
-    memory = memory_of(order.key, Path(typer.get_app_dir("orchestrator")) / "uploads")
+    memory = memory_of(order.key, _memory())
     with _interruptible(), counting(to_stderr(), "Uploading", len(set(order.digests.values()))) as on_upload:
         return upload_all(client, order.digests, memory, on_upload=on_upload)
 
 
-def _sent(batches: Batches, order: Order, urls: Urls) -> Batch:
+def _sent(batches: Batches, order: Order, urls: Urls, *, is_new: bool) -> Batch:
     console = to_stderr()
     with _interruptible(), counting(console, "Sending", order.jobs) as on_line:
         created = send(
@@ -92,14 +101,18 @@ def _sent(batches: Batches, order: Order, urls: Urls) -> Batch:
             on_line=on_line,
             tell=lambda sentence: console.print(Text(sentence), soft_wrap=True),
         )
-    _tell_sent(created.batch, is_replayed=created.is_replayed)
+    _tell_sent(created.batch, _sent_before(is_new=is_new) if created.is_replayed else "")
     return created.batch
 
 
-def _tell_sent(batch: Batch, *, is_replayed: bool) -> None:
-    words = f"Batch {batch.id}: {batch.total:,} {'job' if batch.total == 1 else 'jobs'}"
-    if is_replayed:
-        words += ", sent before; --again would make a new batch"
+def _sent_before(*, is_new: bool) -> str:
+    """What --again comes upon is a batch that it began and that is not finished."""
+    again = "goes on with it until it is finished" if is_new else "would make a new batch"
+    return f", sent before; --again {again}"
+
+
+def _tell_sent(batch: Batch, sent_before: str) -> None:
+    words = f"Batch {batch.id}: {batch.total:,} {'job' if batch.total == 1 else 'jobs'}{sent_before}"
     to_stderr().print(Text(words), soft_wrap=True)
     if batch.rejected:
         to_stderr().print(rejected_view(batch))

@@ -131,7 +131,7 @@ Again = Annotated[
     typer.Option(
         "--again",
         rich_help_panel=SENDING,
-        help="Make a new batch of a source that has made one.",
+        help="Make a new batch of a source that has made one; goes on with it until it is finished.",
     ),
 ]
 NoWait = Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from orchestrator.cli.bulk.client import Batches, Created
 from orchestrator.cli.bulk.lines import Urls
+from orchestrator.cli.bulk.newest import Newest, newest_of
 from orchestrator.cli.bulk.sources import Source
 from orchestrator.cli.bulk.threads import OnDone
 from orchestrator.cli.bulk.uploads import digests_of, stand_ins
@@ -23,20 +23,23 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 @dataclass(frozen=True)
 class Order:
-    """A batch ready to be sent: `jobs` counts its lines, `digests` are of the files that go along."""
+    """A batch ready to be sent: `jobs` counts its lines, `digests` are of the files that go along, and
+    `newest` is to be told when it begins and ends.
+    """
 
     source: Source
     params: Mapping[str, str]
     key: str
     jobs: int
     digests: Mapping[Path, str]
+    newest: Newest
 
     @property
     def stand_ins(self) -> Urls:
         return stand_ins(self.digests)
 
 
-def prepare(source: Source, params: Mapping[str, str], *, is_new: bool) -> Order:
+def prepare(source: Source, params: Mapping[str, str], *, is_new: bool, memory: Path) -> Order:
     """Reads all of the source once. The same content and options have the same key, unless told otherwise."""
     digests = digests_of(source.files)
     jobs, content = 0, hashlib.sha256()
@@ -45,7 +48,8 @@ def prepare(source: Source, params: Mapping[str, str], *, is_new: bool) -> Order
         content.update(line + b"\n")
     if not jobs:
         raise BadSource(f"{source.path} has no lines.")
-    return Order(source, params, _key(content.digest(), params, is_new=is_new), jobs, digests)
+    newest = newest_of(_key(content.digest(), params), memory, is_new=is_new)
+    return Order(source, params, _key(content.digest(), params, newest.nonce), jobs, digests, newest)
 
 
 def send(
@@ -102,7 +106,6 @@ def _look(path: Path) -> tuple[int, int]:
     return (0, 0) if path.is_dir() else (seen.st_mtime_ns, seen.st_size)
 
 
-def _key(content: bytes, params: Mapping[str, str], *, is_new: bool) -> str:
+def _key(content: bytes, params: Mapping[str, str], nonce: str = "") -> str:
     facts: Iterable[str] = (f"{name}={params[name]}" for name in sorted(params))
-    nonce = secrets.token_hex(16) if is_new else ""
     return hashlib.sha256("\0".join([content.hex(), nonce, *facts]).encode()).hexdigest()
