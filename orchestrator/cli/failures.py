@@ -2,6 +2,7 @@
 
 CommandFailed     1   it did not work out
 ├── BadSource     2   a file or folder is not what the command takes
+├── BadPlace      2   what is made could not be saved there
 ├── Declined      1   the server said no: `status` and, where there is one, the `field` at fault
 ├── NoServer      2   nothing answers at this address
 ├── NoAnswer      1   something answers, but not in time or not in our language
@@ -11,6 +12,7 @@ CommandFailed     1   it did not work out
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from orchestrator.cli.answers import BadLine
 
@@ -28,6 +30,15 @@ class BadSource(CommandFailed):
     """What was to be sent cannot be read, or cannot be meant."""
 
     exit_code = 2
+
+
+class BadPlace(CommandFailed):
+    """Files cannot be written there; told before anything is paid that would have to be."""
+
+    exit_code = 2
+
+    def __init__(self, place: Path, error: OSError) -> None:
+        super().__init__(f"{place}: nothing can be saved there ({error.strerror}).")
 
 
 class Declined(CommandFailed):

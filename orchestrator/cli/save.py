@@ -6,6 +6,7 @@ import base64
 import binascii
 import mimetypes
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from orchestrator.cli.failures import CommandFailed
+from orchestrator.cli.failures import BadPlace, CommandFailed
 
 UNFINISHED = ".part"
 """What a file's name ends with until the file is whole."""
@@ -32,19 +33,32 @@ _BEGINNINGS = (
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
 
+def try_folder(folder: Path) -> None:
+    """Makes it and writes in it, before anything is paid whose outputs go there. Raises BadPlace."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadPlace(folder, error) from error
+
+
 def save_outputs(outputs: Sequence[Any], *, folder: Path, stem: str) -> list[Path]:
     """One file for each output, named `{stem}-{n}.{ext}`. Raises CommandFailed."""
-    folder.mkdir(parents=True, exist_ok=True)
     stem = _UNSAFE.sub("_", stem)
-    with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as http:
-        return [
-            save_output(output, folder / f"{stem}-{number}", http)
-            for number, output in enumerate(outputs, start=1)
-        ]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as http:
+            return [
+                save_output(output, folder / f"{stem}-{number}", http)
+                for number, output in enumerate(outputs, start=1)
+            ]
+    except OSError as error:
+        raise CommandFailed(f"{folder}: {error.strerror}.") from error
 
 
 def save_output(output: Any, path: Path, http: httpx.Client) -> Path:
-    """The file that was written: the path with the ending of its kind. Raises CommandFailed."""
+    """The file that was written: the path with the ending of its kind. Raises CommandFailed and OSError."""
     if isinstance(output, dict) and isinstance(output.get("url"), str):
         output = output["url"]
     if not isinstance(output, str):

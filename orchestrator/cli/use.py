@@ -18,7 +18,7 @@ from orchestrator.cli.client import Client, find_server, open_client
 from orchestrator.cli.failures import INTERRUPTED, CommandFailed
 from orchestrator.cli.follow import follow
 from orchestrator.cli.look import dead_letter_text, jobs_table, now_utc, to_stderr, to_stdout
-from orchestrator.cli.save import save_outputs
+from orchestrator.cli.save import save_outputs, try_folder
 from orchestrator.cli.timeline import job_view
 from orchestrator.cli.values import LocalFile, parse_inputs
 
@@ -84,6 +84,8 @@ def submit(
 ) -> None:
     """Submit a job, wait for it, and save what it made."""
     inputs = parse_inputs(param, model=model)
+    if wait:
+        try_folder(out)
     with connected(url, key) as client:
         job = client.submit(
             model,
@@ -178,8 +180,23 @@ def tell_end(job: Job, out: Path) -> None:
         to_stderr().print(Text.assemble(("failed", "red"), f" ({job.reason}): {job.error}"), soft_wrap=True)
         to_stderr().print(Text(f"`orchestrator job {job.id}` tells all of it.", style="dim"))
         raise typer.Exit(1)
-    for path in save_outputs(job.outputs, folder=out, stem=job.id):
+    try:
+        saved = save_outputs(job.outputs, folder=out, stem=job.id)
+    except CommandFailed:
+        _tell_unsaved(job)
+        raise
+    for path in saved:
         to_stdout().print(Text(str(path)), soft_wrap=True)
+
+
+def _tell_unsaved(job: Job) -> None:
+    """It is paid for: where its outputs are, and how to see them another time."""
+    console = to_stderr()
+    for output in job.outputs:
+        if isinstance(output, str) and output.startswith(("http://", "https://")):
+            console.print(Text(output), soft_wrap=True)
+    words = f"Job {job.id} is completed but not saved: `orchestrator job {job.id}` shows its outputs."
+    console.print(Text(words), soft_wrap=True)
 
 
 def _followed(client: Client, job: Job) -> Job:

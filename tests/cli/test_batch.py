@@ -283,6 +283,46 @@ def test_outputs_are_not_mixed_with_the_images_they_came_from(
     assert [path.name for path in (tmp_path / "b").glob("b-*/cat.png")] == ["cat.png"]
 
 
+@pytest.mark.parametrize("place", ["b.jsonl", "b.jsonl/art"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(
+    batch: Batch, lines: Lines, server: BatchServer, place: str
+) -> None:
+    told = batch(lines("x"), "--out", place)
+
+    assert told.returncode == 2
+    assert told.stderr.startswith(f"{place}: nothing can be saved there (")
+    assert server.batches == {}
+
+
+@pytest.mark.parametrize(
+    "words", [("--out", "b.jsonl"), ("--results", "b.jsonl/all.csv"), ("--results", ".")]
+)
+def test_a_bad_place_keeps_a_batch_from_being_acted_on(
+    batch: Batch, lines: Lines, server: BatchServer, words: tuple[str, ...]
+) -> None:
+    batch_id = batch(lines("x", "fail"), "--no-wait").stdout.strip()
+    server.params = {}
+
+    told = batch(batch_id, "--retry-failed", *words)
+
+    assert (told.returncode, server.params) == (2, {})
+
+
+def test_what_cannot_be_saved_in_the_end_is_told_with_the_way_to_fetch_it(
+    batch: Batch, lines: Lines, server: BatchServer, tmp_path: Path
+) -> None:
+    batch_id = batch(lines("x"), "--no-wait").stdout.strip()
+    (tmp_path / "art" / "results.jsonl" / "in the way").mkdir(parents=True)
+    (tmp_path / "art" / ".batch").write_text(batch_id)
+
+    told = batch("b.jsonl", "--out", "art")
+
+    assert told.returncode == 1
+    assert f"orchestrator batch {batch_id} --out DIR" in told.stderr
+    assert "art: Is a directory." in told.stderr
+    assert ".part" not in told.stderr
+
+
 def test_a_batch_is_shown_acted_on_and_fetched_by_its_id(
     batch: Batch, lines: Lines, server: BatchServer, tmp_path: Path
 ) -> None:

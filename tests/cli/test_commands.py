@@ -34,6 +34,36 @@ def test_a_submitted_job_is_waited_for_and_saved(orchestrator: Command, home: Pa
     assert "completed in" in told.stderr
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_job_is_sent(
+    orchestrator: Command, home: Path, up: Running
+) -> None:
+    (home / "taken").touch()
+    newest = orchestrator("jobs", "--limit", "1", cwd=home).stdout
+
+    told = orchestrator("submit", MODEL, "-p", f"prompt=a cape {QUICK}", "--out", "taken", cwd=home)
+
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith("taken: nothing can be saved there (")
+    assert orchestrator("jobs", "--limit", "1", cwd=home).stdout.split()[5:6] == newest.split()[5:6]
+
+
+def test_a_job_that_cannot_be_saved_in_the_end_is_told_with_its_outputs(
+    orchestrator: Command, home: Path, up: Running
+) -> None:
+    words = ("submit", MODEL, "-p", f"prompt=a ford {QUICK}", "--idempotency-key", "unsaved")
+    [saved] = orchestrator(*words, cwd=home).stdout.split()
+    (home / saved).unlink()
+    (home / saved).mkdir()
+
+    told = orchestrator(*words, cwd=home)
+
+    job_id = Path(saved).stem.removesuffix("-1")
+    assert told.returncode == 1
+    assert f"`orchestrator job {job_id}` shows its outputs" in told.stderr
+    assert "http://" in told.stderr
+    assert ".part" not in told.stderr
+
+
 def test_a_local_file_is_uploaded_first(orchestrator: Command, home: Path, up: Running) -> None:
     Image.new("RGB", (64, 64), "teal").save(home / "teal.png")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.failures import CommandFailed
-from orchestrator.cli.save import save_outputs
+from orchestrator.cli.failures import BadPlace, CommandFailed
+from orchestrator.cli.save import save_outputs, try_folder
 
 PNG = b"\x89PNG\r\n\x1a\n and what follows"
 
@@ -55,6 +55,18 @@ def test_a_download_that_fails_leaves_nothing_behind(file_server: str, tmp_path:
         save_outputs([f"{file_server}/missing.png"], folder=tmp_path, stem="job")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_is_told_without_our_names_for_files(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadPlace, match=r"/file/art: nothing can be saved there \(Not a directory\)\.$"):
+        try_folder(tmp_path / "file" / "art")
+
+    (tmp_path / "job-1.txt.part").mkdir()
+    (tmp_path / "job-1.part").mkdir()
+    with pytest.raises(CommandFailed, match=r"^/[^ ]*: Is a directory\.$") as told:
+        save_outputs(["Once upon a time"], folder=tmp_path, stem="job")
+    assert ".part" not in str(told.value)
 
 
 @pytest.mark.parametrize(

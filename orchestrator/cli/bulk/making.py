@@ -24,6 +24,7 @@ from orchestrator.cli.bulk.watching import counting
 from orchestrator.cli.client import Client
 from orchestrator.cli.failures import INTERRUPTED, BadSource, Declined, NoAnswer
 from orchestrator.cli.look import to_stderr, to_stdout
+from orchestrator.cli.save import try_folder
 
 _BAD_INPUT = 2
 _GO_ON = "What is stored stays: the same command goes on with it."
@@ -48,6 +49,8 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
         if wishes.is_trial:
             _try_out(batches, order)
             return
+        if wishes.is_waited_for:
+            try_folder(wishes.out or Path())
         order.newest.begin()
         batch = _sent(batches, order, _uploaded(client, batches, order), is_new=wishes.is_new)
     if not wishes.is_waited_for:

@@ -50,17 +50,17 @@ class _Pending:
 
 def save_results(batches: Batches, batch: Batch, place: Path, *, on_line: OnDone) -> Saved:
     """Raises CommandFailed where the folder cannot be written; a single lost output is only counted."""
-    claim(place, batch)
     saved = Saved(place)
     part = place / f"{RESULTS}{UNFINISHED}"
     try:
+        claim(place, batch)
         with part.open("wb") as file:
             for done, pending in enumerate(_fetched(batches, batch, saved), start=1):
                 _write(file, pending, saved)
                 on_line(done)
+        part.replace(place / RESULTS)
     except OSError as error:
         raise CommandFailed(f"{place}: {error.strerror}.") from error
-    part.replace(place / RESULTS)
     return saved
 
 

@@ -13,7 +13,7 @@ from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.report import summary_view
 from orchestrator.cli.bulk.saving import Saved, save_results
 from orchestrator.cli.bulk.watching import counting, watch
-from orchestrator.cli.failures import INTERRUPTED
+from orchestrator.cli.failures import INTERRUPTED, CommandFailed
 from orchestrator.cli.look import to_stderr, to_stdout
 
 
@@ -32,6 +32,9 @@ def saved(batches: Batches, batch: Batch, place: Path) -> Saved:
     try:
         with counting(to_stderr(), "Saving", batch.total) as on_line:
             return save_results(batches, batch, place, on_line=on_line)
+    except CommandFailed:
+        _say(f"Batch {batch.id} stays. Save what it made with: {command_for(batch, '--out DIR', place=None)}")
+        raise
     except KeyboardInterrupt:
         _say(f"What is saved stays. Go on with: {command_for(batch, place=place)}")
         raise typer.Exit(INTERRUPTED) from None

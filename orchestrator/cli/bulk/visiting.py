@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,9 @@ from orchestrator.cli.bulk.names import place_of
 from orchestrator.cli.bulk.report import batch_view
 from orchestrator.cli.bulk.staying import saved, sum_up, watched
 from orchestrator.cli.client import Client
+from orchestrator.cli.failures import BadPlace, CommandFailed
 from orchestrator.cli.look import now_utc, to_stderr, to_stdout
-from orchestrator.cli.save import UNFINISHED
+from orchestrator.cli.save import UNFINISHED, try_folder
 
 _STDOUT = Path("-")
 
@@ -36,6 +39,7 @@ class Visit:
 def visit(client: Client, wishes: Visit) -> None:
     """Exits with 1 where a batch that was watched or saved is not all completed."""
     _refuse_contradictions(wishes)
+    _refuse_bad_places(wishes)
     batches = Batches(client)
     batch = _acted_on(batches, wishes)
     place = place_of(batch, wishes.out) if wishes.out else None
@@ -55,6 +59,16 @@ def _refuse_contradictions(wishes: Visit) -> None:
         raise typer.BadParameter(f"{both} cannot be done at once")
     if wishes.fingerprint and wishes.verbs != ("retry-failed",):
         raise typer.BadParameter("goes with --retry-failed", param_hint="--fingerprint")
+
+
+def _refuse_bad_places(wishes: Visit) -> None:
+    """Before anything is done. Raises BadPlace."""
+    if wishes.out:
+        try_folder(wishes.out)
+    if wishes.results and wishes.results != _STDOUT:
+        if wishes.results.is_dir():
+            raise BadPlace(wishes.results, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+        try_folder(wishes.results.parent)
 
 
 def _acted_on(batches: Batches, wishes: Visit) -> Batch:
@@ -81,7 +95,10 @@ def _write_results(batches: Batches, batch: Batch, path: Path) -> None:
         sys.stdout.buffer.writelines(line + b"\n" for line in lines)
         return
     part = path.with_name(path.name + UNFINISHED)
-    with part.open("wb") as file:
-        file.writelines(line + b"\n" for line in lines)
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.writelines(line + b"\n" for line in lines)
+        part.replace(path)
+    except OSError as error:
+        raise CommandFailed(f"{path}: {error.strerror}.") from error
     to_stderr().print(Text(f"Wrote {path}."), soft_wrap=True)
