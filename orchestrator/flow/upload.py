@@ -55,6 +55,8 @@ class Upload:
         self._size = 0
         self._waiting_size = 0
         self._room: int | None = None
+        self._most: int | None = None
+        self._has_room = True
         self._writing: asyncio.Task[None] | None = None
         self.accepted: list[Creation] = []
         self.rejected: list[Rejected] = []
@@ -133,6 +135,9 @@ class Upload:
         if self.rejected and (self._new.is_atomic or len(self.rejected) == self.total):
             raise _bad_lines(self.rejected, self.total)
         await self._store()
+        if not self._has_room:
+            limit = f"This tenant may have {self._most:,} jobs stored that have not ended"
+            raise TooMany(f"{limit}, and there is no room for these; send them when some have ended.")
         await self._written()
         opened = await self._runtime.store.write_surely(
             batch_uploads.open_received,
@@ -171,7 +176,8 @@ class Upload:
         self.drop()
         if self._new.is_atomic and self.rejected:
             return
-        await self._check_room(len(fresh))
+        if not await self._has_room_for(len(fresh)):
+            return
         rejected = self.rejected[self._told :]
         self._told += len(rejected)
         await self._written()
@@ -215,15 +221,24 @@ class Upload:
         await check_same(self._runtime, came, stored, until=self._stored_until)
         self.accepted = [one for one in self.accepted if _line(one) > self._stored_until]
 
-    async def _check_room(self, wanted: int) -> None:
-        """The tenant's limit, as it was when the first lines were stored."""
+    async def _has_room_for(self, wanted: int) -> bool:
+        """Within the tenant's limit, and the room that it left when the first lines were stored.
+
+        Where there is none the rest is read and not stored: only all lines tell whether the batch can ever
+        fit. Raises InvalidInput as soon as it cannot.
+        """
         tenant = self._new.tenant_id
         if self._room is None:
+            self._most = await self._runtime.store.read(quotas.most_queued, tenant_id=tenant)
             room = await self._runtime.store.read(quotas.room_in_queue, tenants=[tenant])
             self._room = room.get(tenant, MOST_LINES)
         self._room -= wanted
-        if self._room < 0:
-            raise TooMany()
+        self._has_room = self._room >= 0
+        if not self._has_room and self._most is not None and self.total - len(self.rejected) > self._most:
+            raise InvalidInput(
+                "", f"this batch has more than {self._most:,} jobs; this tenant may not have more stored"
+            )
+        return self._has_room
 
 
 def _line(one: Creation) -> int:

@@ -30,6 +30,15 @@ def room_in_flight(connection: Connection, *, account_id: str) -> dict[str, int]
     return {row[0]: row[1] - in_flight.get(row[0], 0) for row in limits}
 
 
+def most_queued(connection: Connection, *, tenant_id: str) -> int | None:
+    """How many jobs that have not ended this tenant may have stored; None without a limit."""
+    found = connection.execute(
+        dialect.sql("SELECT max_queued FROM tenants WHERE id = :tenant"), {"tenant": tenant_id}
+    )
+    most: int | None = found.scalar_one_or_none()
+    return most
+
+
 def room_in_queue(connection: Connection, tenants: Iterable[str]) -> dict[str, int]:
     """How many more jobs may be stored now, of each of these tenants that has a limit.
 

@@ -62,16 +62,28 @@ async def test_a_job_too_many_is_429_until_one_of_them_has_ended(limited: Limite
     assert is_refused(await stack.submit("one too many", headers=again))
     assert (await stack.submit("somebody else's")).status_code == 200
     for job_id in ids:
-        await until(partial(stack.tasks, job_id), what="a task")
-        await stack.control("finish", id=(await stack.tasks(job_id))[0]["id"])
+        await finish(stack, job_id)
     await until(partial(limited.has_open, 0), what="room")
     assert (await stack.submit("one too many", headers=again)).status_code == 200
 
 
 async def test_a_batch_that_has_no_room_is_429_and_nothing_of_it_stays(limited: Limited) -> None:
-    assert is_refused(await limited.send_batch(MOST + 1))
-    await until(partial(limited.has_open, 0), what="its lines to go")
-    assert (await limited.send_batch(MOST)).status_code == 200
+    held = await limited.stack.created(marked("hold"), headers=limited.headers)
+    refused = await limited.send_batch(MOST)
+    assert is_refused(refused)
+    assert f"may have {MOST} jobs stored" in refused.json()["message"]
+    await until(partial(limited.has_open, 1), what="its lines to go")
+    assert (await limited.send_batch(MOST - 1)).status_code == 200
+    await finish(limited.stack, held)
+
+
+async def test_a_batch_that_can_never_fit_is_400_however_much_is_stored(limited: Limited) -> None:
+    held = await limited.stack.created(marked("hold"), headers=limited.headers)
+    refused = await limited.send_batch(MOST + 1)
+    assert (refused.status_code, refused.headers.get("retry-after")) == (400, None)
+    assert refused.json()["message"].startswith(f"this batch has more than {MOST} jobs")
+    await until(partial(limited.has_open, 1), what="its lines to go")
+    await finish(limited.stack, held)
 
 
 async def test_a_batch_that_reaches_the_limit_midway_leaves_nothing_under_its_key(limited: Limited) -> None:
@@ -80,7 +92,7 @@ async def test_a_batch_that_reaches_the_limit_midway_leaves_nothing_under_its_ke
     await limited.stack.ledger.change(
         "UPDATE tenants SET max_queued = :most WHERE id = :id", id=limited.id, most=most
     )
-    assert is_refused(await limited.send_batch(lines, key="gone on with"))
+    assert (await limited.send_batch(lines, key="gone on with")).status_code == 400
 
     async def is_gone() -> bool:
         return await limited.open_jobs() == 0
@@ -89,3 +101,9 @@ async def test_a_batch_that_reaches_the_limit_midway_leaves_nothing_under_its_ke
     await limited.lift()
     batch = data_of(await limited.send_batch(lines, key="gone on with"))
     assert batch["total"] == lines
+
+
+async def finish(stack: Stack, job_id: str) -> None:
+    """End the task that a fault holds open."""
+    await until(partial(stack.tasks, job_id), what="a task")
+    await stack.control("finish", id=(await stack.tasks(job_id))[0]["id"])
