@@ -17,7 +17,7 @@ from rich.text import Text
 from orchestrator.cli.client import Client
 from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.given import parse_lifetime
-from orchestrator.cli.look import age, now_utc, to_stderr, to_stdout
+from orchestrator.cli.look import age, giving_way, now_utc, to_stderr, to_stdout
 from orchestrator.cli.use import Key, Limit, Url, connected
 
 _PATH = "/api/v3/deliveries"
@@ -174,20 +174,20 @@ def _redelivered(client: Client, delivery_id: str) -> bool:
 
 
 def deliveries_table(found: Sequence[Delivery], now: datetime) -> Table:
-    """Where the line is too short, the URL gives way and nothing else."""
+    """Where the line is too short, the URL gives way, and an answer in words."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("ID", no_wrap=True)
-    table.add_column("URL", overflow="ellipsis", no_wrap=True)
+    table.add_column("URL")
     table.add_column("State", no_wrap=True)
-    table.add_column("Answer", no_wrap=True)
+    table.add_column("Answer")
     table.add_column("Age", justify="right", no_wrap=True)
     for one in found:
         answer = _answered(one.last_status, one.last_error)
         table.add_row(
             one.id,
-            Text(one.url),
+            giving_way(one.url),
             Text(one.state, style=_COLOURS.get(one.state, "")),
-            Text(answer),
+            giving_way(answer),
             age(one.created_at, now),
         )
     return table

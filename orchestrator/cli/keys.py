@@ -124,13 +124,12 @@ def revoke(
 
 
 def keys_table(found: list[NamedKey], *, now: int) -> Table:
-    """Where the line is too short, names are folded and nothing is lost."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    """Where the line is too short, all but the prefix and the state is folded, and nothing is lost."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("Prefix", no_wrap=True)
-    for heading in ("Name", "Tenant", "Scopes"):
+    for heading in ("Name", "Tenant", "Scopes", "Created", "Expires", "Last use"):
         table.add_column(heading, overflow="fold")
-    for heading in ("Created", "Expires", "Last use", "State"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("State", no_wrap=True)
     for one in found:
         state = state_of(one.key, now)
         table.add_row(

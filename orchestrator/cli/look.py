@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -67,14 +68,21 @@ def jobs_table(jobs: Sequence[Job], now: datetime) -> Table:
     """Where the line is too short, the model gives way and nothing else."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("ID", no_wrap=True)
-    table.add_column("Model", overflow="ellipsis")
+    table.add_column("Model")
     table.add_column("State", no_wrap=True)
     table.add_column("Took", justify="right", no_wrap=True)
     table.add_column("Age", justify="right", no_wrap=True)
     for job in jobs:
         age_now = age(job.created_at, now)
-        table.add_row(job.id, short_model(job.model), state_text(job.status), took(job.seconds), age_now)
+        table.add_row(
+            job.id, giving_way(short_model(job.model)), state_text(job.status), took(job.seconds), age_now
+        )
     return table
+
+
+def giving_way(text: str) -> Text:
+    """For a column that is not `no_wrap`: Rich narrows those first, and all alike where there is none."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def short_model(model: str) -> str:
@@ -82,11 +90,10 @@ def short_model(model: str) -> str:
     return model.removeprefix("wavespeed-ai/")
 
 
-def dead_letter_text(job: Job, now: datetime) -> Text:
-    """Two lines: which job and why, and below it the last error."""
+def dead_letter_view(job: Job, now: datetime) -> RenderableType:
+    """Two lines or more: which job and why, and below it the last error."""
     head = Text(job.id, style="bold")
     head.append(f"  {job.reason}", style="not bold red")
     head.append(f"  {age(job.finished_at or job.created_at, now)} ago", style="not bold dim")
-    return head.append(
-        f"\n    {short_model(job.model)}: {job.error or 'no error was told'}", style="not bold"
-    )
+    error = Text(f"{short_model(job.model)}: {job.error or 'no error was told'}")
+    return Group(head, Padding(error, (0, 0, 0, 4), expand=False))

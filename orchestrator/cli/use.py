@@ -17,7 +17,7 @@ from orchestrator.cli.answers import Job
 from orchestrator.cli.client import Client, find_server, open_client
 from orchestrator.cli.failures import INTERRUPTED, CommandFailed
 from orchestrator.cli.follow import follow
-from orchestrator.cli.look import dead_letter_text, jobs_table, now_utc, to_stderr, to_stdout
+from orchestrator.cli.look import dead_letter_view, jobs_table, now_utc, to_stderr, to_stdout
 from orchestrator.cli.save import save_outputs, try_folder
 from orchestrator.cli.timeline import job_view
 from orchestrator.cli.values import LocalFile, parse_inputs
@@ -128,7 +128,7 @@ def dead(*, limit: Limit = 20, url: Url = "", key: Key = "") -> None:
     with connected(url, key) as client:
         found = client.dead_letters(limit=limit)
     for letter in found:
-        to_stdout().print(dead_letter_text(letter, now_utc()))
+        to_stdout().print(dead_letter_view(letter, now_utc()))
     hint = "Send one again with `orchestrator redrive ID`." if found else "There are no dead letters."
     to_stderr().print(Text(hint, style="dim"))
 

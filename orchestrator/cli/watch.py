@@ -11,6 +11,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.bulk.answers import Batch
@@ -125,9 +126,21 @@ class _View:
         happened = msgspec.json.decode(message.data, type=Happened)
         if message.name.startswith("job."):
             self._count(happened)
-        self._console.print(_line(message.name, happened), soft_wrap=not self._console.is_terminal)
+        self._tell(message.name, happened)
         if self._status is not None:
             self._status.update(self._counts())
+
+    def _tell(self, name: str, happened: Happened) -> None:
+        """On a terminal what goes on in a next line stands below the words, not below the time."""
+        time, words = _time(happened), _words(name, happened)
+        if not self._console.is_terminal:
+            self._console.print(Text.assemble(time, words), soft_wrap=True)
+            return
+        grid = Table.grid()
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(time, words)
+        self._console.print(grid)
 
     def tell_cut(self, because: str) -> None:
         console = self._console if self._status is not None else to_stderr()
@@ -165,14 +178,18 @@ class _JsonLines:
         to_stderr().print(Text(f"Cut off ({because.rstrip('.')}); going on from there."), soft_wrap=True)
 
 
-def _line(name: str, happened: Happened) -> Text:
-    line = Text(f"{to_time(happened.at).astimezone():%H:%M:%S}  ", style="dim")
-    line.append_text(Text.assemble(state_text(f"{happened.status}"), style="not dim"))
-    line.append(" " * max(1, 12 - len(happened.status)))
-    line.append(f"{happened.id}  ", style="not dim")
+def _time(happened: Happened) -> Text:
+    return Text(f"{to_time(happened.at).astimezone():%H:%M:%S}  ", style="dim")
+
+
+def _words(name: str, happened: Happened) -> Text:
+    words = Text(style="dim")
+    words.append_text(Text.assemble(state_text(happened.status), style="not dim"))
+    words.append(" " * max(1, 12 - len(happened.status)))
+    words.append(f"{happened.id}  ", style="not dim")
     if name == "batch.completed":
-        return line.append(f"the whole batch: {happened.because}", style="not dim bold")
+        return words.append(f"the whole batch: {happened.because}", style="not dim bold")
     phase = happened.phase.replace("_", " ")
     if happened.status != happened.phase:
-        line.append(f"{phase}: ", style="not dim")
-    return line.append(happened.because)
+        words.append(f"{phase}: ", style="not dim")
+    return words.append(happened.because)

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from orchestrator.cli.bulk.answers import Batch, Counts
-from orchestrator.cli.bulk.report import batch_view
+from orchestrator.cli.bulk.report import batch_view, batches_table
 from orchestrator.cli.bulk.watching import progress_text
 
 NOW = datetime(2026, 1, 2, 3, 5, 0, tzinfo=UTC)
@@ -31,6 +31,27 @@ def shown(batch: Batch) -> str:
 def test_a_batch_that_waits_shows_why_and_another_shows_nothing_of_it() -> None:
     assert CREDIT in shown(a_batch(waiting_for=CREDIT))
     assert "Waits" not in shown(a_batch())
+
+
+def test_a_table_of_large_batches_fits_80_columns_and_only_names_give_way() -> None:
+    large = a_batch(
+        id="0193f0c2a7b94d6e8f1a2b3c4d5e6f70",
+        name="a spring campaign with a long name",
+        state="cancelling",
+        total=100_000,
+        counts=Counts(failed=100_000),
+        progress=1.0,
+    )
+    console = Console(file=io.StringIO(), width=80)
+
+    console.print(batches_table([large], NOW))
+
+    assert isinstance(console.file, io.StringIO)
+    (_, line) = console.file.getvalue().splitlines()
+    head, state, done, percent, *rest = line.rsplit(maxsplit=7)
+    assert head.startswith(f"{large.id} a")
+    assert head.endswith("…")
+    assert (state, done, percent, *rest) == ("cancelling", "100", "%", "100,000", "100,000", "1", "min")
 
 
 def test_the_words_beside_the_bar_end_with_why_it_waits() -> None:

@@ -272,6 +272,16 @@ def test_a_table_of_keys_fits_80_columns_and_loses_nothing() -> None:
     assert "1 min ago" in lines[1]
 
 
+def test_a_narrow_table_of_keys_keeps_their_prefixes_whole() -> None:
+    one = named(name="q" * 30, last_used_at=NOW - MINUTE, expires_at=NOW + DAY)
+
+    lines = rendered(keys_table([one], now=NOW), width=60)
+
+    assert all(len(line) <= 60 for line in lines)
+    assert lines[1 + (not lines[1].startswith("orc"))].split()[0] == one.prefix
+    assert "".join(lines).count("q") == 30
+
+
 def test_a_name_is_no_markup() -> None:
     assert "[red]x[/red]" in rendered(keys_table([named(name="[red]x[/red]")], now=NOW), width=200)[1]
 

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from rich.console import Console, RenderableType
 
 from orchestrator.cli.answers import Attempt, Callback, Event, Job
+from orchestrator.cli.deliveries import Delivery, deliveries_table
 from orchestrator.cli.demo_jobs import Line, Run
 from orchestrator.cli.demo_report import expectations_text, runs_table, told_by, troubles_of, troubles_text
-from orchestrator.cli.look import age, dead_letter_text, jobs_table
+from orchestrator.cli.look import age, dead_letter_view, jobs_table
 from orchestrator.cli.timeline import job_view, moments
+from orchestrator.cli.watch import Happened, _View
 
 NOWHERE = Path("nowhere")
 NOW = datetime(2026, 1, 2, 3, 5, 0, tzinfo=UTC)
@@ -64,6 +67,42 @@ def test_a_table_of_jobs_fits_80_columns_with_whole_ids() -> None:
     assert "processing" in lines[2]
 
 
+@pytest.mark.parametrize("ending", ["-1", "-test-12"])
+def test_a_table_of_deliveries_keeps_ids_whole_whatever_was_answered(ending: str) -> None:
+    one = Delivery(
+        id=f"{ID}{ending}",
+        url="https://hooks.example.com/" + "a" * 60,
+        state="delivered",
+        failures=0,
+        attempted=1,
+        last_status=None,
+        last_error="the connection was refused, and refused again",
+        created_at="2026-01-02T03:04:00Z",
+        due_at="",
+        finished_at="",
+    )
+
+    head, line = rendered(deliveries_table([one], NOW))
+
+    assert len(line) <= 80
+    assert line.split()[0] == one.id
+    assert head.split() == ["ID", "URL", "State", "Answer", "Age"]
+    assert "delivered" in line
+    assert line.endswith("1 min")
+
+
+def test_what_does_not_fit_a_line_of_watch_goes_on_below_its_words() -> None:
+    happened = Happened(ID, "processing", "waiting", 1, "the provider " * 9, "2026-01-02T03:04:00Z")
+    told = io.StringIO()
+
+    _View(Console(file=told, width=80, force_terminal=True, color_system=None))._tell("job.waiting", happened)
+
+    first, *others = told.getvalue().splitlines()
+    assert ID in first
+    assert others
+    assert all(line.startswith(" " * 10) for line in others)
+
+
 def test_a_wide_table_cuts_no_model() -> None:
     assert "flux-kontext-pro/text-to-image" in rendered(jobs_table([job()], NOW), width=200)[1]
 
@@ -77,8 +116,14 @@ def test_ages_are_told_in_the_unit_that_fits() -> None:
 def test_a_dead_letter_says_why() -> None:
     letter = job(model="wavespeed-ai/flux-dev", status="failed", reason="rejected", error="size: [too large]")
 
-    assert "rejected" in rendered(dead_letter_text(letter, NOW))[0]
-    assert rendered(dead_letter_text(letter, NOW))[1] == "    flux-dev: size: [too large]"
+    assert "rejected" in rendered(dead_letter_view(letter, NOW))[0]
+    assert rendered(dead_letter_view(letter, NOW))[1] == "    flux-dev: size: [too large]"
+
+
+def test_a_long_error_of_a_dead_letter_stays_indented() -> None:
+    letter = job(status="failed", reason="rejected", error="too large " * 20)
+
+    assert all(line.startswith("    ") for line in rendered(dead_letter_view(letter, NOW))[1:])
 
 
 def test_a_timeline_is_in_the_order_of_time() -> None:

@@ -14,7 +14,7 @@ from orchestrator.cli.answers import BadLine
 from orchestrator.cli.bulk.answers import Batch, Counts, DryRun, Failure
 from orchestrator.cli.bulk.names import RESULTS
 from orchestrator.cli.bulk.saving import Saved
-from orchestrator.cli.look import age
+from orchestrator.cli.look import age, giving_way
 
 MOST_LINES = 20
 _MOST_MISSING = 5
@@ -50,9 +50,9 @@ def batch_state_text(state: str) -> Text:
 
 def batches_table(batches: Sequence[Batch], now: datetime) -> Table:
     """Where the line is too short, the name gives way and nothing else."""
-    table = _table()
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("ID", no_wrap=True)
-    table.add_column("Name", overflow="ellipsis", no_wrap=True)
+    table.add_column("Name")
     table.add_column("State", no_wrap=True)
     table.add_column("Done", justify="right", no_wrap=True)
     table.add_column("Failed", justify="right", no_wrap=True)
@@ -61,7 +61,7 @@ def batches_table(batches: Sequence[Batch], now: datetime) -> Table:
     for batch in batches:
         table.add_row(
             batch.id,
-            Text(batch.name),
+            giving_way(batch.name),
             batch_state_text(batch.state),
             percent(batch),
             _failed_text(batch.counts),

@@ -15,6 +15,7 @@ from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.report import batch_state_text, time_left
 from orchestrator.cli.bulk.threads import OnDone
 from orchestrator.cli.failures import NoAnswer, NoServer
+from orchestrator.cli.look import giving_way
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 _PATIENCE_S = 60.0
@@ -76,7 +77,7 @@ def _shown(console: Console) -> Iterator[Callable[[Batch], None]]:
             total=batch.total or None,
             completed=batch.done,
             state=batch_state_text(batch.state),
-            words=progress_text(batch),
+            words=giving_way(progress_text(batch).plain),  # a second line would push the bar about
         )
 
 
