@@ -16,6 +16,7 @@ from orchestrator.cli.answers import Attempt, Callback, Delivery, Event, Job
 from orchestrator.cli.look import age, state_text, to_time, took
 
 _LONGEST_SHOWN = 300
+_LEAD_TO_SENDING = ("create", "release", "wake", "claim")
 _COLOURS = {"job": "bold", "attempt": "cyan", "callback": "magenta", "delivery": "blue"}
 
 
@@ -36,15 +37,16 @@ def job_view(job: Job, now: datetime) -> RenderableType:
 
 
 def moments(job: Job) -> list[Moment]:
-    """Moves, attempts, callbacks and deliveries, oldest first; at the same time, causes before moves."""
+    """Moves, attempts, callbacks and deliveries, oldest first; at the same time, causes before effects."""
     told = {(event.attempt, event.at) for event in job.events}
     found = [
+        *(_of_event(event) for event in job.events if event.verb in _LEAD_TO_SENDING),
         *(one for callback in job.callbacks for one in _of_callback(callback)),
         *(one for attempt in job.attempts for one in _of_attempt(attempt, told)),
-        *(_of_event(event) for event in job.events),
+        *(_of_event(event) for event in job.events if event.verb not in _LEAD_TO_SENDING),
         *(one for delivery in job.deliveries for one in _of_delivery(delivery)),
     ]
-    return sorted(found, key=lambda moment: moment.at)
+    return sorted(found, key=lambda moment: moment.at)  # which keeps the order of what is of one time
 
 
 def _facts(job: Job, now: datetime) -> Table:

@@ -136,6 +136,19 @@ def test_a_timeline_is_in_the_order_of_time() -> None:
     assert [moment.what for moment in moments(story)] == ["ready", "submitting", "sent", "callback"]
 
 
+def test_what_is_of_one_time_is_in_the_order_of_cause() -> None:
+    story = job(
+        events=[
+            event("00.020", "create", "ready"),
+            event("00.020", "claim", "submitting"),
+            event("00.020", "accept", "accepted"),
+        ],
+        attempts=[attempt()],
+    )
+
+    assert [moment.what for moment in moments(story)] == ["ready", "submitting", "sent", "accepted"]
+
+
 def test_the_end_of_an_attempt_is_told_once() -> None:
     ended_at = "2026-01-02T03:04:01.500Z"
     over = attempt(ended_at=ended_at, ended_by="callback", outcome="completed")
