@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
+from orchestrator.cli.bulk import watching
 from orchestrator.cli.bulk.answers import Batch, Counts
+from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.report import batch_view, batches_table
+from orchestrator.cli.bulk.staying import watched
 from orchestrator.cli.bulk.watching import progress_text
+from orchestrator.cli.failures import NoServer
 
 NOW = datetime(2026, 1, 2, 3, 5, 0, tzinfo=UTC)
 CREDIT = "The account has no credit."
@@ -52,6 +58,26 @@ def test_a_table_of_large_batches_fits_80_columns_and_only_names_give_way() -> N
     assert head.startswith(f"{large.id} a")
     assert head.endswith("…")
     assert (state, done, percent, *rest) == ("cancelling", "100", "%", "100,000", "100,000", "1", "min")
+
+
+def test_a_server_that_is_gone_is_told_and_how_to_come_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(Batches):
+        def __init__(self) -> None:
+            """No client: nobody is there to be asked."""
+
+        def read(self, batch_id: str) -> Batch:
+            raise NoServer("http://x")
+
+    monkeypatch.setattr(watching, "_PATIENCE_S", 0.1)
+
+    with pytest.raises(NoServer):
+        watched(Gone(), a_batch(), Path("art"))
+
+    told = capsys.readouterr().err
+    assert "running: 0 of 9 · the server does not answer, and is looked for" in told
+    assert "Come back with: orchestrator batch b --watch --out art" in told
 
 
 def test_the_words_beside_the_bar_end_with_why_it_waits() -> None:

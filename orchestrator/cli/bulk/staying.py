@@ -13,7 +13,7 @@ from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.report import summary_view
 from orchestrator.cli.bulk.saving import Saved, save_results
 from orchestrator.cli.bulk.watching import counting, watch
-from orchestrator.cli.failures import INTERRUPTED, CommandFailed
+from orchestrator.cli.failures import INTERRUPTED, CommandFailed, NoAnswer, NoServer
 from orchestrator.cli.look import to_stderr, to_stdout
 
 
@@ -22,9 +22,15 @@ def watched(batches: Batches, batch: Batch, place: Path | None) -> Batch:
     try:
         return watch(batches, batch, to_stderr())
     except KeyboardInterrupt:
-        command = command_for(batch, "--watch", place=place)
-        _say(f"The batch goes on without you. Come back with: {command}")
+        _say(f"The batch goes on without you. {_come_back(batch, place)}")
         raise typer.Exit(INTERRUPTED) from None
+    except (NoServer, NoAnswer):
+        _say(f"The batch is safe. {_come_back(batch, place)}")
+        raise
+
+
+def _come_back(batch: Batch, place: Path | None) -> str:
+    return f"Come back with: {command_for(batch, '--watch', place=place)}"
 
 
 def saved(batches: Batches, batch: Batch, place: Path) -> Saved:

@@ -24,23 +24,28 @@ _TOLD_EVERY_S = 30.0
 _BAR_WIDTH, _LEAST_BAR_WIDTH, _WORDS_WIDTH = 30, 10, 60
 
 
+OnLook = Callable[[Batch, str], None]
+"""Given the batch as it was last seen, and what keeps it from being seen now."""
+
+
 def watch(batches: Batches, batch: Batch, console: Console) -> Batch:
     """The batch when it has ended."""
     with _shown(console) as show:
         return await_end(batches, batch, on_look=show)
 
 
-def await_end(batches: Batches, batch: Batch, *, on_look: Callable[[Batch], None]) -> Batch:
+def await_end(batches: Batches, batch: Batch, *, on_look: OnLook) -> Batch:
     """Looks again and again, less often with time; a server that restarts is waited for."""
     started = heard_at = time.monotonic()
     while True:
         try:
             batch = batches.read(batch.id)
-            heard_at = time.monotonic()
+            heard_at, trouble = time.monotonic(), ""
         except (NoServer, NoAnswer):
             if time.monotonic() - heard_at > _PATIENCE_S:
                 raise
-        on_look(batch)
+            trouble = "the server does not answer, and is looked for"
+        on_look(batch, trouble)
         if batch.is_ended:
             return batch
         time.sleep(pause_s(time.monotonic() - started, batch.eta_seconds))
@@ -65,19 +70,19 @@ def counting(console: Console, label: str, total: int) -> Iterator[OnDone]:
 
 
 @contextmanager
-def _shown(console: Console) -> Iterator[Callable[[Batch], None]]:
+def _shown(console: Console) -> Iterator[OnLook]:
     if not console.is_terminal:
         yield _Teller(console).tell
         return
     bar = BarColumn(min(_BAR_WIDTH, max(_LEAST_BAR_WIDTH, console.width - _WORDS_WIDTH)))
     with Progress(_Told("state"), bar, _Told("words"), console=console, transient=True) as progress:
         task = progress.add_task("", total=None, state=Text(), words=Text())
-        yield lambda batch: progress.update(
+        yield lambda batch, trouble: progress.update(
             task,
             total=batch.total or None,
             completed=batch.done,
             state=batch_state_text(batch.state),
-            words=giving_way(progress_text(batch).plain),  # a second line would push the bar about
+            words=giving_way(progress_text(batch, trouble).plain),  # a second line would push the bar about
         )
 
 
@@ -95,8 +100,10 @@ class _Told(ProgressColumn):
         return text
 
 
-def progress_text(batch: Batch) -> Text:
+def progress_text(batch: Batch, trouble: str = "") -> Text:
     """`120 of 5,000 · 3 failed · 14.2/s · 6 min left`, and why it waits if it does."""
+    if trouble:
+        return Text(f"{batch.done:,} of {batch.total:,} · {trouble}")
     parts = [f"{batch.done:,} of {batch.total:,}"]
     if batch.counts.failed:
         parts.append(f"{batch.counts.failed:,} failed")
@@ -115,12 +122,12 @@ class _Teller:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._told_at = 0.0
-        self._said = ("", "")
+        self._said = ("", "", "")
 
-    def tell(self, batch: Batch) -> None:
+    def tell(self, batch: Batch, trouble: str) -> None:
         is_due = time.monotonic() - self._told_at > _TOLD_EVERY_S
-        said = (batch.state, batch.waiting_for)
+        said = (batch.state, batch.waiting_for, trouble)
         if said == self._said and not is_due:
             return
         self._told_at, self._said = time.monotonic(), said
-        self._console.print(Text.assemble(f"{batch.state}: ", progress_text(batch)))
+        self._console.print(Text.assemble(f"{batch.state}: ", progress_text(batch, trouble)))
