@@ -16,6 +16,7 @@ from orchestrator.store.creation import Creation
 
 LONGEST_INPUT = 1024 * 1024
 LONGEST_WITH_MEDIA = 10 * 1024 * 1024
+LONGEST_LINE = 10 * 1024 * 1024
 LONGEST_CUSTOM_ID = 255
 
 _KEYS = frozenset({"custom_id", "model", "input", "webhook", *FIELDS})
@@ -50,6 +51,8 @@ def read_line(
 ) -> Creation | Rejected:
     """The row that this line makes, or why it makes none."""
     custom_id = None
+    if len(raw) > LONGEST_LINE:
+        return Rejected(number, None, "", "the line is longer than 10 MB")
     try:
         given = strict_json.decode_object(raw, what="the line")
         if new.is_bare:
@@ -106,4 +109,4 @@ def _check_length(runtime: Runtime, creation: Creation) -> None:
     takes_media = runtime.catalogue.takes_media(job.model, job.api_version)
     longest = LONGEST_WITH_MEDIA if takes_media else LONGEST_INPUT
     if length > longest:
-        raise InvalidInput("input", f"must not be longer than {longest} characters")
+        raise InvalidInput("input", f"must not be longer than {longest // LONGEST_INPUT} MB")

@@ -113,7 +113,7 @@ class Upload:
             self._waiting_size += len(line.input)
             self._size += len(line.input)
         if self._size > MOST_CHARACTERS:
-            raise TooLarge(f"The inputs of all lines are longer than {MOST_CHARACTERS} characters.")
+            raise TooLarge("The inputs of all lines are together longer than 200 MB.")
 
     def drop(self) -> None:
         """Forget the lines that were read, for a dry run."""

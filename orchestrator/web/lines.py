@@ -11,7 +11,8 @@ from starlette.requests import Request
 
 from orchestrator import strict_json
 from orchestrator.errors import InvalidInput, TooLarge
-from orchestrator.web.wire import JOB_BODY_LIMIT, read_body, refuse_encoded
+from orchestrator.flow.lines import LONGEST_LINE
+from orchestrator.web.wire import read_body, refuse_encoded
 
 BODY_LIMIT = 200 * 1024 * 1024
 _AT_A_TIME = 1_000
@@ -19,7 +20,10 @@ Piece = Sequence[tuple[int, bytes]]
 
 
 class StreamedLines:
-    """JSONL: memory holds what one read of the socket brought, and the line that it broke off in."""
+    """JSONL: memory holds what one read of the socket brought, and the line that it broke off in.
+
+    Of a line that is too long it holds no more than shows that.
+    """
 
     def __init__(self, request: Request) -> None:
         refuse_encoded(request)
@@ -32,10 +36,12 @@ class StreamedLines:
         async for chunk in self._request.stream():
             size += len(chunk)
             if size > BODY_LIMIT:
-                raise TooLarge(f"The body is larger than {BODY_LIMIT} bytes.")
+                raise TooLarge("The body is larger than 200 MB.")
             self._hash.update(chunk)
+            if len(rest) > LONGEST_LINE and b"\n" not in chunk:
+                continue
             *lines, rest = (rest + chunk).split(b"\n")
-            _refuse_long([*lines, rest], number)
+            rest = rest[: LONGEST_LINE + 1]
             if lines:
                 yield _numbered(lines, number)
                 number += len(lines)
@@ -66,9 +72,8 @@ class TextLines:
         self._body = text.encode()
 
     async def pieces(self) -> AsyncIterator[Piece]:
-        """Blank lines are left out, and counted in the numbers of the others. Raises TooLarge."""
+        """Blank lines are left out, and counted in the numbers of the others."""
         lines = self._body.split(b"\n")
-        _refuse_long(lines, 0)
         for before in range(0, len(lines), _AT_A_TIME):
             yield _numbered(lines[before : before + _AT_A_TIME], before)
 
@@ -92,12 +97,6 @@ async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
         raise InvalidInput("", f"the body is not valid JSON: {problem}") from None
     rest = {name: strict_json.decode(bytes(raw), what=name) for name, raw in document.items()}
     return ListedLines(body, [bytes(item) for item in inputs]), rest
-
-
-def _refuse_long(lines: Sequence[bytes], before: int) -> None:
-    for place, line in enumerate(lines, start=1):
-        if len(line) > JOB_BODY_LIMIT:
-            raise TooLarge(f"Line {before + place} is longer than {JOB_BODY_LIMIT} bytes.")
 
 
 def _numbered(lines: Sequence[bytes], before: int) -> Piece:

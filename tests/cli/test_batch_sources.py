@@ -69,11 +69,13 @@ def test_shared_inputs_fill_only_what_a_line_leaves_out(tmp_path: Path) -> None:
     ]
 
 
-def test_a_line_beyond_all_bounds_is_refused_before_it_is_in_memory(tmp_path: Path) -> None:
-    path = written(tmp_path / "b.jsonl", b'{}\n{"a":"' + b"x" * 11_000_000 + b'"}')
+def test_of_a_line_beyond_all_bounds_goes_what_shows_that_it_is_too_long(tmp_path: Path) -> None:
+    path = written(tmp_path / "b.jsonl", b'{}\n{"a":"' + b"x" * 31_000_000 + b'"}\n{"b":1}\n')
 
-    with pytest.raises(BadSource, match="line 2 is longer than 10 MB"):
-        sent(path)
+    before, long, after = sent(path)
+
+    assert (before, after) == (b'{"input":{}}', b'{"input":{"b":1}}')
+    assert len(long) == 10 * 1024 * 1024 + 1
 
 
 def test_a_json_array_is_a_line_for_each_item(tmp_path: Path) -> None:

@@ -123,9 +123,20 @@ async def test_more_lines_than_a_batch_may_have_are_refused(stack: Stack) -> Non
     assert answer.json()["message"] == "a batch has at most 100,000 lines"
 
 
-async def test_a_line_or_a_document_over_10_mb_is_too_large(stack: Stack) -> None:
-    answer = await send(stack, jsonl([line(), line("x" * (10 * MB + 100_000))]))
-    assert (answer.status_code, answer.json()["message"]) == (413, "Line 2 is longer than 10485760 bytes.")
+@pytest.mark.parametrize("length", [10 * MB, 25 * MB])
+async def test_a_line_over_10_mb_is_a_wrong_line_like_others(stack: Stack, length: int) -> None:
+    lines = jsonl([line(), line("x" * length), line(), {"input": 5}])
+    answer = await send(stack, lines)
+    assert answer.status_code == 400
+    assert [(bad["line"], bad["message"]) for bad in answer.json()["errors"]] == [
+        (2, "the line is longer than 10 MB"),
+        (4, "must be an object"),
+    ]
+    tried = data_of(await send(stack, lines, mode="partial", dry_run="true"))
+    assert (tried["accepted"], [bad["line"] for bad in tried["rejected"]]) == (2, [2, 4])
+
+
+async def test_a_document_over_10_mb_is_too_large(stack: Stack) -> None:
     answer = await stack.http.post(BATCHES, json=[{"prompt": "x" * 10 * MB}], params={"model": FLUX})
     assert answer.status_code == 413
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.errors import InvalidInput, TooLarge
+from orchestrator.errors import InvalidInput
 from orchestrator.web.dashboard.batch_file import lines_of
 from orchestrator.web.lines import TextLines
 
@@ -50,8 +50,3 @@ def test_a_file_that_cannot_be_meant_is_refused_at_its_field(name: str, content:
 async def test_lines_of_a_form_are_numbered_as_they_stand_and_blank_ones_left_out() -> None:
     source = TextLines("a\n\nb")
     assert [line async for piece in source.pieces() for line in piece] == [(1, b"a"), (3, b"b")]
-
-
-async def test_a_line_of_a_form_beyond_all_bounds_is_refused() -> None:
-    with pytest.raises(TooLarge, match="Line 2"):
-        [piece async for piece in TextLines("a\n" + "x" * 10_500_000).pieces()]

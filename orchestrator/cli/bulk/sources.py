@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from orchestrator import strict_json
 from orchestrator.cli.bulk.folder import find_images, folder_lines
@@ -58,10 +58,17 @@ def _jsonl(path: Path, shared: Shared, urls: Urls) -> Iterator[bytes]:
         number = 0
         while text := file.readline(_LONGEST_LINE + 1):
             number += 1
-            if len(text) > _LONGEST_LINE:
-                raise BadSource(f"{path}: line {number} is longer than 10 MB.")
+            if len(text) > _LONGEST_LINE and not text.endswith(b"\n"):
+                _skip_line(file)
+                yield text  # enough for the server to see that it is too long
+                continue
             text = text.removeprefix(_UTF8_MARK).strip() if number == 1 else text.strip()
             yield raw_line(text, defaults) if text else b""
+
+
+def _skip_line(file: BinaryIO) -> None:
+    while (more := file.readline(_LONGEST_LINE)) and not more.endswith(b"\n"):
+        pass
 
 
 def _json(path: Path, shared: Shared, urls: Urls) -> Iterator[bytes]:
