@@ -69,7 +69,8 @@ def read_line(
 def _job(runtime: Runtime, new: NewBatch, given: dict[str, Any], place: Place) -> NewJob:
     if not given.keys() <= _KEYS:
         stranger = next(key for key in given if key not in _KEYS)
-        raise InvalidInput(stranger[:80], f"is unknown; a line has {', '.join(sorted(_KEYS))}")
+        hint = "" if "input" in given else "; inputs of the model go under `input`"
+        raise InvalidInput(stranger[:80], f"is unknown; a line has {', '.join(sorted(_KEYS))}{hint}")
     model = given.get("model") or new.model
     if not isinstance(model, str) or not model:
         raise InvalidInput("model", "is required, in the line or for the whole batch")

@@ -48,7 +48,7 @@ class Upload:
         self._batch_id = batch_id
         self._receiver = receiver
         self._stored_until = stored_until
-        self._custom_ids: set[str] = set()
+        self._custom_ids: dict[str, int] = {}
         self._told = 0
         self._read_until = 0
         self._compared_until = 0
@@ -121,9 +121,9 @@ class Upload:
         self._waiting_size = 0
 
     def _once(self, line: Creation, custom_id: str) -> Creation | Rejected:
-        if custom_id in self._custom_ids:
-            return Rejected(_line(line), custom_id, "custom_id", "is another line's already")
-        self._custom_ids.add(custom_id)
+        first = self._custom_ids.setdefault(custom_id, _line(line))
+        if first != _line(line):
+            return Rejected(_line(line), custom_id, "custom_id", f"is that of line {first} already")
         return line
 
     async def finish(self, digest: str) -> Batch:
@@ -247,6 +247,6 @@ def _line(one: Creation) -> int:
 
 def _bad_lines(rejected: Sequence[Rejected], total: int) -> BadLines:
     """Refuses the whole batch and names every line that is to blame."""
-    verb = "is" if len(rejected) == 1 else "are"
+    verb, noun = "is" if len(rejected) == 1 else "are", "line" if total == 1 else "lines"
     errors = [msgspec.structs.asdict(one) | {"custom_id": one.custom_id or ""} for one in rejected]
-    return BadLines(f"{len(rejected)} of {total} lines {verb} wrong; nothing was stored.", errors)
+    return BadLines(f"{len(rejected)} of {total} {noun} {verb} wrong; nothing was stored.", errors)

@@ -20,6 +20,7 @@ BAD_LINES: dict[str, tuple[Any, str, str]] = {
     "no input": ({"custom_id": "x"}, "input", "must be an object"),
     "a wrong input": ({"input": {"prompt": 5}}, "prompt", ""),
     "an unknown key": (line(inptu={}), "inptu", "is unknown; a line has"),
+    "a bare input": ({"prompt": "a boat"}, "prompt", "; inputs of the model go under `input`"),
     "a number as custom_id": (line(custom_id=5), "custom_id", "must be a text"),
     "a long custom_id": (line(custom_id="x" * 256), "custom_id", "255"),
     "a number as model": (line(model=5), "model", "is required"),
@@ -65,7 +66,7 @@ async def test_a_custom_id_stands_once_in_a_batch(stack: Stack) -> None:
     lines = [line(custom_id=name) for name in ("a", "b", "a")]
     (error,) = (await send(stack, lines)).json()["errors"]
     assert (error["line"], error["custom_id"], error["field"]) == (3, "a", "custom_id")
-    assert "another line's" in error["message"]
+    assert error["message"] == "is that of line 1 already"
 
 
 async def test_an_unknown_model_is_refused_when_strict_is_asked_for(stack: Stack) -> None:

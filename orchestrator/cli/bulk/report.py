@@ -121,8 +121,8 @@ def bad_lines_view(bad: Sequence[BadLine]) -> RenderableType:
 
 
 def dry_run_view(report: DryRun) -> RenderableType:
-    verb = "is" if report.accepted == 1 else "are"
-    right = Text(f"{report.accepted:,} of {report.total:,} lines {verb} right; nothing was stored.")
+    verb, noun = "is" if report.accepted == 1 else "are", "line" if report.total == 1 else "lines"
+    right = Text(f"{report.accepted:,} of {report.total:,} {noun} {verb} right; nothing was stored.")
     return Group(right, Text(), bad_lines_view(report.rejected)) if report.rejected else right
 
 
