@@ -126,7 +126,7 @@ async def _login_url(runtime: Runtime, info: ServerInfo) -> str:
     key = await runtime.store.read(keys.find_key, digest=key_digest(info.api_key))
     if key is None or not key.is_valid(runtime.clock.now()):
         return f"{info.url}/login"
-    token, _ = await administer.make_login_link(runtime, key)
+    token, _ = await administer.make_login_link(runtime, key, is_logged=False)
     return f"{info.url}/login/{token}"
 
 

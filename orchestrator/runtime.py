@@ -107,14 +107,19 @@ class Runtime:
         keys = [signing.derive_key(secret, f"webhook:{tenant_id}") for secret in self.settings.secrets]
         return [signing.SECRET_PREFIX + base64.b64encode(key).decode() for key in keys]
 
-    def announce(self, applied: Applied) -> None:
-        """After a commit: tell those who wait, and ring for what there is to do now."""
+    def announce(self, applied: Applied, *, is_one_of_many: bool = False) -> None:
+        """After a commit: tell those who wait, and ring for what there is to do now.
+
+        What is done to many jobs at once is logged once, by whoever does it.
+        """
         move = applied.move
         if move is None:
             return
         job = move.after
-        level = "info" if job.phase in (Phase.FAILED, Phase.WAITING, Phase.HELD, Phase.IN_DOUBT) else "debug"
-        getattr(self.log, level)(
+        is_news = (
+            job.phase in (Phase.FAILED, Phase.WAITING, Phase.HELD, Phase.IN_DOUBT) and not is_one_of_many
+        )
+        (self.log.info if is_news else self.log.debug)(
             "job.moved",
             job=job.id,
             attempt=job.attempt,

@@ -72,11 +72,12 @@ async def revoke_key(runtime: Runtime, by: By, key_id: str) -> NamedKey:
     return revoked
 
 
-async def make_login_link(runtime: Runtime, by: Key) -> tuple[str, int]:
+async def make_login_link(runtime: Runtime, by: Key, *, is_logged: bool = True) -> tuple[str, int]:
     """A token that logs in to the dashboard once, as the owner of this key, and until when it does."""
     token = secrets.token_urlsafe(32)
     given = {"token": token, "key_id": by.id, "now": runtime.clock.now()}
-    return token, await _do(runtime, by, Order("make login link", by.id, sessions.make_link, given))
+    order = Order("make login link", by.id, sessions.make_link, given)
+    return token, await _do(runtime, by, order, is_logged=is_logged)
 
 
 async def add_tenant(runtime: Runtime, by: By, name: str, terms: Terms) -> None:
@@ -130,12 +131,12 @@ async def _order(runtime: Runtime, by: By, order: Order) -> None:
     runtime.bell.ring(Kind.SUBMIT)  # more may be sent now
 
 
-async def _do(runtime: Runtime, by: By, order: Order) -> Any:
+async def _do(runtime: Runtime, by: By, order: Order, *, is_logged: bool = True) -> Any:
     act = Act(tenant_id=by.tenant_id, actor=by.actor, action=order.action, subject=order.subject)
     done = await runtime.store.write(
         audit.audited, act=act, now=runtime.clock.now(), do=order.work, arguments=order.arguments
     )
-    if done and not isinstance(done, Enum):
+    if is_logged and done and not isinstance(done, Enum):
         runtime.log.info("administered", actor=act.actor, action=act.action, object=act.subject)
     return done
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 
 from orchestrator import lifecycle
 from orchestrator.bell import Kind
@@ -84,6 +85,9 @@ def announce(runtime: Runtime, applied: list[Applied]) -> None:
     """Tell the others what a step has made ready or ended."""
     if any(one.move is not None and one.job.phase == Phase.READY for one in applied):
         runtime.bell.ring(Kind.SUBMIT)
+    moved = Counter((one.job.batch_id, str(one.move.verb)) for one in applied if one.move is not None)
+    for (batch, verb), jobs in moved.items():
+        runtime.log.info("jobs.moved", batch=batch, verb=verb, jobs=jobs)
     for one in applied:
         if one.move is not None and one.move.ending is not None:
-            runtime.announce(one)
+            runtime.announce(one, is_one_of_many=True)

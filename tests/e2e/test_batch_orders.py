@@ -182,6 +182,18 @@ async def test_a_batch_waits_for_its_not_before_and_goes_then(stack: Stack) -> N
     assert (await finished(stack, batch["id"]))["counts"]["completed"] == 1
 
 
+async def test_what_a_step_does_to_many_jobs_is_one_line_of_the_log(stack: Stack) -> None:
+    batch = await sent(stack, bulk.lines_of(5), not_before="2999-01-01T00:00:00Z")
+    await bulk.steps_are_done(stack, batch["id"])
+    await stack.http.post(f"{BATCHES}/{batch['id']}/cancel")
+    await finished(stack, batch["id"])
+    log = [row for program in stack.programs for row in program.said().splitlines() if "moved" in row]
+    (told,) = [row for row in log if batch["id"] in row and '"verb": "fail"' in row]
+    assert '"jobs": 5' in told
+    ids = [row["id"] for row in await bulk.rows_of(stack, batch["id"])]
+    assert not [row for row in log for job_id in ids if job_id in row]
+
+
 async def test_what_has_not_started_by_its_start_by_expires_with_a_reason_that_names_it(
     stack: Stack, tenant: Headers
 ) -> None:
