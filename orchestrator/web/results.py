@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from orchestrator.errors import InvalidInput
 from orchestrator.flow import batch as flow
 from orchestrator.runtime import Runtime
 from orchestrator.store import batch_lines
@@ -43,7 +44,10 @@ async def results_of(
     """For whoever may see this tenant's batches; all of them, with None. Raises NotFound and InvalidInput."""
     here = Context.of(request)
     batch = await flow.find(here.runtime, tenant_id, request.path_params["id"])
+    form = FORMAT.read(request) or "jsonl"
     with_input = INCLUDE_INPUTS.read(request)
+    if with_input and form != "jsonl":
+        raise InvalidInput("include_inputs", "goes with format=jsonl")
     wanted = Wanted(
         batch_id=batch.id,
         after=AFTER.read(request),
@@ -51,7 +55,7 @@ async def results_of(
         state=STATUS.read(request),
         with_input=with_input,
     )
-    media_type, head, write = _FORMS[FORMAT.read(request) or "jsonl"]
+    media_type, head, write = _FORMS[form]
     return StreamingResponse(
         _stream(here.runtime, wanted, head, write), media_type=media_type, headers=headers
     )

@@ -50,6 +50,14 @@ async def test_results_as_csv_have_a_head_and_a_row_for_each_line(stack: Stack) 
     assert bad["error"]
 
 
+async def test_results_as_csv_have_no_inputs_to_include(stack: Stack) -> None:
+    batch = await sent(stack, [line()])
+    asked = {"format": "csv", "include_inputs": "true"}
+    answer = await stack.http.get(f"{BATCHES}/{batch['id']}/results", params=asked)
+    assert (answer.status_code, answer.json()["field"]) == (400, "include_inputs")
+    await finished(stack, batch["id"])
+
+
 async def test_results_are_there_while_it_runs_and_go_on_after_a_line(stack: Stack) -> None:
     batch = await sent(stack, [line(), line(marked("hold")), line()])
     await bulk.batch_when(stack, batch["id"], lambda now: now["counts"]["completed"] == 2)
