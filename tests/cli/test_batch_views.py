@@ -39,6 +39,11 @@ def test_a_batch_that_waits_shows_why_and_another_shows_nothing_of_it() -> None:
     assert "Waits" not in shown(a_batch())
 
 
+def test_a_batch_whose_jobs_all_failed_does_not_look_like_a_success() -> None:
+    assert "completed, but all jobs failed" in shown(a_batch(state="completed", counts=Counts(failed=9)))
+    assert "but" not in shown(a_batch(state="completed", counts=Counts(completed=1, failed=8)))
+
+
 def test_a_table_of_large_batches_fits_80_columns_and_only_names_give_way() -> None:
     large = a_batch(
         id="0193f0c2a7b94d6e8f1a2b3c4d5e6f70",

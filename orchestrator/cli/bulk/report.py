@@ -130,7 +130,7 @@ def summary_view(batch: Batch, saved: Saved | None) -> RenderableType:
     """What a batch came to, where its outputs are, and what to type next."""
     grid = _grid()
     grid.add_row("Batch", Text(batch.id, style="bold"))
-    grid.add_row("State", batch_state_text(batch.state))
+    grid.add_row("State", _state(batch))
     grid.add_row("Jobs", _counts_text(batch))
     if saved:
         grid.add_row("Saved", Text(_saved_words(saved)))
@@ -163,6 +163,10 @@ def _failures_part(failures: Sequence[Failure]) -> Iterator[RenderableType]:
 
 
 def _state(batch: Batch) -> Text:
+    if batch.state == "completed" and 0 < batch.counts.failed == batch.total:
+        return Text(
+            "completed, but all jobs failed" if batch.total > 1 else "completed, but its job failed", "red"
+        )
     text = batch_state_text(batch.state)
     if batch.per_second and not batch.is_ended:
         text.append(f", {batch.per_second:.1f} a second", style="default")
