@@ -30,7 +30,9 @@ def look_at_provider(found: Settings) -> Iterator[Finding]:
     """Reached, the key good, and credit left."""
     if not found.wavespeed_api_key:
         yield Finding.wrong(
-            _SUBJECT, "no WAVESPEED_API_KEY, so jobs wait", "set it, or try `orchestrator sandbox`"
+            _SUBJECT,
+            "no WAVESPEED_API_KEY in this shell, so jobs of an `up` started in it wait",
+            "set it, or try `orchestrator sandbox`",
         )
         return
     url = found.wavespeed_base_url

@@ -51,6 +51,16 @@ def test_every_fault_is_told_at_once(orchestrator: Command, sandbox_url: str) ->
     assert "hidden" not in told.stdout + told.stderr
 
 
+def test_what_is_no_address_of_a_broker_is_not_asked_and_a_missing_key_is_that_of_the_shell(
+    orchestrator: Command,
+) -> None:
+    told = orchestrator("check", REDIS_URL="foo:hidden@bar")
+
+    assert "REDIS_URL is no address of a broker" in told.stdout
+    assert "hidden" not in told.stdout
+    assert "no WAVESPEED_API_KEY in this shell" in told.stdout
+
+
 def test_every_wrong_setting_is_told_at_once(orchestrator: Command) -> None:
     told = orchestrator("check", WAVESPEED_TIER="iron", ORCHESTRATOR_RETENTION_DAYS="0")
 
