@@ -11,6 +11,7 @@ from rich.text import Text
 
 from orchestrator.cli.answers import Lane, Lanes
 from orchestrator.cli.client import Client
+from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.given import USUAL, parse_order, parse_pause
 from orchestrator.cli.look import to_stderr, to_stdout
 from orchestrator.cli.use import Key, Url, connected
@@ -101,7 +102,10 @@ def _send(client: Client, method: str, path: str, body: dict[str, Any]) -> None:
 
 
 def _show(told: Lanes, lane_id: str) -> None:
-    to_stdout().print(lanes_table([one for one in told.lanes if lane_id in ("", one.id)]))
+    found = [one for one in told.lanes if lane_id in ("", one.id)]
+    if lane_id and not found:
+        raise CommandFailed(f"There is no lane {lane_id!r}: `orchestrator lanes` lists them.")
+    to_stdout().print(lanes_table(found))
     for account in told.accounts:
         fixed = ", set by an operator" if account.is_fixed else ""
         line = f"{account.id}: {account.max_in_flight} at the provider at a time{fixed}"

@@ -20,6 +20,12 @@ async def test_limits_and_pauses_are_shown(stack: Stack) -> None:
     assert err == "wavespeed: 5000 at the provider at a time\n"
 
 
+async def test_a_lane_that_is_not_there_is_told(stack: Stack) -> None:
+    status, out, err = await called(stack, "lanes", "nope")
+    assert (status, out) == (1, "")
+    assert err == "There is no lane 'nope': `orchestrator lanes` lists them.\n"
+
+
 async def test_a_lane_is_paused_and_resumed_with_other_limits(own_stack: Stack) -> None:
     status, out, _ = await called(own_stack, "lanes", LANE, "--pause", "--because", "the invoice")
     assert (status, len(out.splitlines())) == (0, 2)
