@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from orchestrator.cli.answers import Envelope, Job, Lanes, LoginLink, Page, Problem, Uploaded
-from orchestrator.cli.failures import Declined, KeyRefused, NoAnswer, NoServer
+from orchestrator.cli.failures import Declined, KeyRefused, NoAnswer, NoServer, NoUrl
 from orchestrator.ids import key_prefix
 from orchestrator.settings import Settings
 
@@ -37,7 +37,7 @@ class Running(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Server:
-    """Where to ask, with which key, and who named the key."""
+    """Where to ask, with which key, and who named the key; without one, where it was looked for."""
 
     url: str
     key: str
@@ -47,9 +47,11 @@ class Server:
 def find_server(settings: Settings, *, url: str = "", key: str = "") -> Server:
     """What was given, else what the settings say, else what a running `up` wrote down.
 
-    The key of a running `up` goes to that server alone, never to an address from elsewhere.
+    The key of a running `up` goes to that server alone, never to an address from elsewhere. Raises NoUrl.
     """
     running = read_running(settings.data_dir)
+    if url and not url.startswith(("http://", "https://")):
+        raise NoUrl(url)
     found_url = (url or (running.url if running else USUAL_URL)).rstrip("/")
     if key:
         return Server(found_url, key, "--key")
@@ -57,7 +59,7 @@ def find_server(settings: Settings, *, url: str = "", key: str = "") -> Server:
         return Server(found_url, settings.api_key, "ORCHESTRATOR_API_KEY")
     if running is not None and running.url == found_url:
         return Server(found_url, running.api_key, str(settings.data_dir / SERVER_FILE))
-    return Server(found_url, "", "nowhere")
+    return Server(found_url, "", f"--key, ORCHESTRATOR_API_KEY or {settings.data_dir / SERVER_FILE}")
 
 
 def read_running(data_dir: Path) -> Running | None:

@@ -4,6 +4,7 @@ CommandFailed     1   it did not work out
 ├── BadSource     2   a file or folder is not what the command takes
 ├── BadPlace      2   what is made could not be saved there
 ├── Declined      1   the server said no: `status` and, where there is one, the `field` at fault
+├── NoUrl         2   what was given for a server's address is none
 ├── NoServer      2   nothing answers at this address
 ├── NoAnswer      1   something answers, but not in time or not in our language
 └── KeyRefused    2   the API key is not one of this server's
@@ -63,6 +64,15 @@ class Declined(CommandFailed):
         self.retry_after_s = retry_after_s
 
 
+class NoUrl(CommandFailed):
+    """No address of a server."""
+
+    exit_code = 2
+
+    def __init__(self, given: str) -> None:
+        super().__init__(f"{given!r} is no address of a server, such as http://127.0.0.1:8080.")
+
+
 class NoServer(CommandFailed):
     """Nothing listens there."""
 
@@ -82,8 +92,10 @@ class KeyRefused(CommandFailed):
     exit_code = 2
 
     def __init__(self, *, url: str, shown: str, key_from: str) -> None:
-        used = f"the key {shown} from {key_from}" if shown else "no key"
+        if not shown:
+            super().__init__(f"The server at {url} wants an API key, and there is none in {key_from}.")
+            return
         super().__init__(
-            f"The server at {url} does not know the API key. Used was {used};"
+            f"The server at {url} does not know the API key. Used was the key {shown} from {key_from};"
             " give another with --key or ORCHESTRATOR_API_KEY."
         )

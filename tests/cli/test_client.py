@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator import settings
 from orchestrator.cli.client import USUAL_URL, Running, Server, find_server
+from orchestrator.cli.failures import KeyRefused, NoUrl
 from orchestrator.settings import Settings
 
 
@@ -49,8 +50,23 @@ def test_a_given_key_comes_before_the_settings_and_those_before_what_up_wrote(tm
     assert find_server(configured).key_from == "ORCHESTRATOR_API_KEY"
 
 
+def test_what_is_no_address_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(NoUrl, match="'foo' is no address of a server, such as http://"):
+        find_server(found_settings(tmp_path), url="foo")
+
+
+def test_without_any_key_it_is_told_where_it_was_looked_for() -> None:
+    refused = KeyRefused(url="http://x", shown="", key_from="--key or ORCHESTRATOR_API_KEY")
+
+    assert str(refused) == (
+        "The server at http://x wants an API key, and there is none in --key or ORCHESTRATOR_API_KEY."
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"url":"http://127.0.0.1:1"}'])
 def test_a_half_written_server_file_is_no_server(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "server.json").write_bytes(content)
 
-    assert find_server(found_settings(tmp_path)) == Server(USUAL_URL, "", "nowhere")
+    assert find_server(found_settings(tmp_path)) == Server(
+        USUAL_URL, "", f"--key, ORCHESTRATOR_API_KEY or {tmp_path / 'server.json'}"
+    )
