@@ -186,7 +186,10 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each value itself
     except ValidationError as wrong:
-        lines = [f"{error['loc'][0]}: {error['msg'].lower()}" for error in wrong.errors()]
+        lines = [
+            f"{error['loc'][0]}: {error['msg'].removeprefix('Value error, ').lower()}"
+            for error in wrong.errors()
+        ]
         raise Misconfigured("\n".join(lines)) from None
 
 

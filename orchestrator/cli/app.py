@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
+from typer.core import TyperGroup
 
 from orchestrator.cli import check, deliveries, demo, endpoints, keys, lanes, login, run, tenants, use, watch
 from orchestrator.cli.bulk import command as bulk
@@ -20,8 +21,21 @@ RUN, USE, LOOK = "Run it", "Use it", "Look after it"
 
 _MISCONFIGURED = 2
 
+
+class Commands(TyperGroup):
+    """Wrong values of options are told without the word that pydantic puts before."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as wrong:
+            wrong.message = wrong.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
     name="orchestrator",
+    cls=Commands,
     help="Run media-generation jobs that neither a crash nor a lost callback can lose.",
     epilog="[bold]Try it for free:[/bold] orchestrator demo",
     rich_markup_mode="rich",
