@@ -100,7 +100,7 @@ def create(
     if made is stored.Refusal.NO_TENANT:
         raise CommandFailed(f"--tenant: there is no tenant {tenant!r}: `orchestrator tenants` lists them.")
     if made is stored.Refusal.NAME_TAKEN:
-        raise CommandFailed(f"NAME: {tenant} has a key {name!r} already; revoke that, or take another name.")
+        raise CommandFailed(f"{tenant} has a key {name!r} already; revoke that, or take another name.")
     to_stdout().print(Text(key), soft_wrap=True)
     to_stderr().print(_facts(made))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, to_builtins
 from rich.table import Table
 from rich.text import Text
 
@@ -95,7 +95,8 @@ def change(
         raise typer.BadParameter("Give at least one of --weight, --max-in-flight and --max-queued.")
     if not direct.write(lambda at, _now: stored.change_tenant(at, name=name, terms=terms)):
         raise CommandFailed(f"There is no tenant {name!r}: `orchestrator tenants` lists them.")
-    _tell(f"{name} is changed.")
+    told = ", ".join(f"{term.replace('_', ' ')} {_told(value)}" for term, value in to_builtins(terms).items())
+    _tell(f"{name} is changed: {told}.")
 
 
 def tenants_table(found: list[Tenant]) -> Table:
@@ -127,6 +128,10 @@ def _to_term(limit: int | None) -> int | UnsetType | None:
 
 def _limit(limit: int | None) -> str:
     return "none" if limit is None else str(limit)
+
+
+def _told(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _tell(sentence: str) -> None:

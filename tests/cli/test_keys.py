@@ -127,13 +127,28 @@ def test_what_is_not_there_is_told(shop: Command) -> None:
     for words, sentence in (
         (("keys", "revoke", "nope"), "No key with this prefix or name"),
         (("keys", "create", "web", "--tenant", "nope"), "--tenant: there is no tenant 'nope'"),
-        (("keys", "create", "web", "--tenant", "shop"), "NAME: shop has a key 'web' already"),
+        (("keys", "create", "web", "--tenant", "shop"), "shop has a key 'web' already"),
         (("tenants", "add", "shop"), "There is a tenant 'shop' already"),
         (("tenants", "set", "nope", "--weight", "2"), "There is no tenant 'nope'"),
     ):
         told = shop(*words)
         assert (told.returncode, told.stdout) == (1, "")
         assert told.stderr.startswith(sentence)
+
+
+def test_what_was_changed_of_a_tenant_is_told_with_its_values(shop: Command) -> None:
+    told = shop(
+        "tenants", "set", "shop", "--weight", "2.5", "--max-in-flight", "none", "--max-queued", "1000000"
+    )
+
+    assert told.stdout == "shop is changed: weight 2.5, max in flight none, max queued 1000000.\n"
+
+
+def test_a_wrong_choice_is_told_in_plain_words(shop: Command) -> None:
+    told = shop("keys", "create", "web", "--scope", "foo")
+
+    assert told.returncode == 2
+    assert "Invalid value for '--scope': 'foo' is not one of 'submit'" in told.stderr
 
 
 def test_tenants_are_listed_with_weight_limits_keys_and_waiting_jobs(shop: Command) -> None:
