@@ -22,6 +22,8 @@ from orchestrator.cli.use import Key, Limit, Url, connected
 
 _PATH = "/api/v3/deliveries"
 _LONGEST_SHOWN = 300
+_REST_WIDTH = 42
+"""What a line takes beside the id, with some of the URL."""
 _COLOURS = {"pending": "yellow", "delivered": "green", "dead": "red"}
 
 
@@ -93,7 +95,8 @@ def deliveries(
     with connected(url, key) as client:
         found = client.ask(Page, "GET", _PATH, params=asked).items
     if found:
-        to_stdout().print(deliveries_table(found, now_utc()))
+        console = to_stdout()
+        console.print(deliveries_view(found, now_utc(), width=console.width))
     else:
         to_stderr().print("There are no such deliveries.")
 
@@ -171,6 +174,20 @@ def _redelivered(client: Client, delivery_id: str) -> bool:
         return False
     to_stdout().print(Text(f"{again.id} is sent again."), soft_wrap=True)
     return True
+
+
+def deliveries_view(found: Sequence[Delivery], now: datetime, *, width: int) -> RenderableType:
+    """A line each; two where ids are so long, as an endpoint's are, that nothing else would have a place."""
+    if max(len(one.id) for one in found) + _REST_WIDTH <= width:
+        return deliveries_table(found, now)
+    return Group(*(part for one in found for part in _two_lines(one, now)))
+
+
+def _two_lines(one: Delivery, now: datetime) -> tuple[Text, Text]:
+    told = giving_way("    ")
+    told.append(one.state, style=_COLOURS.get(one.state, ""))
+    told.append(f"  {age(one.created_at, now)} ago  {_answered(one.last_status, one.last_error)}  {one.url}")
+    return Text(one.id, overflow="fold"), told
 
 
 def deliveries_table(found: Sequence[Delivery], now: datetime) -> Table:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from orchestrator.cli.answers import Attempt, Callback, Event, Job
-from orchestrator.cli.deliveries import Delivery, deliveries_table
+from orchestrator.cli.deliveries import Delivery, deliveries_table, deliveries_view
 from orchestrator.cli.demo_jobs import Line, Run
 from orchestrator.cli.demo_report import expectations_text, runs_table, told_by, troubles_of, troubles_text
 from orchestrator.cli.look import age, dead_letter_view, jobs_table
@@ -89,6 +89,28 @@ def test_a_table_of_deliveries_keeps_ids_whole_whatever_was_answered(ending: str
     assert head.split() == ["ID", "URL", "State", "Answer", "Age"]
     assert "delivered" in line
     assert line.endswith("1 min")
+
+
+def test_deliveries_with_very_long_ids_take_two_lines_each() -> None:
+    one = Delivery(
+        id=f"{ID}-1-{ID}",
+        url="https://hooks.example.com/" + "a" * 60,
+        state="delivered",
+        failures=0,
+        attempted=1,
+        last_status=200,
+        last_error="",
+        created_at="2026-01-02T03:04:00Z",
+        due_at="",
+        finished_at="",
+    )
+
+    first, second = rendered(deliveries_view([one], NOW, width=80))
+
+    assert first == one.id
+    assert second.startswith("    delivered  1 min ago  200  https://hooks.example.com/a")
+    assert len(second) <= 80
+    assert len(rendered(deliveries_view([one], NOW, width=200), width=200)) == 2
 
 
 def test_what_does_not_fit_a_line_of_watch_goes_on_below_its_words() -> None:
