@@ -106,7 +106,7 @@ async def test_another_tenant_sees_no_action_and_touches_no_job(stack: Stack) ->
         ({"verb": "cancel", "filter": {}}, "filter"),
         ({"verb": "cancel", "ids": ["1"], "filter": {"phase": "ready"}}, "filter"),
         ({"verb": "cancel", "filter": {"phase": "gone"}}, "filter.phase"),
-        ({"verb": "cancel", "filter": {"phase": "ready", "since": "soon"}}, "since"),
+        ({"verb": "cancel", "filter": {"phase": "ready", "since": "soon"}}, "filter.since"),
         ({"verb": "cancel", "filter": {"phase": "ready"}, "per_minute": 0}, "per_minute"),
         ({"verb": "cancel", "ids": ["1"] * 1_001}, "ids"),
     ],
