@@ -154,6 +154,23 @@ async def test_the_api_killed_at_its_commit_or_callback_loses_nothing(split: Sta
         await assert_paid_once(split, [job_id])
 
 
+async def freeze_outside_of_transactions(stack: Stack, program: Program) -> None:
+    """One that has locked rows would keep the others from them until the database ends its transaction."""
+
+    async def is_outside() -> bool:
+        program.freeze()
+        await asyncio.sleep(0.2)  # the others' transactions are over by then
+        is_in_one = await stack.ledger.one(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND state LIKE 'idle in transaction%' AND now() - state_change > interval '0.15 s'"
+        )
+        if is_in_one:
+            program.thaw()
+        return not is_in_one
+
+    await until(is_outside, what="the worker to freeze between two transactions")
+
+
 @ON_POSTGRES
 async def test_a_worker_frozen_past_its_lease_sends_nothing_for_it_and_moves_nothing(split: Stack) -> None:
     frozen, other = split.workers
@@ -161,7 +178,7 @@ async def test_a_worker_frozen_past_its_lease_sends_nothing_for_it_and_moves_not
     job_id = await split.created(marked("slow=1.5", "duration=0.05", "callback=lost"))
     await split.in_phase(job_id, "submitting")
     await until(lambda: has_task(split, job_id), what="the POST to arrive")
-    frozen.freeze()
+    await freeze_outside_of_transactions(split, frozen)
     await other.start()
     await split.ledger.end_lease(job_id)
     settled = await split.hurried(job_id)
