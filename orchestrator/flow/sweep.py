@@ -192,6 +192,8 @@ async def sweep_old(runtime: Runtime) -> None:
     for chore in chores:
         try:
             await chore()
+        except Busy:
+            raise  # the database is away: none of the others could be done
         except Exception:
             runtime.log.exception("sweep.failed")
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from orchestrator import policy
 from orchestrator.bell import Kind
 from orchestrator.decision import Decision
+from orchestrator.errors import Busy
 from orchestrator.flow import sweep
 from orchestrator.flow.attempts import Rules
 from orchestrator.flow.sweep import change_all, decide
@@ -152,3 +153,14 @@ async def test_what_fails_among_the_old_keeps_nothing_else_from_being_deleted(ru
     await execute(runtime.store, "ALTER TABLE sessions RENAME TO elsewhere")
     await sweep.sweep_old(runtime)
     assert await count(runtime.store, "jobs") == 0
+
+
+async def test_a_database_that_is_away_is_no_defect_of_the_sweep(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_away(_runtime: Runtime) -> None:
+        raise Busy(cause="the database is away")
+
+    monkeypatch.setattr(sweep, "reseal", is_away)
+    with pytest.raises(Busy):
+        await sweep.sweep_old(runtime)
