@@ -18,6 +18,7 @@ from orchestrator.ids import IdSource
 from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.policy import Limits
 from orchestrator.store import lanes
+from orchestrator.store.batches import Batch
 from orchestrator.store.creation import Creation, Idempotency
 from orchestrator.store.store import Store
 
@@ -90,6 +91,21 @@ def make_attempt(job: Job, **changes: Any) -> Attempt:
         "input_hash": job.input_hash,
     }
     return Attempt(**(needed | changes))
+
+
+def make_batch(**changes: Any) -> Batch:
+    """An open batch without jobs."""
+    needed: dict[str, Any] = {
+        "id": make_id(),
+        "tenant_id": TENANT,
+        "name": "",
+        "mode": "atomic",
+        "model": "studio/paint",
+        "state": "open",
+        "created_at": T0,
+        "request_hash": "0" * 64,
+    }
+    return Batch(**(needed | changes))
 
 
 def make_creation(job: Job | None = None, *, key: str | None = None, request: str = "a") -> Creation:

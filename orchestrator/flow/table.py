@@ -60,11 +60,10 @@ def typed(text: str, *, model: str, name: str) -> Any:
 
     What does not fit its kind stays a text, for the server to say what is wrong with it.
     """
-    kind = _KINDS.get((model, name))
     if is_text(model, name):
         return text
     value = json_or_text(text.lower() if text.lower() in ("true", "false") else text)
-    if kind is Kind.INTEGER and isinstance(value, float) and value.is_integer():
+    if _KINDS.get((model, name)) is Kind.INTEGER and isinstance(value, float) and value.is_integer():
         return int(value)  # a spreadsheet's way to write 28
     return value
 

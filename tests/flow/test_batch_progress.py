@@ -11,25 +11,13 @@ import pytest
 from orchestrator.flow import batch as flow
 from orchestrator.flow.batch import Progress
 from orchestrator.store.batch_progress import AHEAD_UP_TO, Outlook
-from orchestrator.store.batches import Batch
-from tests.factories import T0
+from tests.factories import T0, make_batch
 from tests.web.test_troubles import OPEN
 
 
 async def progress(ahead: int) -> Progress:
     """Of a batch of 60 jobs that have not been sent, on a lane with 60 a minute."""
-    batch = Batch(
-        id="b1",
-        tenant_id="t",
-        name="",
-        mode="atomic",
-        model="a/b",
-        state="open",
-        created_at=T0,
-        opened_at=T0,
-        request_hash="",
-        created=60,
-    )
+    batch = make_batch(opened_at=T0, created=60)
     outlook = Outlook([], Counter({OPEN.id: 60}), Counter({OPEN.id: ahead}), [])
 
     async def read(*_: Any, **__: Any) -> Outlook:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.store.batches import Batch
+from tests.factories import T0, make_batch
 
 
 @pytest.mark.parametrize(
@@ -18,18 +18,5 @@ from orchestrator.store.batches import Batch
 def test_a_batch_whose_jobs_have_ended_has_ended_whatever_is_left_of_its_steps(
     step: str | None, cancelled_at: int | None, state: str
 ) -> None:
-    batch = Batch(
-        id="b",
-        tenant_id="t",
-        name="",
-        mode="atomic",
-        model="",
-        state="open",
-        created_at=1,
-        request_hash="",
-        finished_at=2,
-        cancelled_at=cancelled_at,
-        failed=1,
-        step=step,
-    )
+    batch = make_batch(finished_at=T0, cancelled_at=cancelled_at, failed=1, step=step)
     assert batch.public_state == state

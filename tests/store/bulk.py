@@ -11,6 +11,7 @@ from orchestrator.store import batch_lines, batch_steps, batch_uploads, batches,
 from orchestrator.store.batch_steps import Step
 from orchestrator.store.batches import Batch
 from orchestrator.store.store import Store
+from tests import factories
 from tests.factories import T0, TENANT, make_creation, make_id, make_job
 from tests.store.rows import select
 
@@ -18,19 +19,9 @@ RECEIVER = make_id()
 
 
 def make_batch(**changes: Any) -> Batch:
-    needed: dict[str, Any] = {
-        "id": make_id(),
-        "tenant_id": TENANT,
-        "name": "",
-        "mode": "atomic",
-        "model": "studio/paint",
-        "state": "receiving",
-        "created_at": T0,
-        "request_hash": "0" * 64,
-        "receiver": RECEIVER,
-        "receiver_until": T0 + 60_000,
-    }
-    return Batch(**(needed | changes))
+    """One whose lines come just now."""
+    coming = {"state": "receiving", "receiver": RECEIVER, "receiver_until": T0 + 60_000}
+    return factories.make_batch(**(coming | changes))
 
 
 async def receiving(store: Store, count: int, *, job: dict[str, Any] | None = None, **changes: Any) -> Batch:

@@ -10,24 +10,12 @@ from msgspec import structs
 
 from orchestrator.flow.batch import Progress
 from orchestrator.job import Phase, Reason
-from orchestrator.store.batches import Batch
 from orchestrator.web.dashboard.batches import Row, bar_of, left_ms, per_minute
-from tests.factories import make_job
+from tests.factories import make_batch, make_job
 from tests.web.shown import NOW, page_of
 
-BATCH = Batch(
-    id="b1",
-    tenant_id="t",
-    name="covers",
-    mode="atomic",
-    model="a/b",
-    state="open",
-    created_at=NOW - 60_000,
-    opened_at=NOW - 60_000,
-    request_hash="",
-    completed=90,
-    failed=310,
-)
+BEGAN = NOW - 60_000
+BATCH = make_batch(name="covers", created_at=BEGAN, opened_at=BEGAN, completed=90, failed=310)
 
 
 def page(**given: Any) -> str:
