@@ -42,6 +42,7 @@ def newest_of(source: str, folder: Path, *, is_new: bool) -> Newest:
             path.unlink(missing_ok=True)
     path = folder / f"{source}.newest"
     nonce, _, end = path.read_text().partition(" ") if path.exists() else ("", "", _FINISHED)
-    if is_new and end == _FINISHED:
+    # A memory that was cut off says nothing: it is like none.
+    if is_new and (end == _FINISHED or not nonce):
         return Newest(path, secrets.token_hex(16), is_begun=False)
     return Newest(path, nonce, is_begun=True)
