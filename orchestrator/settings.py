@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orchestrator.errors import Misconfigured
@@ -21,11 +21,9 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 class Settings(BaseSettings):
-    """All of them; an empty environment is the embedded default."""
+    """All of them; an empty environment is the embedded default, and an empty value that of its setting."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
     database_url: str = Field(
         "",
@@ -118,6 +116,14 @@ class Settings(BaseSettings):
         description="Ended jobs are deleted after this many days.",
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _take_nothing_for_the_default(cls, text: object, field: ValidationInfo) -> object:
+        """`WAVESPEED_TIER=` in a `.env` file sets nothing, and spaces around a value are nobody's wish."""
+        if not isinstance(text, str):
+            return text
+        return text.strip() or cls.model_fields[str(field.field_name)].default
+
     @field_validator("database_url")
     @classmethod
     def _name_the_driver(cls, url: str) -> str:
@@ -182,9 +188,14 @@ class Settings(BaseSettings):
 
 
 def load(**overrides: object) -> Settings:
-    """Read the environment. Raises Misconfigured naming every wrong variable at once."""
+    """Read the environment. Raises Misconfigured naming every wrong variable at once.
+
+    `overrides` are by the fields' names, which the environment must not know: `SECRET` or `API_KEY` there is
+    another program's.
+    """
+    given = {str(Settings.model_fields[name].validation_alias): value for name, value in overrides.items()}
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks each value itself
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks each value itself
     except ValidationError as wrong:
         lines = [
             f"{error['loc'][0]}: {error['msg'].removeprefix('Value error, ').lower()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import Misconfigured
-from orchestrator.settings import load
+from orchestrator.settings import Settings, load
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,32 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
         load()
     for name in ("DATABASE_URL", "WAVESPEED_TIER", "ORCHESTRATOR_ALLOW_PORTS"):
         assert name in str(raised.value)
+
+
+def test_only_the_names_of_the_table_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SECRET", "API_KEY", "DATA_DIR", "PLAIN_LOGIN"):
+        monkeypatch.setenv(name, "another program's")
+    assert load() == load(secret="", api_key="", data_dir="data", plain_login=False)
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_what_is_set_to_nothing_has_its_default(monkeypatch: pytest.MonkeyPatch, nothing: str) -> None:
+    for field in Settings.model_fields.values():
+        monkeypatch.setenv(str(field.validation_alias), nothing)
+    found = load()
+    assert {name: getattr(found, name) for name in Settings.model_fields} == {
+        name: field.default for name, field in Settings.model_fields.items()
+    }
+
+
+def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAVESPEED_API_KEY", "key\n")
+    monkeypatch.setenv("WAVESPEED_TIER", " gold ")
+    monkeypatch.setenv("PUBLIC_URL", "https://jobs.example.com/ ")
+    found = load()
+    assert found.wavespeed_api_key == "key"
+    assert found.wavespeed_tier == "gold"
+    assert found.public_url == "https://jobs.example.com"
 
 
 def test_a_number_overrides_the_tiers() -> None:
