@@ -9,6 +9,7 @@ import secrets
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,6 +18,7 @@ from orchestrator.errors import Misconfigured
 from orchestrator.policy import TIERS, Limits
 
 MIN_SECRET_LENGTH = 32
+MIN_KEY_LENGTH = 16
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -74,12 +76,14 @@ class Settings(BaseSettings):
     wavespeed_per_minute: int | None = Field(
         None,
         ge=1,
+        le=100_000,
         validation_alias="WAVESPEED_PER_MINUTE",
         description="Submissions per minute, instead of the tier's.",
     )
     wavespeed_max_in_flight: int | None = Field(
         None,
         ge=1,
+        le=100_000,
         validation_alias="WAVESPEED_MAX_IN_FLIGHT",
         description="Tasks at WaveSpeed at a time, instead of the tier's.",
     )
@@ -112,6 +116,7 @@ class Settings(BaseSettings):
     retention_days: int = Field(
         30,
         ge=1,
+        le=36_500,
         validation_alias="ORCHESTRATOR_RETENTION_DAYS",
         description="Ended jobs are deleted after this many days.",
     )
@@ -143,11 +148,38 @@ class Settings(BaseSettings):
             raise ValueError(f"must have {MIN_SECRET_LENGTH} characters or more: openssl rand -hex 32")
         return text
 
+    @field_validator("redis_url")
+    @classmethod
+    def _be_a_brokers(cls, url: str) -> str:
+        """Without the parser's own words: what it takes for the port may be part of a password."""
+        if url and not (url.startswith(("redis://", "rediss://", "unix://")) and _has_good_port(url)):
+            raise ValueError("must be redis://:password@host:6379/0, rediss://… or unix:///path")
+        return url
+
+    @field_validator("wavespeed_api_key", "api_key")
+    @classmethod
+    def _fit_a_header(cls, key: str) -> str:
+        if not all("!" <= sign <= "~" for sign in key):
+            raise ValueError("must have only letters, digits and signs of ASCII, and no spaces")
+        return key
+
+    @field_validator("api_key")
+    @classmethod
+    def _be_hard_to_guess(cls, key: str) -> str:
+        """It opens everything."""
+        if key and len(key) < MIN_KEY_LENGTH:
+            raise ValueError(f"must have {MIN_KEY_LENGTH} characters or more: openssl rand -hex 32")
+        return key
+
     @field_validator("public_url", "wavespeed_base_url")
     @classmethod
     def _be_a_base_url(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
+        if url and not (_has_good_port(url) and urlsplit(url).hostname):
+            raise ValueError("must name a host, such as https://jobs.example.com")
+        if "?" in url or "#" in url:
+            raise ValueError("must end with the host or a path, without ? and #")
         return url.rstrip("/")
 
     @field_validator("allow_networks", mode="before")
@@ -158,7 +190,12 @@ class Settings(BaseSettings):
     @field_validator("allow_ports", mode="before")
     @classmethod
     def _split_ports(cls, text: object) -> object:
-        return frozenset(int(part) for part in _parts(text)) if isinstance(text, str) else text
+        if not isinstance(text, str):
+            return text
+        parts = _parts(text)
+        if not all(part.isdecimal() and 1 <= int(part) <= 65_535 for part in parts):
+            raise ValueError("must be ports from 1 to 65535, separated by commas")
+        return frozenset(map(int, parts))
 
     @property
     def is_embedded(self) -> bool:
@@ -202,6 +239,8 @@ def load(**overrides: object) -> Settings:
             for error in wrong.errors()
         ]
         raise Misconfigured("\n".join(lines)) from None
+    except UnicodeDecodeError:
+        raise Misconfigured(".env: must be a text in UTF-8") from None
 
 
 def keep_secret(path: Path, make: str | None = None) -> str:
@@ -223,6 +262,13 @@ def keep_secret(path: Path, make: str | None = None) -> str:
 
 def _parts(text: object) -> list[str]:
     return [part.strip() for part in str(text).split(",") if part.strip()]
+
+
+def _has_good_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def table() -> str:

@@ -44,7 +44,7 @@ def test_the_key_of_a_running_up_goes_to_no_other_server(tmp_path: Path) -> None
 
 def test_a_given_key_comes_before_the_settings_and_those_before_what_up_wrote(tmp_path: Path) -> None:
     start_up(tmp_path)
-    configured = found_settings(tmp_path, api_key="configured")
+    configured = found_settings(tmp_path, api_key="configured-for-all")
 
     assert find_server(configured, key="given").key_from == "--key"
     assert find_server(configured).key_from == "ORCHESTRATOR_API_KEY"

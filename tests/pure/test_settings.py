@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from orchestrator.errors import Misconfigured
@@ -54,6 +56,49 @@ def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.wavespeed_api_key == "key"
     assert found.wavespeed_tier == "gold"
     assert found.public_url == "https://jobs.example.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "127.0.0.1:6379"),
+        ("REDIS_URL", "redis://:geheim@valkey:port"),
+        ("REDIS_URL", "redis://:ge/heim@valkey"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://jobs.example.com?from=here"),
+        ("WAVESPEED_BASE_URL", "https://api.example.com:99999"),
+        ("WAVESPEED_API_KEY", "geheim\nkey"),
+        ("WAVESPEED_API_KEY", "gehéim"),
+        ("ORCHESTRATOR_API_KEY", "ge heim"),
+        ("ORCHESTRATOR_API_KEY", "geheim-short"),
+        ("ORCHESTRATOR_ALLOW_PORTS", "8080-8090"),
+        ("ORCHESTRATOR_ALLOW_PORTS", "80,65536"),
+        ("WAVESPEED_PER_MINUTE", "100001"),
+        ("WAVESPEED_MAX_IN_FLIGHT", "100001"),
+        ("ORCHESTRATOR_RETENTION_DAYS", "36501"),
+    ],
+)
+def test_what_could_only_fail_later_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Misconfigured, match=f"^{name}: ") as raised:
+        load()
+    assert "heim" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:p@[::1]:6379/0", "rediss://valkey", "unix:///run/valkey.sock?db=1"]
+)
+def test_every_form_of_a_brokers_url_is_taken(url: str) -> None:
+    assert load(redis_url=url).redis_url == url
+
+
+def test_a_file_that_is_no_utf_8_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("WAVESPEED_TIER=gold", encoding="utf-16")
+    with pytest.raises(Misconfigured, match=r"^\.env: "):
+        load()
 
 
 def test_a_number_overrides_the_tiers() -> None:
