@@ -203,7 +203,7 @@ async def _finished(serving: asyncio.Task[None]) -> None:
 async def _migrate(settings: Settings) -> None:
     database = open_database(settings.resolved_database_url, pool_size=1)
     try:
-        await database.write(schema.upgrade)
+        await schema.bring_up_to_date(database)
     finally:
         await database.close()
 

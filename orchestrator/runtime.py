@@ -155,7 +155,7 @@ async def open_runtime(settings: Settings, stack: AsyncExitStack, *, url: str = 
     clock = Clock()
     store = Store(open_database(settings.resolved_database_url), clock)
     stack.push_async_callback(store.close)
-    await _check_schema(store)
+    await schema.require_current(store.database)
     await store.follow_clock()
     await store.write(
         lanes.ensure_account,
@@ -207,15 +207,6 @@ async def _keep_current(runtime: Runtime) -> None:
             continue  # the next look may reach the database again
         except Exception:
             runtime.log.exception("look.failed")
-
-
-async def _check_schema(store: Store) -> None:
-    try:
-        current = await store.read(schema.is_current)
-    except Busy as trouble:
-        raise Misconfigured(f"DATABASE_URL: the database cannot be reached ({trouble.cause})") from trouble
-    if not current:
-        raise Misconfigured("The database is not at the newest version: run `orchestrator migrate`.")
 
 
 async def _open_provider(settings: Settings, clock: Clock, stack: AsyncExitStack) -> WaveSpeed:

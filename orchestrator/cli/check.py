@@ -85,6 +85,9 @@ def look_at_database(found: Settings) -> Iterator[Finding]:
 
     try:
         current = asyncio.run(is_current())
+    except Misconfigured as error:
+        yield Finding.wrong("Database", str(error), "set it right in the environment or in .env")
+        return
     except DatabaseTrouble as trouble:
         yield Finding.wrong("Database", f"cannot be reached: {trouble.cause}", "see DATABASE_URL")
         return

@@ -45,25 +45,14 @@ def _run(use: Callable[[Database], Awaitable[T]]) -> T:
 
 
 async def _opened(url: str, use: Callable[[Database], Awaitable[T]]) -> T:
+    from orchestrator.store import schema
     from orchestrator.store.database import DatabaseTrouble, open_database
 
     database = open_database(url, pool_size=1)
     try:
-        await _check_schema(database)
+        await schema.require_current(database)
         return await use(database)
     except DatabaseTrouble as trouble:
         raise CommandFailed(f"The database did not take it: {trouble.cause}") from trouble
     finally:
         await database.close()
-
-
-async def _check_schema(database: Database) -> None:
-    from orchestrator.store import schema
-    from orchestrator.store.database import DatabaseTrouble
-
-    try:
-        current = await database.read(schema.is_current)
-    except DatabaseTrouble as trouble:
-        raise Misconfigured(f"DATABASE_URL: the database cannot be reached ({trouble.cause})") from trouble
-    if not current:
-        raise Misconfigured("The database is not at the newest version: run `orchestrator migrate`.")

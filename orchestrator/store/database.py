@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as PostgresDriver
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from orchestrator.errors import Busy
+from orchestrator.errors import Busy, Misconfigured
 from orchestrator.store import dialect
 
 T = TypeVar("T")
@@ -32,6 +32,10 @@ Work = Callable[[Connection], T]
 _OVERTAKEN_AT_MOST = 5
 _REFUSED = (sqlite3.IntegrityError, sqlite3.DataError, asyncpg.IntegrityConstraintViolationError)
 _WRONG = (sqlite3.ProgrammingError, asyncpg.SyntaxOrAccessError)
+# A role without rights, or a root certificate that is not there: whoever looks after the server can mend it.
+_CLOSED = (asyncpg.InsufficientPrivilegeError, asyncpg.ClientConfigurationError)
+# What may stand behind the `?` of PostgreSQL's URL; asyncpg takes no other of libpq's words there.
+_PARAMETERS = {"host", "port", "ssl"}
 _NOW = {
     "postgresql": text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"),
     "sqlite": text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
@@ -73,7 +77,7 @@ class Database(Protocol):
 
 
 def open_database(url: str, *, pool_size: int = 10) -> Database:
-    """`postgresql+asyncpg://…` or `sqlite:///…`."""
+    """`postgresql+asyncpg://…` or `sqlite:///…`. Raises Misconfigured for what cannot be one of them."""
     if url.startswith("sqlite"):
         return SqliteDatabase(url)
     return PostgresDatabase(url, pool_size=pool_size)
@@ -91,7 +95,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, *, pool_size: int) -> None:
         self._engine = create_async_engine(
-            url,
+            _postgres_url(url),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
@@ -145,6 +149,21 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _postgres_url(text: str) -> URL:
+    """Taken apart, or refused without the parser's own words, which may be part of a password."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise Misconfigured(
+            "DATABASE_URL: must be postgresql://user:password@host:port/name,"
+            " with %-codes for what is no letter or digit of the password"
+        ) from None
+    for name in url.query:
+        if name not in _PARAMETERS:
+            raise Misconfigured(f"DATABASE_URL: ?{name}= is not known; host, port and sslmode are")
+    return url
 
 
 def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
@@ -213,6 +232,8 @@ def _sqlite_engine(url: str, *, begin: str) -> Engine:
 def _trouble(error: Exception) -> Exception:
     """A wrong statement is a defect of ours and stays what it is; most else is the database's trouble."""
     cause = _cause(error)
+    if isinstance(cause, _CLOSED):
+        return DatabaseTrouble(cause=f"{type(cause).__name__}: {_words(cause)}")
     if isinstance(cause, _REFUSED) or _is_of_a_value(cause):
         return RowRefused(_words(cause))
     if isinstance(cause, _WRONG) or _is_of_a_statement(cause):
@@ -229,6 +250,8 @@ def _cause(error: BaseException) -> BaseException:
 
 def _words(cause: BaseException) -> str:
     """Without what PostgreSQL adds to its message, which is the row itself."""
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror  # its first argument is a number
     return str(cause.args[0] if cause.args else cause)[:500]
 
 

@@ -10,7 +10,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from orchestrator.errors import Misconfigured
 from orchestrator.store import event_log
+from orchestrator.store.database import Database, DatabaseTrouble
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +31,28 @@ def is_current(connection: Connection) -> bool:
     known = {revision.revision for revision in script.walk_revisions()}
     there = MigrationContext.configure(connection).get_current_revision()
     return there is not None and (there == script.get_current_head() or there not in known)
+
+
+async def bring_up_to_date(database: Database) -> None:
+    """`upgrade` for who starts it; raises Misconfigured when the database is out of reach."""
+    try:
+        await database.write(upgrade)
+    except DatabaseTrouble as trouble:
+        raise _out_of_reach(trouble) from trouble
+
+
+async def require_current(database: Database) -> None:
+    """Raises Misconfigured when the database is out of reach or not at the newest version."""
+    try:
+        current = await database.read(is_current)
+    except DatabaseTrouble as trouble:
+        raise _out_of_reach(trouble) from trouble
+    if not current:
+        raise Misconfigured("The database is not at the newest version: run `orchestrator migrate`.")
+
+
+def _out_of_reach(trouble: DatabaseTrouble) -> Misconfigured:
+    return Misconfigured(f"DATABASE_URL: the database cannot be reached ({trouble.cause})")
 
 
 def _config() -> Config:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from orchestrator.cli.answers import Account, Lane, Lanes
 from orchestrator.cli.check import explain_waiting
 from orchestrator.cli.client import Running
 from orchestrator.cli.finding import Verdict
 from tests.cli.conftest import Command
+from tests.services import postgres
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -59,6 +61,27 @@ def test_what_is_no_address_of_a_broker_is_told_without_its_password(orchestrato
     assert "hidden" not in told.stdout
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://u:hidden@127.0.0.1:port/x", "must be postgresql://user:password@host:port/name"),
+        ("postgresql://u:hidden@127.0.0.1:1/x?channel_binding=require", "?channel_binding= is not known"),
+        ("postgresql://u:hidden@127.0.0.1:1/x?sslmode=full", "must be one of: disable, allow"),
+        ("postgresql://u:hidden@127.0.0.1:1/x?sslmode=verify-full", "root certificate file"),
+    ],
+)
+def test_what_is_wrong_with_the_address_of_a_database_is_said(
+    orchestrator: Command, tmp_path: Path, url: str, told: str
+) -> None:
+    for command in ("check", "migrate"):
+        said = orchestrator(command, DATABASE_URL=url, HOME=str(tmp_path), COLUMNS="200")
+
+        assert said.returncode == (1 if command == "check" else 2)
+        assert "DATABASE_URL" in said.stdout + said.stderr
+        assert told in said.stdout + said.stderr
+        assert "hidden" not in said.stdout + said.stderr
+
+
 def test_a_missing_key_is_that_of_the_shell(orchestrator: Command) -> None:
     assert "no WAVESPEED_API_KEY in this shell" in orchestrator("check").stdout
 
@@ -84,6 +107,24 @@ def test_a_database_that_needs_migrating_says_so_until_it_is(
     assert migrated.returncode == 0
     assert "reached, and at the newest version" in after
     assert [line.split()[0] for line in after.splitlines() if "Broker" in line] == ["ok"]
+
+
+def test_a_role_without_rights_is_told(
+    orchestrator: Command, new_postgres_database: Callable[[], str]
+) -> None:
+    owned = new_postgres_database()
+    postgres.execute(owned, "CREATE ROLE poor LOGIN")
+    url = make_url(owned).set(username="poor", password=None).render_as_string()
+
+    migrated = orchestrator("migrate", DATABASE_URL=url)
+    assert migrated.returncode == 2
+    assert migrated.stderr.startswith("DATABASE_URL: the database cannot be reached")
+    assert "permission denied for schema public" in migrated.stderr
+
+    orchestrator("migrate", DATABASE_URL=owned)
+    checked = orchestrator("check", DATABASE_URL=url, COLUMNS="200")
+    assert "permission denied for table alembic_version" in checked.stdout
+    postgres.execute(owned, "DROP ROLE poor")
 
 
 def test_a_server_that_died_is_told(orchestrator: Command, tmp_path: Path) -> None:

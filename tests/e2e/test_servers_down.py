@@ -224,3 +224,13 @@ async def test_what_is_missing_is_named_with_what_to_do(
     assert await program.ends() == 2
     assert says in program.said()
     assert "Traceback" not in program.said()
+
+
+async def test_a_migration_of_a_database_that_is_not_there_says_which_setting_and_why(stack: Stack) -> None:
+    env = {"DATABASE_URL": "postgresql://nobody@nowhere.invalid/none"}
+    program = second_program(stack, ["orchestrator.cli", "migrate"], env)
+    program.name = "migrate-nowhere"
+    program.spawn()
+    assert await program.ends() == 2
+    assert "DATABASE_URL: the database cannot be reached (gaierror: " in program.said()
+    assert "Traceback" not in program.said()

@@ -106,14 +106,14 @@ def start_postgres(folder: Path | None = None) -> PostgresProcess:
 def create_database(server_url: str) -> str:
     """Make a new, empty database on the server and return its URL."""
     name = f"test_{uuid.uuid4().hex}"
-    _execute(server_url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+    execute(server_url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
     url = make_url(server_url).set(drivername="postgresql+asyncpg", database=name)
     return url.render_as_string(hide_password=False)
 
 
 def drop_database(server_url: str, database_url: str) -> None:
     """Remove a database of `create_database`, cutting the connections that a test left open."""
-    _execute(server_url, f"DROP DATABASE IF EXISTS {make_url(database_url).database} WITH (FORCE)")
+    execute(server_url, f"DROP DATABASE IF EXISTS {make_url(database_url).database} WITH (FORCE)")
 
 
 @cache
@@ -194,7 +194,7 @@ def _says_ready(cluster: Path, pid: int) -> bool:
     return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
-def _execute(server_url: str, statement: str) -> None:
+def execute(server_url: str, statement: str) -> None:
     """Run one statement; in a thread of its own, because the caller may stand inside a running event loop."""
     dsn = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
     with ThreadPoolExecutor(1) as thread:
