@@ -18,10 +18,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def upgrade(connection: Connection) -> None:
-    """Run every migration that is missing, and adopt a log from elsewhere; safe to call when none is."""
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    """Run every migration that is missing, and adopt a log from elsewhere.
+
+    Safe to call when none is, also where the database is newer than this program.
+    """
+    if not is_current(connection):
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
     event_log.adopt(connection)
 
 

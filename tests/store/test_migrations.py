@@ -103,6 +103,18 @@ async def test_a_downgrade_leaves_nothing_and_an_upgrade_builds_it_again(empty_d
     assert await empty_database.write(differences) == []
 
 
+async def test_an_older_program_runs_on_a_newer_database_and_leaves_it_as_it_is(
+    empty_database: Database,
+) -> None:
+    await empty_database.write(schema.upgrade)
+    await empty_database.write(
+        lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    )
+    await empty_database.write(schema.upgrade)
+    assert await empty_database.read(schema.is_current)
+    assert await empty_database.write(differences) == []
+
+
 async def test_a_migration_that_fails_leaves_nothing(empty_database: Database) -> None:
     def upgrade_and_fail(connection: Connection) -> None:
         schema.upgrade(connection)
