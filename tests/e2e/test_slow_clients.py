@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e import bulk
+from tests.e2e.program import until
 from tests.e2e.stack import FLUX, Stack, data_of, up_stack
 
 HALF_OPEN = 500
@@ -200,3 +202,15 @@ def memory(stack: Stack) -> int:
     assert stack.up.running is not None
     pages = int(Path(f"/proc/{stack.up.running.pid}/statm").read_text().split()[1])
     return pages * 4_096
+
+
+async def test_what_is_no_http_is_logged_in_the_form_of_all_else(patient: Stack) -> None:
+    client = await Client.of(patient, b"GARBAGE\r\n\r\n")
+
+    async def line() -> str | None:
+        found = [line for line in patient.up.said().splitlines() if "Invalid HTTP request" in line]
+        return found[0] if found else None
+
+    told = json.loads(str(await until(line, what="the line in the log")))
+    assert (told["logger"], told["level"]) == ("uvicorn.error", "warning")
+    client.writer.close()
