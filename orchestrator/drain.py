@@ -45,7 +45,7 @@ class Slots:
             on_end()
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Busy):
-            self._log.warning("work.waits", because=str(error.cause or error))
+            self._log.warning("work.waits", because=error.in_full)
         elif error is not None:
             self._log.error("work.failed", exc_info=error)
 
@@ -87,7 +87,7 @@ class Drain:
                         break
                 self.rested_at = time.monotonic()
         except Busy as trouble:
-            self._log.warning("drain.waits", drain=self.name, because=str(trouble.cause or trouble))
+            self._log.warning("drain.waits", drain=self.name, because=trouble.in_full)
         except Exception:
             self._log.exception("drain.failed", drain=self.name)
         finally:

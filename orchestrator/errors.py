@@ -35,6 +35,11 @@ class OrchestratorError(Exception):
         super().__init__(message or (type(self).__doc__ or "").split("\n")[0])
         self.cause = cause
 
+    @property
+    def in_full(self) -> str:
+        """The sentence with its cause, for the operator's log."""
+        return f"{self} ({self.cause})" if self.cause else str(self)
+
 
 class Refused(OrchestratorError):
     """The request cannot be served as it is."""

@@ -4,8 +4,32 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 
 import structlog
+
+_AGAIN_AFTER_S = 10.0
+_REPEATED = frozenset({"tick.waits", "drain.waits", "work.waits"})
+
+
+class OnceInAWhile:
+    """Drops what was said a moment ago: while the database is away, each drain and each tick waits for it."""
+
+    def __init__(self) -> None:
+        self._said_at: dict[tuple[object, object], float] = {}
+
+    def __call__(
+        self, _logger: object, _level: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        """Raises DropEvent."""
+        what = event["event"], event.get("drain")
+        if event["event"] not in _REPEATED:
+            return event
+        now = time.monotonic()
+        if now - self._said_at.get(what, -_AGAIN_AFTER_S) < _AGAIN_AFTER_S:
+            raise structlog.DropEvent
+        self._said_at[what] = now
+        return event
 
 
 def configure(*, level: int = logging.INFO) -> None:
@@ -19,7 +43,7 @@ def configure(*, level: int = logging.INFO) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*telling, renderer],
+        processors=[OnceInAWhile(), *telling, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,

@@ -227,7 +227,7 @@ class Worker:
         try:
             await upkeep()
         except Busy as trouble:
-            self._runtime.log.warning("tick.waits", because=str(trouble.cause or trouble))
+            self._runtime.log.warning("tick.waits", because=trouble.in_full)
         except Exception:
             self._runtime.log.exception("tick.failed")
 

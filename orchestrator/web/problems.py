@@ -24,7 +24,11 @@ async def on_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, OrchestratorError):
         raise error
     if error.cause:
-        structlog.get_logger().info("request.refused", status=error.status, because=error.cause)
+        log = structlog.get_logger()
+        if isinstance(error, Busy):
+            log.warning("request.refused", status=error.status, because=error.in_full)
+        else:
+            log.info("request.refused", status=error.status, because=error.cause)
     if isinstance(error, BadLines):
         return problem(error.status, str(error), more={"errors": error.errors})
     headers = next((told for kind, told in _RETRY_AFTER.items() if isinstance(error, kind)), None)

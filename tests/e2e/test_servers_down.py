@@ -139,6 +139,8 @@ async def test_postgres_down_for_a_while_is_503_meanwhile_and_nothing_is_lost(
     await until(takes_jobs, what="jobs to be taken again")
     await all_ended(stack, ids)
     assert len(await stack.tasks()) == len(ids) == await stack.ledger.count_jobs()
+    for program in stack.programs:
+        assert "The database cannot be reached right now" in program.said(), program.name
 
 
 async def test_processes_end_within_ten_seconds_though_postgres_answers_nothing(
