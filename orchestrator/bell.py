@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
 
@@ -45,7 +45,7 @@ def from_bytes(job: bytes) -> dict[str, Any]:
 
 
 class Bell:
-    """Rings drains, here and elsewhere; `is_up` is what the last ring through Redis showed."""
+    """Rings drains, here and elsewhere; `is_up` is what the last word with Redis showed."""
 
     def __init__(self, redis: RedisSettings | None) -> None:
         self._settings = redis
@@ -76,6 +76,11 @@ class Bell:
         else:
             self._later[kind] = loop.call_later(wait_s, self._send, kind)
 
+    async def look(self) -> None:
+        """Learn whether Redis answers though there is nothing to ring for. Never fails; takes 2 s at most."""
+        if self._settings is not None:
+            await self._reach(self._settings, lambda pool: pool.ping())
+
     async def close(self) -> None:
         for timer in self._later.values():
             timer.cancel()
@@ -95,12 +100,18 @@ class Bell:
         task.add_done_callback(self._ringing.discard)
 
     async def _enqueue(self, kind: Kind, settings: RedisSettings) -> None:
+        async def enqueue(pool: ArqRedis) -> None:
+            await self._tidy(pool)
+            await pool.enqueue_job(f"ring_{kind}", _queue_name=QUEUE, _expires=60)
+
+        await self._reach(settings, enqueue)
+
+    async def _reach(self, settings: RedisSettings, say: Callable[[ArqRedis], Awaitable[object]]) -> None:
         try:
             async with asyncio.timeout(2):
                 async with self._opening:
                     pool = await self._connected(settings)
-                await self._tidy(pool)
-                await pool.enqueue_job(f"ring_{kind}", _queue_name=QUEUE, _expires=60)
+                await say(pool)
             self.is_up = True
         except (RedisError, OSError, TimeoutError):
             self.is_up = False

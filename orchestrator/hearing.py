@@ -70,12 +70,15 @@ async def _run_arq(redis_url: str, starts: Starts, poll_s: float) -> None:
     try:
         await worker.async_run()
     finally:
-        # arq cancels a ring that is just being heard, and leaves its connections open then.
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(asyncio.gather(*worker.tasks.values()), _LAST_RINGS_S)
-            await worker.close()
-        with contextlib.suppress(Exception):
-            await pool.aclose(close_connection_pool=True)
+        # arq cancels a ring that is just being heard, says so by a cancellation of its own, and leaves its
+        # connections open then.
+        try:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(asyncio.gather(*worker.tasks.values()), _LAST_RINGS_S)
+                await worker.close()
+        finally:
+            with contextlib.suppress(Exception):
+                await pool.aclose(close_connection_pool=True)
 
 
 def _ringer(start: Callable[[], None]) -> WorkerCoroutine:

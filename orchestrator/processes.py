@@ -193,7 +193,10 @@ async def _until_signal(server: Server | None, worker: Worker | None) -> None:
     if server is not None and serving is not None:
         server.stop()
         ending.append(_finished(serving))
-    await asyncio.gather(*ending)
+    ended = await asyncio.gather(*ending, return_exceptions=True)  # what is open is closed behind all of them
+    for failure in ended:
+        if isinstance(failure, BaseException):
+            raise failure
 
 
 async def _finished(serving: asyncio.Task[None]) -> None:

@@ -70,6 +70,7 @@ async def keep_reporting(
     started_at = runtime.clock.now()
     try:
         while True:
+            await runtime.bell.look()
             with contextlib.suppress(Busy):
                 await write_down(runtime)
                 process = Process(

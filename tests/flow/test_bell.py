@@ -7,6 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import arq
+import pytest
+from arq import Worker as ArqWorker
+from arq.connections import ArqRedis, RedisSettings
 from redis.asyncio import Redis
 
 from orchestrator.bell import QUEUE, Bell, Kind, redis_settings
@@ -102,6 +106,30 @@ async def test_two_kinds_rung_at_once_open_one_connection_pool(valkey_url: str) 
         await until(all_closed, within=5, what="the bell's connections to close")
 
 
+async def test_a_cancellation_of_arqs_own_leaves_no_connection_open(
+    own_valkey: ValkeyProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[ArqRedis] = []
+
+    async def create_pool(settings: RedisSettings) -> ArqRedis:
+        opened.append(await arq.create_pool(settings))
+        return opened[-1]
+
+    async def close(_worker: ArqWorker) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("orchestrator.hearing.create_pool", create_pool)
+    monkeypatch.setattr(ArqWorker, "close", close)
+    bell = Bell(redis_settings(own_valkey.url))
+    async with hearing(own_valkey.url) as there, asyncio.timeout(10):
+        bell.ring(Kind.SUBMIT)
+        await there.heard[Kind.SUBMIT].wait()
+    await bell.close()
+    # Without `opened` the garbage collector would close it, some time later.
+    async with Redis.from_url(own_valkey.url) as redis:
+        assert len(await redis.client_list()) == 1
+
+
 async def test_a_dead_redis_costs_the_caller_nothing(own_valkey: ValkeyProcess) -> None:
     bell = Bell(redis_settings(own_valkey.url))
     own_valkey.kill()
@@ -113,4 +141,14 @@ async def test_a_dead_redis_costs_the_caller_nothing(own_valkey: ValkeyProcess) 
         return not bell.is_up
 
     await until(is_down, within=5, what="the bell to know that it is down")
+    await bell.close()
+
+
+async def test_a_redis_that_does_not_answer_is_known_before_the_first_ring(own_valkey: ValkeyProcess) -> None:
+    bell = Bell(redis_settings(own_valkey.url))
+    await bell.look()
+    assert bell.is_up
+    own_valkey.kill()
+    await bell.look()
+    assert not bell.is_up
     await bell.close()
