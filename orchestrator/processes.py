@@ -150,6 +150,7 @@ async def _work(settings: Settings) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         # The age of this file says whether the worker is alive; docker-compose.yml looks at it.
         tick = settings.data_dir / f"worker-{socket.gethostname()}.tick"
+        tick.touch()  # told now if it may not be written
         await reckon.find_api(runtime)
         worker = Worker(runtime, on_tick=tick.touch)
         worker.start()

@@ -212,7 +212,10 @@ class Worker:
             for drain in (*self.drains.values(), self._keeper, self._counter):
                 drain.start()
             if self._on_tick is not None:
-                self._on_tick()
+                try:
+                    self._on_tick()
+                except OSError as error:  # such as a full disk: whoever looks will find the file old
+                    self._runtime.log.warning("tick.untold", because=str(error))
             await asyncio.sleep(max(0.0, _TICK_S - (time.monotonic() - started)))
 
     async def _put_lanes_right(self) -> None:

@@ -34,5 +34,10 @@ async def learn_once(runtime: Runtime) -> bool:
 
 async def _learn(runtime: Runtime) -> None:
     while True:
-        pause_s = _EVERY_S if await learn_once(runtime) else _AFTER_FAILURE_S
+        pause_s = _AFTER_FAILURE_S
+        try:
+            if await learn_once(runtime):
+                pause_s = _EVERY_S
+        except Exception:
+            runtime.log.exception("models.failed")
         await asyncio.sleep(pause_s)

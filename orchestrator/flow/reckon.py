@@ -71,23 +71,31 @@ async def keep_reporting(
     try:
         while True:
             await runtime.bell.look()
-            with contextlib.suppress(Busy):
-                await write_down(runtime)
-                process = Process(
-                    name=name,
-                    kind=kind,
-                    version=version("orchestrator"),
-                    started_at=started_at,
-                    seen_at=runtime.clock.now(),
-                    is_bell_up=runtime.bell.is_up,
-                    drains=drains(),
-                    url="" if kind == "worker" else runtime.base_url,
-                )
-                await runtime.store.write(processes.report, process=process)
-                if kind == "worker":
-                    await find_api(runtime)
+            process = Process(
+                name=name,
+                kind=kind,
+                version=version("orchestrator"),
+                started_at=started_at,
+                seen_at=runtime.clock.now(),
+                is_bell_up=runtime.bell.is_up,
+                drains=drains(),
+                url="" if kind == "worker" else runtime.base_url,
+            )
+            try:
+                await _report(runtime, process)
+            except Busy:
+                pass  # the next report may reach the database again
+            except Exception:  # a process that lives must not look dead
+                runtime.log.exception("report.failed")
             await asyncio.sleep(_REPORT_EVERY_S)
     finally:
         with contextlib.suppress(Busy):
             await write_down(runtime)
             await runtime.store.write(processes.leave, name=name)
+
+
+async def _report(runtime: Runtime, process: Process) -> None:
+    await write_down(runtime)
+    await runtime.store.write(processes.report, process=process)
+    if process.kind == "worker":
+        await find_api(runtime)

@@ -60,6 +60,28 @@ async def test_a_redis_that_does_not_let_us_in_is_named_and_stops_no_job(
         assert "not-the-password" not in worker.said()
 
 
+async def test_a_worker_that_cannot_touch_its_file_any_more_works_on(
+    new_postgres_database: Callable[[], str],
+) -> None:
+    no_bell = "redis://127.0.0.1:1"
+    async with split_stack(database_url=new_postgres_database(), redis_url=no_bell, workers=1) as stack:
+        (tick,) = (stack.folder / "data").glob("worker-*.tick")
+        tick.unlink()
+        tick.symlink_to(stack.folder / "gone" / "tick")
+        (worker,) = stack.workers
+
+        async def has_said_so() -> bool:
+            return "tick.untold" in worker.said()
+
+        await until(has_said_so, what="the trouble in the log")
+        assert (await stack.ended(await stack.created()))["phase"] == "completed"
+        await worker.stop()
+        worker.spawn()
+        assert await worker.ends() == 1
+        assert "No such file or directory" in worker.said()
+        assert "Traceback" not in worker.said()
+
+
 async def test_without_redis_work_goes_on_by_the_tick_and_the_bell_comes_back(
     own_redis: tuple[Stack, ValkeyProcess],
 ) -> None:
