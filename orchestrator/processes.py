@@ -73,7 +73,7 @@ def run_serve(settings: Settings, *, host: str, port: int, on_ready: OnReady | N
     logs.configure()
     _require_servers(settings)
     with bound(host, port) as listener:
-        info = ServerInfo(settings.public_url or url_of(listener, host), settings.api_key, os.getpid())
+        info = ServerInfo(url_of(listener, host), settings.api_key, os.getpid())
         _run(_serve(settings, listener, info, on_ready))
 
 
@@ -122,12 +122,16 @@ async def _up(
 
 
 async def _login_url(runtime: Runtime, info: ServerInfo) -> str:
-    """The page to log in by hand where the first key was revoked."""
+    """The page to log in by hand where the first key was revoked.
+
+    Behind HTTPS nobody logs in past the proxy, not even from this machine.
+    """
+    url = runtime.base_url if runtime.base_url.startswith("https://") else info.url
     key = await runtime.store.read(keys.find_key, digest=key_digest(info.api_key))
     if key is None or not key.is_valid(runtime.clock.now()):
-        return f"{info.url}/login"
+        return f"{url}/login"
     token, _ = await administer.make_login_link(runtime, key, is_logged=False)
-    return f"{info.url}/login/{token}"
+    return f"{url}/login/{token}"
 
 
 async def _serve(

@@ -30,7 +30,8 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
 
 def url_of(listener: socket.socket, host: str) -> str:
     """Where the socket is reached from this machine."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104  compared, not bound
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not bound
+    shown = f"[{near}]" if ":" in near else near
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 

@@ -186,6 +186,7 @@ async def test_behind_https_the_cookie_is_bound_to_the_host_and_to_https() -> No
         entered = await http.post("/login", data={"key": stack.key})
 
         assert kept(entered) == {"__Host-orchestrator": (True, "lax", True, "/", "")}
+        assert "Dashboard https://orchestrator.example/login/" in stack.up.said()
 
 
 async def test_where_the_operator_allows_it_plain_http_logs_in_and_says_what_it_means() -> None:

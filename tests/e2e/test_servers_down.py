@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -223,6 +224,15 @@ async def test_up_on_a_taken_port_says_so(own_stack: Stack) -> None:
     assert await second.ends() == 2
     assert port in second.said()
     assert "Traceback" not in second.said()
+
+
+async def test_serve_says_where_it_listens_whatever_it_is_called_outside(
+    new_postgres_database: Callable[[], str], new_valkey_url: Callable[[], str]
+) -> None:
+    where: dict[str, Any] = {"database_url": new_postgres_database(), "redis_url": new_valkey_url()}
+    async with split_stack(**where, workers=0, PUBLIC_URL="https://jobs.example.com") as stack:
+        (server,) = stack.servers
+        assert f"The API listens at {stack.url}." in server.said()
 
 
 @pytest.mark.parametrize("words", [["serve", "--port", "0"], ["worker"]])
