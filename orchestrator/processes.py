@@ -51,6 +51,7 @@ def run_up(settings: Settings, *, host: str, port: int, on_ready: OnReady | None
     """API and worker in one process on SQLite and a private Valkey (or what the settings name)."""
     logs.configure()
     data_dir = settings.data_dir.absolute()
+    os.umask(0o077)  # the database holds what people asked for, and the folder may be open to others
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with embedded.locked(data_dir), bound(host, port) as listener:
         url = url_of(listener, host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from importlib.metadata import version
@@ -135,9 +136,10 @@ def main() -> None:
         _tell(str(error))
         sys.exit(_MISCONFIGURED)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        _tell(f"{error.filename}: {error.strerror}.")  # such as a folder that may not be written
+        where = f"{error.filename}: " if error.filename else ""  # such as a folder that may not be written
+        _tell(f"{where}{error.strerror}.")
         sys.exit(1)
 
 

@@ -101,7 +101,7 @@ def look_at_disk(found: Settings) -> Iterator[Finding]:
     """Each group of moves waits for one sync of SQLite's log."""
     if not found.is_sqlite:
         return
-    folder = disk.nearest_folder(found.data_dir)
+    folder = disk.nearest(found.data_dir)
     try:
         milliseconds = disk.sync_ms(folder)
     except OSError as error:

@@ -26,10 +26,10 @@ def _sync_once(descriptor: int) -> float:
     return (time.perf_counter() - started) * 1_000
 
 
-def nearest_folder(path: Path) -> Path:
-    """The folder itself, or the nearest one above it that is there already."""
+def nearest(path: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there already, although it may be a file."""
     full = path.absolute()
-    return next(folder for folder in (full, *full.parents) if folder.is_dir())
+    return next(one for one in (full, *full.parents) if one.exists())
 
 
 def is_missing_file(database_url: str) -> bool:

@@ -38,6 +38,17 @@ def test_a_new_folder_is_looked_at_and_left_as_it_was(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_data_folder_that_is_a_file_is_a_fault(
+    orchestrator: Command, tmp_path: Path, sandbox_url: str
+) -> None:
+    (tmp_path / "taken").write_text("by something else")
+    told = orchestrator(
+        "check", WAVESPEED_BASE_URL=sandbox_url, ORCHESTRATOR_DATA_DIR=str(tmp_path / "taken")
+    )
+    assert told.returncode == 1
+    assert "cannot be written: Not a directory" in " ".join(told.stdout.split())
+
+
 def test_every_fault_is_told_at_once(orchestrator: Command, sandbox_url: str) -> None:
     told = orchestrator(
         "check",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from orchestrator.cli import app
 from orchestrator.cli.client import Running
 from tests.cli.conftest import Command, format_of
 
@@ -189,3 +191,22 @@ def test_the_line_to_go_on_with_works(home: Path, up: Running) -> None:
 
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_what_up_keeps_is_for_its_user_alone(home: Path, up: Running) -> None:
+    kept = {path.name: path.stat().st_mode & 0o077 for path in (home / "data").iterdir()}
+    assert "orchestrator.db" in kept
+    assert set(kept.values()) == {0}, kept
+
+
+def test_a_full_disk_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill_the_disk(**_: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(app, "app", fill_the_disk)
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "No space left on device.\n"
