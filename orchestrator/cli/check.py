@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import typer
 from rich.table import Table
@@ -14,10 +15,11 @@ from orchestrator.cli import disk
 from orchestrator.cli.answers import Lanes
 from orchestrator.cli.broker_check import look_at_broker
 from orchestrator.cli.client import find_server, open_client, read_running
-from orchestrator.cli.failures import CommandFailed, NoServer
+from orchestrator.cli.failures import CommandFailed, KeyRefused, NoServer
 from orchestrator.cli.finding import Finding, Verdict
 from orchestrator.cli.look import to_stdout
 from orchestrator.cli.provider_check import look_at_provider
+from orchestrator.cli.use import Key, Url
 from orchestrator.errors import Misconfigured
 from orchestrator.settings import Settings
 
@@ -25,15 +27,15 @@ _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.WRONG: "bold 
 _SLOW_SYNC_MS = 10.0
 
 
-def check() -> None:
-    """Check settings, database, broker, provider, disk and lanes."""
-    found = list(findings())
+def check(*, url: Url = "", key: Key = "") -> None:
+    """Check settings, database, workers, broker, provider, disk and lanes."""
+    found = list(findings(url=url, key=key))
     to_stdout().print(_table(found))
     if any(finding.verdict is Verdict.WRONG for finding in found):
         raise typer.Exit(1)
 
 
-def findings() -> Iterator[Finding]:
+def findings(*, url: str, key: str) -> Iterator[Finding]:
     """One or more for each subject; nothing but the settings can keep the rest from being looked at."""
     try:
         found = settings.load()
@@ -44,6 +46,7 @@ def findings() -> Iterator[Finding]:
     yield from look_at_settings(found)
     for look in LOOKS:
         yield from look(found)
+    yield from look_at_server(found, url=url, key=key)
 
 
 def look_at_settings(found: Settings) -> Iterator[Finding]:
@@ -68,23 +71,29 @@ def look_at_settings(found: Settings) -> Iterator[Finding]:
 
 
 def look_at_database(found: Settings) -> Iterator[Finding]:
-    """Reached, and at the newest version."""
-    from orchestrator.store import schema
-    from orchestrator.store.database import DatabaseTrouble, open_database
+    """Reached, and at the newest version; and who works on it."""
+    from orchestrator.store import processes, schema
+    from orchestrator.store.board import SILENT_AFTER_MS
+    from orchestrator.store.database import DatabaseTrouble, database_now, open_database
 
     if disk.is_missing_file(found.resolved_database_url):
         yield Finding.note("Database", "none yet; `orchestrator up` makes it")
         return
 
-    async def is_current() -> bool:
+    def living_kinds(connection: Any) -> list[str]:
+        since = database_now(connection) - SILENT_AFTER_MS
+        return [process.kind for process in processes.running(connection) if process.seen_at > since]
+
+    async def read() -> tuple[bool, list[str]]:
         database = open_database(found.resolved_database_url, pool_size=1)
         try:
-            return await database.read(schema.is_current)
+            current = await database.read(schema.is_current)
+            return current, await database.read(living_kinds) if current else []
         finally:
             await database.close()
 
     try:
-        current = asyncio.run(is_current())
+        current, kinds = asyncio.run(read())
     except Misconfigured as error:
         yield Finding.wrong("Database", str(error), "set it right in the environment or in .env")
         return
@@ -93,8 +102,21 @@ def look_at_database(found: Settings) -> Iterator[Finding]:
         return
     if current:
         yield Finding.ok("Database", "reached, and at the newest version")
+        if not found.is_embedded:
+            yield look_at_workers(kinds)
     else:
         yield Finding.wrong("Database", "not at the newest version", "run `orchestrator migrate`")
+
+
+def look_at_workers(kinds: list[str]) -> Finding:
+    """On whatever machines: each tells the database that it lives."""
+    workers = sum(kind != "serve" for kind in kinds)
+    if workers:
+        return Finding.ok("Workers", "1 runs" if workers == 1 else f"{workers} run")
+    if kinds:
+        told = "none runs, so jobs are stored and nothing works on them"
+        return Finding.wrong("Workers", told, "start `orchestrator worker`")
+    return Finding.note("Workers", "none runs, and no server either")
 
 
 def look_at_disk(found: Settings) -> Iterator[Finding]:
@@ -116,21 +138,24 @@ def look_at_disk(found: Settings) -> Iterator[Finding]:
         yield Finding.ok("Disk", told)
 
 
-def look_at_server(found: Settings) -> Iterator[Finding]:
-    """The one that `up` runs here, or a `serve` on the usual port, and why its jobs wait."""
-    running = read_running(found.data_dir)
-    server = find_server(found)
-    if running is None and not server.key:
+def look_at_server(found: Settings, *, url: str, key: str) -> Iterator[Finding]:
+    """The one at `url`, or that `up` runs here, or a `serve` on the usual port; and why its jobs wait."""
+    is_meant = bool(url) or read_running(found.data_dir) is not None
+    server = find_server(found, url=url, key=key)
+    if not is_meant and not server.key:
         yield Finding.note("Server", "none runs here")
         return
     try:
         with open_client(server) as client:
             lanes = client.lanes()
     except NoServer:
-        if running is None:
+        if not is_meant:
             yield Finding.note("Server", "none runs here")
             return
-        yield Finding.wrong("Server", f"{server.url} does not answer", "start it again: `orchestrator up`")
+        mend = "start it: `orchestrator serve`" if url else "start it again: `orchestrator up`"
+        yield Finding.wrong("Server", f"{server.url} does not answer", mend)
+    except KeyRefused as refused:
+        yield Finding.wrong("Server", str(refused), "")
     except CommandFailed as failure:
         yield Finding.wrong("Server", str(failure), "see its log")
     else:
@@ -169,7 +194,6 @@ LOOKS: list[Callable[[Settings], Iterator[Finding]]] = [
     look_at_broker,
     look_at_provider,
     look_at_disk,
-    look_at_server,
 ]
 
 

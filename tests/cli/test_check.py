@@ -28,6 +28,18 @@ def test_all_is_well_beside_a_running_up(
     assert f"{up.url} answers" in told.stdout
 
 
+def test_a_server_elsewhere_is_looked_at_where_it_is_named(
+    orchestrator: Command, tmp_path: Path, up: Running
+) -> None:
+    asked = orchestrator("check", "--url", up.url, "--key", up.api_key)
+    assert f"{up.url} answers" in asked.stdout
+
+    told = {"ORCHESTRATOR_URL": "http://127.0.0.1:1", "ORCHESTRATOR_API_KEY": up.api_key}
+    away = orchestrator("check", **told)
+    assert away.returncode == 1
+    assert "http://127.0.0.1:1 does not answer" in away.stdout
+
+
 def test_a_new_folder_is_looked_at_and_left_as_it_was(
     orchestrator: Command, tmp_path: Path, sandbox_url: str
 ) -> None:

@@ -268,3 +268,29 @@ async def test_a_migration_of_a_database_that_is_not_there_says_which_setting_an
     assert await program.ends() == 2
     assert "DATABASE_URL: the database cannot be reached (gaierror: " in program.said()
     assert "Traceback" not in program.said()
+
+
+async def test_check_says_when_no_worker_runs(
+    new_postgres_database: Callable[[], str], new_valkey_url: Callable[[], str]
+) -> None:
+    env = {
+        "DATABASE_URL": new_postgres_database(),
+        "REDIS_URL": new_valkey_url(),
+        "ORCHESTRATOR_SECRET": SECRET,
+    }
+    async with split_stack(database_url=env["DATABASE_URL"], redis_url=env["REDIS_URL"], workers=1) as stack:
+        checking = second_program(stack, ["orchestrator.cli", "check"], env)
+        checking.name = "check"
+
+        async def is_told(words: str) -> None:
+            async def says_so() -> bool:
+                checking.spawn()
+                await checking.ends()
+                return words in checking.said()[checking.read_from :]
+
+            await until(says_so, within=30, what=words)
+
+        await is_told("1 runs")
+        (worker,) = stack.workers
+        await worker.stop()
+        await is_told("none runs, so jobs are stored and nothing works on them")
