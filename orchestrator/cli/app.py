@@ -16,6 +16,7 @@ from orchestrator.cli import check, deliveries, demo, endpoints, keys, lanes, lo
 from orchestrator.cli.bulk import command as bulk
 from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.look import to_stderr, to_stdout
+from orchestrator.cli.values import is_utf8
 from orchestrator.errors import OrchestratorError
 
 RUN, USE, LOOK = "Run it", "Use it", "Look after it"
@@ -127,6 +128,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    odd = next((word for word in sys.argv[1:] if not is_utf8(word)), None)
+    if odd is not None:
+        _tell(f"{odd!r} is not UTF-8.")
+        sys.exit(_MISCONFIGURED)
     try:
         app(prog_name="orchestrator")
     except CommandFailed as failure:

@@ -47,6 +47,15 @@ def parse_value(text: str) -> Any:
     return _file(text) if text.startswith("@") else json_or_text(text)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether this argument or file's name came as UTF-8: of other bytes Python makes half characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _file(text: str) -> LocalFile:
     path = Path(text[1:]).expanduser()
     if not path.is_file():

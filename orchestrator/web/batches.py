@@ -71,7 +71,8 @@ async def create(request: Request) -> Response:
     idempotency_key = IDEMPOTENCY_KEY.read(request)
     source: Source
     given: dict[str, Any] = dict(request.query_params)
-    is_document = request.headers.get("content-type", "").partition(";")[0].strip() == "application/json"
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_document = media_type == "application/json"
     if is_document:
         source, more = await read_document(request)
         given |= more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -85,7 +86,8 @@ async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
     """The inputs of a JSON document, and what else it says: `{…, "inputs": […]}`, or the array alone."""
     body = await read_body(request)
     try:
-        document = msgspec.json.decode(body, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
+        text = body.removeprefix(codecs.BOM_UTF8)
+        document = msgspec.json.decode(text, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
         if isinstance(document, list):
             return ListedLines(body, [bytes(item) for item in document]), {}
         inputs = msgspec.json.decode(document.pop("inputs", msgspec.Raw(b"null")), type=list[msgspec.Raw])
@@ -100,6 +102,9 @@ async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
 
 
 def _numbered(lines: Sequence[bytes], before: int) -> Piece:
+    """Without the mark that some programs begin a file with."""
+    if before == 0:
+        lines = [lines[0].removeprefix(codecs.BOM_UTF8), *lines[1:]]
     return [
         (before + place, line) for place, line in enumerate(lines, start=1) if line and not line.isspace()
     ]

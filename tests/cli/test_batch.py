@@ -83,6 +83,19 @@ def test_options_travel_under_the_servers_names(batch: Batch, lines: Lines, serv
     }
 
 
+@pytest.mark.parametrize(
+    "words", [("b\udcff.jsonl",), ("b.jsonl", "--name", "\udcff"), ("b.jsonl", "-p", "x=\udcff")]
+)
+def test_what_is_typed_in_other_bytes_than_utf8_is_told(
+    batch: Batch, lines: Lines, words: tuple[str, ...]
+) -> None:
+    lines("x")
+
+    told = batch(*words)
+
+    assert (told.returncode, told.stderr) == (2, f"{words[-1]!r} is not UTF-8.\n")
+
+
 def test_failed_jobs_end_it_with_1_and_the_command_to_go_on(batch: Batch, lines: Lines) -> None:
     told = batch(lines("x", "fail"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,14 @@ def test_a_folders_images_are_lines_in_the_order_of_their_names(tmp_path: Path) 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSource, match="holds no image"):
+        open_source(tmp_path, Shared())
+
+
+def test_an_image_whose_name_is_no_text_is_told(tmp_path: Path) -> None:
+    for name in (b"a.png", b"b\xff.png"):
+        (tmp_path / os.fsdecode(name)).touch()
+
+    with pytest.raises(BadSource, match=r"not UTF-8: rename 'b\\udcff\.png'"):
         open_source(tmp_path, Shared())
 
 

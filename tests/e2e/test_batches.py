@@ -100,6 +100,15 @@ async def test_a_json_array_and_a_json_document_are_batches_too(stack: Stack) ->
     assert (await batch_of(stack, second["id"]))["name"] == "with defaults"
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b'{"input": {"prompt": "x"}}\r\n', "application/x-ndjson"), (b'[{"prompt": "x"}]', "application/json")],
+)
+async def test_a_file_may_begin_with_the_mark_of_utf8(stack: Stack, body: bytes, kind: str) -> None:
+    checked = await send(stack, b"\xef\xbb\xbf" + body, headers={"content-type": kind}, dry_run="true")
+    assert data_of(checked)["accepted"] == 1
+
+
 async def test_the_jobs_of_a_batch_are_listed_in_pages_and_by_their_names(stack: Stack) -> None:
     batch = await sent(stack, lines_of(5))
     await finished(stack, batch["id"])

@@ -9,17 +9,21 @@ from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.catalogue.page import Kind
 from orchestrator.cli.bulk.lines import Shared, Urls, with_urls
 from orchestrator.cli.failures import BadSource
+from orchestrator.cli.values import is_utf8
 from orchestrator.flow.bare_lines import encode_line
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 
 def find_images(folder: Path) -> tuple[Path, ...]:
-    """Those directly in it, sorted by name. Raises BadSource where there is none."""
+    """Those directly in it, sorted by name. Raises BadSource where there is none, or one is not UTF-8."""
     found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGES and path.is_file()]
     images = sorted((path for path in found if not path.name.startswith(".")), key=lambda path: path.name)
     if not images:
         raise BadSource(f"{folder} holds no image ({', '.join(IMAGES)}).")
+    odd = next((image.name for image in images if not is_utf8(image.name)), None)
+    if odd is not None:
+        raise BadSource(f"{folder} holds an image whose name is not UTF-8: rename {odd!r}.")
     return tuple(images)
 
 

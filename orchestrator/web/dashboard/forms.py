@@ -35,9 +35,16 @@ async def read_form(request: Request, *, limit: int) -> AsyncIterator[FormData]:
     capped = Request(request.scope, receive)
     try:
         async with capped.form(max_fields=_MOST_FIELDS, max_files=_MOST_FILES, max_part_size=limit) as form:
+            if any("\0" in _said(value) for _, value in form.multi_items()):
+                raise Refused("This form holds a NUL character, which cannot be stored.")
             yield form
     except HTTPException as problem:
         raise Refused(f"This form cannot be read: {problem.detail}") from None
+
+
+def _said(value: str | UploadFile) -> str:
+    """The words of a field; of a file that is its name."""
+    return value if isinstance(value, str) else value.filename or ""
 
 
 def text_of(form: FormData, name: str) -> str:
