@@ -10,10 +10,11 @@ from typing import Any
 
 from orchestrator import strict_json
 from orchestrator.errors import InvalidInput
+from orchestrator.flow.schedule import FIELDS
 
-LINE_KEYS = frozenset(
-    {"custom_id", "model", "input", "webhook", "priority", "not_before", "start_by", "finish_by"}
-)
+KEYS = frozenset({"custom_id", "model", "input", "webhook", *FIELDS})
+"""What a line has."""
+_BESIDE_INPUT = KEYS - {"input"}
 
 Inputs = Mapping[str, Any]
 
@@ -44,8 +45,10 @@ def encode_line(line: Mapping[str, Any], defaults: Inputs) -> bytes:
 
 
 def is_whole(value: Mapping[str, Any]) -> bool:
-    """Told by `input`: an object, or anything at all where every key beside it is a line's own.
+    """Told by `input`, an object or alone, or by any other key of a line: where inputs stand beside that, the
+    line is to be refused, and what it asks for is not lost among them.
 
     So a model that has a parameter of that name, `{"input": "text", "voice": "alto"}`, gets its inputs.
     """
-    return "input" in value and (isinstance(value["input"], dict) or value.keys() <= LINE_KEYS)
+    is_told = isinstance(value.get("input"), dict) or value.keys() == {"input"}
+    return is_told or not _BESIDE_INPUT.isdisjoint(value)

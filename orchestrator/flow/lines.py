@@ -8,8 +8,9 @@ import msgspec
 
 from orchestrator import strict_json
 from orchestrator.errors import InvalidInput
+from orchestrator.flow.bare_lines import KEYS, is_whole
 from orchestrator.flow.create import NewJob, Place, prepare
-from orchestrator.flow.schedule import BULK, FIELDS, Schedule, read_schedule
+from orchestrator.flow.schedule import BULK, Schedule, read_schedule
 from orchestrator.runtime import Runtime
 from orchestrator.store.batch_lines import Rejected
 from orchestrator.store.creation import Creation
@@ -18,8 +19,6 @@ LONGEST_INPUT = 1024 * 1024
 LONGEST_WITH_MEDIA = 10 * 1024 * 1024
 LONGEST_LINE = 10 * 1024 * 1024
 LONGEST_CUSTOM_ID = 255
-
-_KEYS = frozenset({"custom_id", "model", "input", "webhook", *FIELDS})
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +42,7 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     request_hash: str = ""
     is_bare: bool = False
-    """Whether each line is an input and nothing else."""
+    """Whether a line may be an input and nothing else."""
 
 
 def read_line(
@@ -55,7 +54,7 @@ def read_line(
         return Rejected(number, None, "", "the line is longer than 10 MB")
     try:
         given = strict_json.decode_object(raw, what="the line")
-        if new.is_bare:
+        if new.is_bare and not is_whole(given):
             given = {"input": given}
         custom_id = _custom_id(given)
         creation = prepare(runtime, _job(runtime, new, given, Place(batch_id, number, custom_id)))
@@ -67,10 +66,10 @@ def read_line(
 
 
 def _job(runtime: Runtime, new: NewBatch, given: dict[str, Any], place: Place) -> NewJob:
-    if not given.keys() <= _KEYS:
-        stranger = next(key for key in given if key not in _KEYS)
+    if not given.keys() <= KEYS:
+        stranger = next(key for key in given if key not in KEYS)
         hint = "" if "input" in given else "; inputs of the model go under `input`"
-        raise InvalidInput(stranger[:80], f"is unknown; a line has {', '.join(sorted(_KEYS))}{hint}")
+        raise InvalidInput(stranger[:80], f"is unknown; a line has {', '.join(sorted(KEYS))}{hint}")
     model = given.get("model") or new.model
     if not isinstance(model, str) or not model:
         raise InvalidInput("model", "is required, in the line or for the whole batch")

@@ -14,7 +14,7 @@ from orchestrator.catalogue.page import Kind
 from orchestrator.errors import InvalidInput
 from orchestrator.strict_json import json_or_text
 
-OWN_COLUMNS = ("custom_id", "model", "webhook", "priority")
+OWN_COLUMNS = ("custom_id", "model", "webhook", "priority", "not_before", "start_by", "finish_by")
 """Columns that belong to the line itself; every other one is an input."""
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)

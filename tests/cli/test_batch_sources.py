@@ -47,10 +47,18 @@ def test_whole_lines_stay_as_they_are_and_bare_inputs_are_wrapped(tmp_path: Path
         ({"input": "text"}, {"input": "text"}),
         ({"input": {"a": 1}, "note": "x"}, {"input": {"a": 1}, "note": "x"}),
         ({"input": "text", "voice": "alto"}, {"input": {"input": "text", "voice": "alto"}}),
+        ({"input": "text", "priority": 2}, {"input": "text", "priority": 2}),
     ],
 )
 def test_an_input_named_input_is_told_from_a_whole_line(tmp_path: Path, value: Any, line: Any) -> None:
     assert values(written(tmp_path / "b.jsonl", json.dumps(value))) == [line]
+
+
+@pytest.mark.parametrize("name", ["custom_id", "model", "not_before"])
+def test_inputs_beside_a_key_of_lines_are_left_for_the_server_to_refuse(tmp_path: Path, name: str) -> None:
+    value = {"prompt": "x", name: "y"}
+
+    assert values(written(tmp_path / "b.jsonl", json.dumps(value)), model=FLUX) == [value]
 
 
 def test_line_numbers_stay_those_of_the_file(tmp_path: Path) -> None:
@@ -146,6 +154,12 @@ def test_a_rows_own_model_decides_its_kinds(tmp_path: Path) -> None:
     path = written(tmp_path / "b.csv", f"model,prompt\n{FLUX},42\nunknown/model,42\n")
 
     assert [line["input"]["prompt"] for line in values(path)] == ["42", 42]
+
+
+def test_the_times_of_a_row_are_the_lines_own_and_no_inputs(tmp_path: Path) -> None:
+    path = written(tmp_path / "b.csv", "prompt,not_before,finish_by\nx,2027-01-31T22:00:00Z,\n")
+
+    assert values(path) == [{"not_before": "2027-01-31T22:00:00Z", "input": {"prompt": "x"}}]
 
 
 def test_line_numbers_of_a_csv_are_those_of_the_file(tmp_path: Path) -> None:

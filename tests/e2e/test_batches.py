@@ -78,6 +78,19 @@ async def until_accepted(stack: Stack, batch_id: str) -> None:
             await stack.in_phase(job["id"], "accepted")
 
 
+async def test_a_json_array_may_hold_lines_and_no_line_loses_what_it_says_among_the_inputs(
+    stack: Stack,
+) -> None:
+    lines = [{"custom_id": "a", "input": {"prompt": marked("duration=0.01")}}, {"prompt": "x"}]
+    made = data_of(await stack.http.post(BATCHES, json=lines, params={"model": FLUX}))
+    told = data_of(await stack.http.get(f"{BATCHES}/{made['id']}/jobs"))["items"]
+    assert [one["custom_id"] for one in told] == ["a", ""]
+    beside = [{"prompt": "x", "custom_id": "a"}]
+    refused = await stack.http.post(BATCHES, json=beside, params={"model": FLUX})
+    assert refused.status_code == 400
+    assert "inputs of the model go under `input`" in refused.text
+
+
 async def test_a_json_array_and_a_json_document_are_batches_too(stack: Stack) -> None:
     array = [{"prompt": marked("duration=0.01")} for _ in range(3)]
     first = data_of(await stack.http.post(BATCHES, json=array, params={"model": FLUX}))
