@@ -75,6 +75,9 @@ async def create(request: Request) -> Response:
     is_document = media_type == "application/json"
     if is_document:
         source, more = await read_document(request)
+        twice = next((name for name in more if name in given), None)
+        if twice is not None:
+            raise InvalidInput(twice, "is given twice, in the query and in the document")
         given |= more
     else:
         source = StreamedLines(request)

@@ -246,3 +246,24 @@ async def test_an_error_is_an_envelope_with_a_message(stack: Stack) -> None:
 async def test_a_question_about_nothing_is_an_empty_page(stack: Stack) -> None:
     empty = data_of(await stack.http.post("/api/v3/predictions", json={"model": "no/such"}))
     assert empty == {"page": 1, "items": []}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "jobs?state=failed", "state"),
+        ("GET", "batches?status=open", "status"),
+        ("GET", "deliveries?tenant=x", "tenant"),
+        ("GET", "dead-letters?since=2020-01-01", "since"),
+        ("POST", "jobs/none/cancel?force=true", "force"),
+    ],
+)
+async def test_a_parameter_that_is_not_known_is_refused_by_name(
+    stack: Stack, method: str, path: str, name: str
+) -> None:
+    answer = await stack.http.request(method, f"/api/v3/{path}")
+    assert (answer.status_code, answer.json()["message"].partition(":")[0]) == (400, name)
+
+
+async def test_what_wavespeeds_clients_say_besides_is_no_mistake(stack: Stack) -> None:
+    assert (await stack.http.get("/api/v3/balance?_=1")).status_code == 200

@@ -118,6 +118,12 @@ async def test_a_wrong_document_is_refused(stack: Stack, document: Any, words: s
     assert words in answer.text
 
 
+async def test_a_document_that_says_what_the_query_says_is_refused(stack: Stack) -> None:
+    document = {"model": FLUX, "inputs": [{"prompt": "a boat"}], "dry_run": False}
+    answer = await stack.http.post(BATCHES, json=document, params={"dry_run": "true"})
+    assert (answer.status_code, answer.json()["field"]) == (400, "dry_run"), answer.text
+
+
 async def test_more_lines_than_a_batch_may_have_are_refused(stack: Stack) -> None:
     answer = await send(stack, b"{}\n" * 100_001)
     assert answer.status_code == 400

@@ -28,6 +28,8 @@ from orchestrator.web.query import Parameter
 
 Handler = Callable[[Request], Awaitable[Response]]
 Scope = Literal["read", "submit", "admin"]
+# What WaveSpeed has is served for each of its versions.
+_OWN = "/api/v3/"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,17 @@ class Endpoint:
     """What a 400 looks like, where it says more than others."""
 
     def route(self) -> Route:
-        return Route(self.path, self.handler, methods=[self.method], name=self.name)
+        # WaveSpeed's clients may say more than is known here, and are not refused for it.
+        handler = self._refuse_unknown if self.path.startswith(_OWN) else self.handler
+        return Route(self.path, handler, methods=[self.method], name=self.name)
+
+    async def _refuse_unknown(self, request: Request) -> Response:
+        """A filter that is spelt wrong would show everything."""
+        known = [one.name for one in self.query]
+        unknown = next((name for name in request.query_params if name not in known), None)
+        if unknown is not None:
+            raise InvalidInput(unknown[:80], f"is not known here; known are: {', '.join(known) or 'none'}")
+        return await self.handler(request)
 
     def refusals(self) -> list[type[OrchestratorError]]:
         """What this line says and what follows from it: any URL may hold a NUL, any id be unknown."""
