@@ -72,12 +72,15 @@ def test_every_output_is_a_file_and_results_name_them(batch: Batch, lines: Lines
 
 
 def test_options_travel_under_the_servers_names(batch: Batch, lines: Lines, server: BatchServer) -> None:
-    batch(lines("x"), "--model", "m/x", "--priority", "0", "--job-webhook", "https://x", "--no-wait")
+    batch(
+        lines("x"), "--model", "m/x", "--priority", "0", "--job-webhook", "https://x", "--strict", "--no-wait"
+    )
 
     assert server.params == {
         "name": "b",
         "model": "m/x",
         "mode": "atomic",
+        "strict": "true",
         "priority": "0",
         "job_webhook": "https://x",
     }

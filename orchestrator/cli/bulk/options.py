@@ -73,6 +73,12 @@ OnWrong = Annotated[
         help="atomic: a wrong line keeps all out; partial: only itself.",
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", rich_help_panel=SENDING, help="Take a model that is not in the catalogue for a wrong one."
+    ),
+]
 Priority = Annotated[
     int | None,
     typer.Option(
