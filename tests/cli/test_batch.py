@@ -280,9 +280,12 @@ def test_nothing_is_uploaded_for_a_trial_or_for_wrong_lines(
     batch: Batch, server: BatchServer, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     (tmp_path / "cat.png").write_bytes(b"cat")
+    for name in ("a.heic", "b.txt"):
+        (tmp_path / name).touch()
 
-    batch(".", *words)
+    told = batch(".", *words)
 
+    assert "No images, and left out: a.heic, b.txt." in told.stderr
     assert len(server.bodies) == 1
     assert server.uploads == []
 

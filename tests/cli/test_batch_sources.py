@@ -209,6 +209,7 @@ def test_a_folders_images_are_lines_in_the_order_of_their_names(tmp_path: Path) 
         {"custom_id": "b.PNG", "input": {"seed": 7, "picture": "https://x/b"}},
     ]
     assert source.files == (tmp_path / "a.jpg", tmp_path / "b.PNG")
+    assert source.left_out == ("c.png", "notes.txt")
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:

@@ -27,6 +27,12 @@ def find_images(folder: Path) -> tuple[Path, ...]:
     return tuple(images)
 
 
+def left_out(folder: Path, images: Sequence[Path]) -> tuple[str, ...]:
+    """The names of what else is in it, such as images of other kinds and folders, but not what is hidden."""
+    names = {path.name for path in folder.iterdir()} - {path.name for path in images}
+    return tuple(sorted(name for name in names if not name.startswith(".")))
+
+
 def folder_lines(images: Sequence[Path], shared: Shared, urls: Urls) -> Iterator[bytes]:
     defaults = with_urls(shared.defaults, urls)
     takes_list = _takes_list(shared)

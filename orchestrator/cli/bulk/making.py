@@ -15,7 +15,7 @@ from orchestrator.cli.bulk.answers import Batch
 from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.lines import Urls
 from orchestrator.cli.bulk.names import place_of
-from orchestrator.cli.bulk.report import bad_lines_view, dry_run_view, rejected_view
+from orchestrator.cli.bulk.report import bad_lines_view, dry_run_view, left_out_text, rejected_view
 from orchestrator.cli.bulk.sending import Order, prepare, send
 from orchestrator.cli.bulk.sources import Source
 from orchestrator.cli.bulk.staying import saved, sum_up, watched
@@ -44,6 +44,8 @@ class Wishes:
 def make(client: Client, source: Source, wishes: Wishes) -> None:
     """Exits with 1 where jobs failed, and with 2 for input that the server refuses."""
     batches = Batches(client)
+    if source.left_out:
+        to_stderr().print(left_out_text(source.left_out), soft_wrap=True)
     with _refusals_told(wishes.params):
         order = prepare(source, wishes.params, is_new=wishes.is_new, memory=_memory())
         if wishes.is_trial:

@@ -120,6 +120,13 @@ def bad_lines_view(bad: Sequence[BadLine]) -> RenderableType:
     return Group(table, Text(f"… and {rest:,} more.", style="dim")) if rest > 0 else table
 
 
+def left_out_text(names: Sequence[str]) -> Text:
+    """What of a folder was not sent, so that nobody misses it later."""
+    rest = len(names) - _MOST_MISSING
+    more = f" and {rest:,} more" if rest > 0 else ""
+    return Text(f"No images, and left out: {', '.join(names[:_MOST_MISSING])}{more}.")
+
+
 def dry_run_view(report: DryRun) -> RenderableType:
     verb, noun = "is" if report.accepted == 1 else "are", "line" if report.total == 1 else "lines"
     right = Text(f"{report.accepted:,} of {report.total:,} {noun} {verb} right; nothing was stored.")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from orchestrator import strict_json
-from orchestrator.cli.bulk.folder import find_images, folder_lines
+from orchestrator.cli.bulk.folder import find_images, folder_lines, left_out
 from orchestrator.cli.bulk.lines import Shared, Urls, with_urls
 from orchestrator.cli.bulk.table import check_header, csv_lines
 from orchestrator.cli.failures import BadSource
@@ -27,11 +27,14 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Source:
-    """Lines without their newlines, given where the files are that go along."""
+    """Lines without their newlines, given where the files are that go along; `left_out` names what a folder
+    holds besides.
+    """
 
     path: Path
     files: tuple[Path, ...]
     lines: Callable[[Urls], Iterator[bytes]]
+    left_out: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -43,7 +46,8 @@ def open_source(path: Path, shared: Shared) -> Source:
     common = [value.path for value in shared.defaults.values() if isinstance(value, LocalFile)]
     if path.is_dir():
         images = find_images(path)
-        return Source(path, (*common, *images), partial(folder_lines, images, shared))
+        lines = partial(folder_lines, images, shared)
+        return Source(path, (*common, *images), lines, left_out(path, images))
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise BadSource(f"{path}: a batch is a .jsonl, .ndjson, .json or .csv file, or a folder of images.")
