@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from orchestrator.cli.bulk.answers import Batch
-from orchestrator.cli.bulk.names import Names, claim, output_names, place_of, safe
+from orchestrator.cli.bulk.names import Names, claimed, output_names, place_of, safe
 from orchestrator.cli.failures import CommandFailed
 
 BATCH = Batch(id="0193f0c2a7b94d6e8f1a2b3c4d5e6f70", state="completed", created_at="", total=3, name="boats")
@@ -29,6 +30,7 @@ OTHER = msgspec.structs.replace(BATCH, id="0193f0c2a7b94d6e8f1a2b3c00000000")
         (None, "0007"),
         ("///", "0007"),
         ("results", "results-line7"),
+        ("results.jsonl", "results.jsonl-line7"),
     ],
 )
 def test_a_line_is_named_for_its_custom_id_where_a_disk_can_bear_it(custom_id: str, stem: str) -> None:
@@ -85,14 +87,29 @@ def test_a_new_folder_is_taken_and_found_again(tmp_path: Path) -> None:
     wanted = tmp_path / "art"
     assert place_of(BATCH, wanted) == wanted
 
-    claim(wanted, BATCH)
+    with claimed(wanted, BATCH):
+        pass
 
     assert place_of(BATCH, wanted) == wanted
     assert place_of(OTHER, wanted) == wanted / "boats-00000000"
 
 
 def test_a_folder_of_another_batch_is_left_alone(tmp_path: Path) -> None:
-    claim(tmp_path, OTHER)
+    with claimed(tmp_path, OTHER):
+        pass
 
-    with pytest.raises(CommandFailed, match="another batch"):
-        claim(tmp_path, BATCH)
+    with pytest.raises(CommandFailed, match="another batch"), claimed(tmp_path, BATCH):
+        pass
+
+
+def test_two_commands_save_in_one_folder_one_after_the_other(tmp_path: Path) -> None:
+    def save() -> None:
+        with claimed(tmp_path, BATCH):
+            pass
+
+    with ThreadPoolExecutor(1) as threads:
+        with claimed(tmp_path, BATCH):
+            other = threads.submit(save)
+            with pytest.raises(TimeoutError):
+                other.result(timeout=0.2)
+        other.result(timeout=10)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchestrator.cli.bulk.answers import Batch
@@ -24,7 +26,7 @@ class Names:
 
     def __init__(self, lines: int) -> None:
         self._digits = max(_LEAST_DIGITS, len(str(lines)))
-        self._taken = {RESULTS.partition(".")[0]}
+        self._taken = {RESULTS, Path(RESULTS).stem}
         self._numbered: set[str] = set()
 
     def stem(self, line: int, custom_id: str | None) -> str:
@@ -69,12 +71,22 @@ def place_of(batch: Batch, out: Path | None) -> Path:
     return out if is_its_own else out / own
 
 
-def claim(place: Path, batch: Batch) -> None:
-    """Makes the folder, and writes down in it whose it is. Raises CommandFailed for somebody else's."""
+@contextmanager
+def claimed(place: Path, batch: Batch) -> Iterator[None]:
+    """Makes the folder, writes down in it whose it is, and keeps another command that saves there waiting.
+
+    Raises CommandFailed for somebody else's.
+    """
     place.mkdir(parents=True, exist_ok=True)
-    if _marked(place) not in ("", batch.id):
-        raise CommandFailed(f"{place} holds the outputs of another batch.")
-    (place / _MARK).write_text(batch.id)
+    with (place / _MARK).open("a") as mark:
+        with suppress(OSError):  # there are disks that know no locks
+            fcntl.flock(mark, fcntl.LOCK_EX)
+        if _marked(place) not in ("", batch.id):
+            raise CommandFailed(f"{place} holds the outputs of another batch.")
+        if not _marked(place):
+            mark.write(batch.id)
+            mark.flush()
+        yield
 
 
 def _marked(place: Path) -> str:

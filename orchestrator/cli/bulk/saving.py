@@ -18,7 +18,7 @@ import msgspec
 
 from orchestrator.cli.bulk.answers import Batch, Result
 from orchestrator.cli.bulk.client import Batches
-from orchestrator.cli.bulk.names import RESULTS, Names, claim, output_names
+from orchestrator.cli.bulk.names import RESULTS, Names, claimed, output_names
 from orchestrator.cli.bulk.threads import OnDone, pool
 from orchestrator.cli.failures import CommandFailed, NoAnswer, NoServer
 from orchestrator.cli.save import UNFINISHED, save_output
@@ -53,12 +53,12 @@ def save_results(batches: Batches, batch: Batch, place: Path, *, on_line: OnDone
     saved = Saved(place)
     part = place / f"{RESULTS}{UNFINISHED}"
     try:
-        claim(place, batch)
-        with part.open("wb") as file:
-            for done, pending in enumerate(_fetched(batches, batch, saved), start=1):
-                _write(file, pending, saved)
-                on_line(done)
-        part.replace(place / RESULTS)
+        with claimed(place, batch):
+            with part.open("wb") as file:
+                for done, pending in enumerate(_fetched(batches, batch, saved), start=1):
+                    _write(file, pending, saved)
+                    on_line(done)
+            part.replace(place / RESULTS)
     except OSError as error:
         raise CommandFailed(f"{place}: {error.strerror}.") from error
     return saved
