@@ -83,12 +83,13 @@ async def receive(runtime: Runtime, new: NewBatch, source: Source) -> Received:
 
 
 async def check(runtime: Runtime, new: NewBatch, source: Source) -> Checked:
-    """Check every line as `receive` would, and store nothing."""
+    """Check every line as `receive` would, and store nothing. Raises Refused for what can never be stored."""
     upload = Upload(runtime, new, batch_id=new_id(runtime.clock.now()), receiver="", stored_until=0)
     async for piece in source.pieces():
         for _ in upload.read(piece):
             upload.drop()
             await asyncio.sleep(0)
+    await upload.check_size()
     return Checked(upload.total, upload.rejected)
 
 

@@ -126,12 +126,18 @@ class Upload:
             return Rejected(_line(line), custom_id, "custom_id", f"is that of line {first} already")
         return line
 
+    async def check_size(self) -> None:
+        """Raises InvalidInput for no lines at all, and for more jobs than this tenant may ever have."""
+        self._refuse_emptiness()
+        self._most = await self._runtime.store.read(quotas.most_queued, tenant_id=self._new.tenant_id)
+        if not (self._new.is_atomic and self.rejected):
+            self._refuse_what_never_fits()
+
     async def finish(self, digest: str) -> Batch:
         """Store what is left, and open the batch. Raises BadLines and InvalidInput: then discard it."""
         self._read_until = max(self._read_until, self._stored_until)
         await self._compare()
-        if not self.total:
-            raise InvalidInput("", "the batch has no lines")
+        self._refuse_emptiness()
         if self.rejected and (self._new.is_atomic or len(self.rejected) == self.total):
             raise _bad_lines(self.rejected, self.total)
         await self._store()
@@ -234,11 +240,19 @@ class Upload:
             self._room = room.get(tenant, MOST_LINES)
         self._room -= wanted
         self._has_room = self._room >= 0
-        if not self._has_room and self._most is not None and self.total - len(self.rejected) > self._most:
+        if not self._has_room:
+            self._refuse_what_never_fits()
+        return self._has_room
+
+    def _refuse_emptiness(self) -> None:
+        if not self.total:
+            raise InvalidInput("", "the batch has no lines")
+
+    def _refuse_what_never_fits(self) -> None:
+        if self._most is not None and self.total - len(self.rejected) > self._most:
             raise InvalidInput(
                 "", f"this batch has more than {self._most:,} jobs; this tenant may not have more stored"
             )
-        return self._has_room
 
 
 def _line(one: Creation) -> int:

@@ -96,8 +96,9 @@ async def test_a_wrong_parameter_is_named(stack: Stack, query: dict[str, Any], f
 
 @pytest.mark.parametrize("body", [b"", b"\n\n  \n", b"\r\n"])
 async def test_an_empty_batch_is_refused(stack: Stack, body: bytes) -> None:
-    answer = await send(stack, body)
-    assert (answer.status_code, answer.json()["message"]) == (400, "the batch has no lines")
+    for is_trial in ("false", "true"):
+        answer = await send(stack, body, dry_run=is_trial)
+        assert (answer.status_code, answer.json()["message"]) == (400, "the batch has no lines")
 
 
 @pytest.mark.parametrize(

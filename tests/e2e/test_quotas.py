@@ -23,10 +23,13 @@ class Limited:
     id: str
     headers: dict[str, str]
 
-    async def send_batch(self, lines: int, *, key: str | None = None) -> httpx.Response:
+    async def send_batch(
+        self, lines: int, *, key: str | None = None, is_trial: bool = False
+    ) -> httpx.Response:
         body = {
             "model": FLUX,
             "mode": "partial",
+            "dry_run": is_trial,
             "inputs": [{"prompt": f"a lighthouse, {n}"} for n in range(lines)],
         }
         named = {} if key is None else {"idempotency-key": key}
@@ -82,6 +85,7 @@ async def test_a_batch_that_can_never_fit_is_400_however_much_is_stored(limited:
     refused = await limited.send_batch(MOST + 1)
     assert (refused.status_code, refused.headers.get("retry-after")) == (400, None)
     assert refused.json()["message"].startswith(f"this batch has more than {MOST} jobs")
+    assert (await limited.send_batch(MOST + 1, is_trial=True)).json() == refused.json()
     await until(partial(limited.has_open, 1), what="its lines to go")
     await finish(limited.stack, held)
 
