@@ -201,11 +201,13 @@ def discard_empty(connection: Connection, *, ended_before: int) -> None:
 
 
 def forget_keys(connection: Connection, *, before: int) -> None:
-    """An Idempotency-Key stands for its batch for as long as for a job."""
+    """An Idempotency-Key stands for its batch for as long as for a job, and at least until that has ended:
+    whoever comes back to one that was paused or is due next month makes no second one.
+    """
     connection.execute(
         dialect.sql(
             "UPDATE batches SET idempotency_key = NULL"
-            " WHERE idempotency_key IS NOT NULL AND created_at < :before AND state <> 'receiving'"
+            " WHERE idempotency_key IS NOT NULL AND created_at < :before AND finished_at IS NOT NULL"
         ),
         {"before": before},
     )

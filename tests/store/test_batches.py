@@ -198,6 +198,18 @@ async def test_two_requests_with_one_key_begin_one_batch(store: Store) -> None:
     assert len(mine) == 1
 
 
+async def test_a_key_stands_for_its_batch_at_least_until_that_has_ended(store: Store) -> None:
+    batch = await running(store, 1, idempotency_key="k")
+    await store.write(batches.forget_keys, before=batch.created_at + 1)
+    assert await store.read(batches.find_by_key, tenant_id=TENANT, key="k") == batch
+    await give(store, batch, batches.CANCEL)
+    await finish_steps(store)
+    await store.write(batches.forget_keys, before=batch.created_at)
+    assert await store.read(batches.find_by_key, tenant_id=TENANT, key="k") is not None
+    await store.write(batches.forget_keys, before=batch.created_at + 1)
+    assert await store.read(batches.find_by_key, tenant_id=TENANT, key="k") is None
+
+
 async def test_an_upload_that_nobody_goes_on_with_is_given_up_after_its_time(store: Store) -> None:
     batch = await receiving(store, 2, idempotency_key="k")
     await store.write(batch_uploads.discard_abandoned, begun_before=T0 + 1, now=T0)
