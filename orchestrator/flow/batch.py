@@ -19,14 +19,18 @@ _ORDERS = {
     "pause": (batches.PAUSE, "Only a batch that is running can be paused"),
     "resume": (batches.RESUME, "Only a batch that is paused can be resumed"),
     "cancel": (batches.CANCEL, "Only a batch that has not ended can be cancelled"),
-    "retry": (batches.RETRY, "Only a batch that has failed jobs and no other order under way can be retried"),
+    "retry": (
+        batches.RETRY,
+        "Only a batch that has failed jobs and no other order under way can be retried, and what was"
+        " cancelled only by its fingerprint",
+    ),
 }
 
 
 class Progress(msgspec.Struct, frozen=True):
     """`per_second` counts ended jobs since the start; `eta_s` is None where nobody can say, and the least
     where more jobs go before its own than were counted; `waiting_for` is "" unless jobs that could be
-    sent are kept back, and then why.
+    sent are kept back, or none may start yet, and then why.
     """
 
     per_second: float
@@ -128,7 +132,9 @@ def shown_progress(progress: Progress) -> dict[str, Any]:
 
 
 def _eta_s(runtime: Runtime, batch: Batch, outlook: Outlook, per_second: float, now: int) -> float | None:
-    """The longer of what the lanes' limits allow, after those that go before, and what was seen so far."""
+    """The longest of what the lanes' limits allow, after those that go before, what was seen so far, and the
+    time until the last job may start.
+    """
     if batch.has_ended:
         return 0.0
     if batch.state != "open":
@@ -141,4 +147,5 @@ def _eta_s(runtime: Runtime, batch: Batch, outlook: Outlook, per_second: float, 
             rate = policy.rate_per_s(lane.per_minute) * policy.climbed(lane.bucket, now)
             by_lane.append((batch.created * count / sample.total() + outlook.ahead[lane_id]) / rate)
     by_experience = (batch.created + batch.processing) / per_second if per_second else 0.0
-    return max(*by_lane, by_experience)
+    by_schedule = (outlook.last_start - now) / 1_000
+    return max(*by_lane, by_experience, by_schedule)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from orchestrator.clock import to_rfc3339
 from orchestrator.store import dialect, tallies
 from orchestrator.store.batches import Batch
 from orchestrator.store.keys import FIRST_TENANT
@@ -23,23 +24,29 @@ AHEAD_UP_TO = 5_000
 class Outlook(msgspec.Struct, frozen=True):
     """`failures` by kind, most frequent first; `by_lane` is how a sample of the jobs divides among the lanes;
     `ahead` how many others of its tenant go before them, at most AHEAD_UP_TO of each lane; `reasons` say why
-    jobs that could be sent are kept back. All but the first are empty unless the batch is running.
+    its jobs wait, and `last_start` until when the last of them is told to. All but the first are empty unless
+    the batch is running.
     """
 
     failures: list[dict[str, Any]]
     by_lane: Counter[str]
     ahead: Counter[str]
     reasons: list[str]
+    last_start: int = 0
 
 
 class _OfLane(msgspec.Struct, frozen=True):
-    """What the sample has of one lane; `waiting` counts those to be sent, `first_id` is the first ready."""
+    """What the sample has of one lane; `waiting` counts those to be sent, `first_id` is the first ready. Of
+    those that have not ended, `first_start` and `last_start` say when they may start at the earliest.
+    """
 
     lane: str
     count: int
     waiting: int
     first_id: str | None
     priority: int | None
+    first_start: int | None
+    last_start: int | None
 
 
 def read(connection: Connection, *, batch: Batch, now: int) -> Outlook:
@@ -57,19 +64,32 @@ def read(connection: Connection, *, batch: Batch, now: int) -> Outlook:
         for lane, reason in _closed(connection, batch.id, by_lane, now)
         if reason and (waiting[lane] or _has_waiting(connection, batch.id, lane))
     }
-    return Outlook(failures, by_lane, ahead, sorted(reasons))
+    first_start = min((one.first_start for one in sample if one.first_start is not None), default=0)
+    if first_start > now:
+        reasons.add(f"None may start before {to_rfc3339(first_start)}.")
+    last_start = max((one.last_start or 0 for one in sample), default=0)
+    return Outlook(failures, by_lane, ahead, sorted(reasons), last_start)
 
 
 def _sample(connection: Connection, batch: Batch) -> list[_OfLane]:
-    last = batch.total + batch.rejected
-    lines = range(1, last + 1, -(-last // _SAMPLE) or 1)
+    """A line from each part of the file, now one and now another of it: where a job takes two lines of a CSV,
+    every second one holds none.
+    """
+    found = dialect.fetch(
+        connection, "SELECT max(line) FROM jobs WHERE batch_id = :batch", {"batch": batch.id}
+    )
+    last = found[0][0] or 0
+    step = -(-last // _SAMPLE) or 1
+    lines = [start + part % step for part, start in enumerate(range(1, last + 1, step))]
     found = dialect.fetch(
         connection,
         "SELECT lane_id, count(*), sum(CASE WHEN phase IN ('ready', 'waiting') THEN 1 ELSE 0 END),"
-        " min(CASE WHEN phase = 'ready' THEN id END), max(CASE WHEN phase = 'ready' THEN priority END)"
+        " min(CASE WHEN phase = 'ready' THEN id END), max(CASE WHEN phase = 'ready' THEN priority END),"
+        " min(CASE WHEN finished_at IS NULL THEN coalesce(not_before, 0) END),"
+        " max(CASE WHEN finished_at IS NULL THEN not_before END)"
         " FROM jobs WHERE batch_id = :batch"
         f" AND {dialect.one_of(connection.dialect.name, 'line', kind='int')} GROUP BY lane_id",
-        {"batch": batch.id, "ids": dialect.to_json(list(lines))},
+        {"batch": batch.id, "ids": dialect.to_json(lines)},
     )
     return [_OfLane(*row) for row in found]
 

@@ -119,6 +119,8 @@ async def test_orders_that_make_no_sense_are_refused_with_the_state(stack: Stack
     # What was cancelled was cancelled on purpose: there is nothing else to retry.
     for verb in ("pause", "resume", "cancel", "retry-failed"):
         assert await refused(stack, batch, verb, tenant) == "cancelled"
+    retried = await stack.http.post(f"{BATCHES}/{batch['id']}/retry-failed", headers=tenant)
+    assert "what was cancelled only by its fingerprint" in retried.json()["message"]
 
 
 async def refused(stack: Stack, batch: Json, verb: str, tenant: Headers) -> str:

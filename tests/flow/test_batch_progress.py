@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.clock import DAY
 from orchestrator.flow import batch as flow
 from orchestrator.flow.batch import Progress
 from orchestrator.store.batch_progress import AHEAD_UP_TO, Outlook
@@ -15,10 +16,10 @@ from tests.factories import T0, make_batch
 from tests.web.test_troubles import OPEN
 
 
-async def progress(ahead: int) -> Progress:
+async def progress(ahead: int, last_start: int = 0) -> Progress:
     """Of a batch of 60 jobs that have not been sent, on a lane with 60 a minute."""
     batch = make_batch(opened_at=T0, created=60)
-    outlook = Outlook([], Counter({OPEN.id: 60}), Counter({OPEN.id: ahead}), [])
+    outlook = Outlook([], Counter({OPEN.id: 60}), Counter({OPEN.id: ahead}), [], last_start)
 
     async def read(*_: Any, **__: Any) -> Outlook:
         return outlook
@@ -38,3 +39,7 @@ async def test_a_batch_takes_as_long_as_what_goes_before_it_and_then_as_long_as_
     assert alone is not None
     assert found.eta_s == pytest.approx(alone * (60 + ahead) / 60)
     assert found.is_least is is_least
+
+
+async def test_a_batch_takes_until_its_last_job_may_start() -> None:
+    assert (await progress(0, last_start=T0 + DAY)).eta_s == DAY / 1_000

@@ -36,6 +36,13 @@ async def test_a_small_batch_is_its_own_sample(store: Store) -> None:
     assert (await outlook(store, batch)).by_lane.total() == 3
 
 
+async def test_the_sample_meets_jobs_that_stand_in_every_second_line_only(store: Store) -> None:
+    batch = await bulk.running(store, 400)
+    await execute(store, "UPDATE jobs SET line = -2 * line WHERE batch_id = :id", id=batch.id)
+    await execute(store, "UPDATE jobs SET line = -line WHERE batch_id = :id", id=batch.id)
+    assert (await outlook(store, batch)).by_lane == {IMAGE_LANE: 100}
+
+
 async def test_older_jobs_of_its_tenant_go_before_it_and_those_of_others_do_not_count(store: Store) -> None:
     old, new = T0 - DAY, T0 + DAY
     await add_ready(store, 3, at=old)
@@ -64,6 +71,16 @@ async def test_jobs_that_have_been_sent_wait_for_no_lane(store: Store) -> None:
     await claim(store, slots=2)
     await execute(store, CLOSE, later=T0 + 1_000)
     assert (await outlook(store, batch)).reasons == []
+
+
+async def test_while_none_may_start_that_is_the_reason_and_the_last_start_is_known(store: Store) -> None:
+    batch = await bulk.running(store, 3)
+    await execute(store, f"UPDATE jobs SET not_before = {T0} + line WHERE batch_id = :id", id=batch.id)
+    found = await outlook(store, batch)
+    assert (found.reasons, found.last_start) == (["None may start before 2023-11-14T22:13:20.001Z."], T0 + 3)
+    await execute(store, "UPDATE jobs SET not_before = NULL WHERE line = 2")
+    found = await outlook(store, batch)
+    assert (found.reasons, found.last_start) == ([], T0 + 3)
 
 
 @pytest.mark.parametrize("phase", ["ready", "waiting", "accepted"])

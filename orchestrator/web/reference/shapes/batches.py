@@ -52,7 +52,9 @@ class BatchSummary(Struct, kw_only=True):
 class Batch(BatchSummary, kw_only=True):
     per_second: float
     eta_seconds: Annotated[float | None, Meta(description="null where nobody can say.")]
-    waiting_for: Annotated[str, Meta(description="Why jobs that could be sent are kept back.")]
+    waiting_for: Annotated[
+        str, Meta(description="Why jobs that could be sent are kept back, or that none may start yet.")
+    ]
     failures: list[Failure]
 
 
