@@ -76,7 +76,7 @@ def apply_creations(
     results = [
         Created(one.job, is_full=True) if one is not None and one.job.id in full else one for one in results
     ]
-    return _with_replays(connection, creations, known, results)
+    return _with_replays(connection, creations, known, results, full)
 
 
 def _without_room(connection: Connection, fresh: Sequence[Creation]) -> set[str]:
@@ -89,11 +89,11 @@ def _without_room(connection: Connection, fresh: Sequence[Creation]) -> set[str]
             full.add(one.job.id)
         elif tenant in room:
             room[tenant] -= 1
-    if full:
-        wanted = dialect.one_of(connection.dialect.name, "job_id")
+    keyed = [one for one in fresh if one.job.id in full and one.idempotency is not None]
+    if keyed:
         connection.execute(
-            dialect.sql(f"DELETE FROM idempotency_keys WHERE {wanted}"),
-            {"ids": dialect.to_json(sorted(full))},
+            dialect.sql("DELETE FROM idempotency_keys WHERE tenant_id = :tenant AND key = :key"),
+            [{"tenant": tenant, "key": key} for tenant, key in map(_key_of, keyed)],
         )
     return full
 
@@ -103,6 +103,7 @@ def _with_replays(
     creations: Sequence[Creation],
     known: dict[tuple[str, str], tuple[str, str]],
     results: list[Created | None],
+    full: Set[str],
 ) -> list[Created]:
     replayed = {known[_key_of(c)][1] for c, result in zip(creations, results, strict=True) if result is None}
     jobs = rows.read_jobs(connection, replayed) if replayed else {}
@@ -115,7 +116,8 @@ def _with_replays(
                 jobs.get(job_id, creation.job),
                 is_replay=same,
                 is_conflict=not same,
-                is_gone=job_id not in jobs,
+                is_gone=job_id not in jobs and job_id not in full,
+                is_full=job_id in full,
             )
         complete.append(result)
     return complete

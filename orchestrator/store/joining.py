@@ -82,9 +82,13 @@ def _clear(connection: Connection, taken: Sequence[tuple[str, str, str, str]], n
 
 def _joined_before(connection: Connection, wanted: Sequence[Wanted]) -> dict[str, str]:
     ids = {_KEY.format(new_id): new_id for _, _, new_id in wanted}
-    of_these = dialect.one_of(connection.dialect.name, "key")
+    name = connection.dialect.name
+    of_these, of_tenants = dialect.one_of(name, "key"), dialect.one_of(name, "tenant_id", bound="tenants")
     found = connection.execute(
-        dialect.sql(f"SELECT key, job_id FROM idempotency_keys WHERE {of_these}"),
-        {"ids": dialect.to_json(list(ids))},
+        dialect.sql(f"SELECT key, job_id FROM idempotency_keys WHERE {of_tenants} AND {of_these}"),
+        {
+            "ids": dialect.to_json(list(ids)),
+            "tenants": dialect.to_json(sorted({tenant for tenant, _, _ in wanted})),
+        },
     )
     return {ids[row[0]]: row[1] for row in found}

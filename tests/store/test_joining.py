@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import pytest
 from msgspec.structs import replace
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from orchestrator.clock import MINUTE
 from orchestrator.job import Job, Phase
-from orchestrator.store.creation import Created, Creation
+from orchestrator.store import tenants
+from orchestrator.store.creation import Created, Creation, apply_creations
 from orchestrator.store.database import Database
 from orchestrator.store.store import Store
-from tests.factories import T0, SetClock, add_tenant, make_creation, make_job, stored_job
+from orchestrator.store.tenants import Terms
+from tests.factories import T0, TENANT, SetClock, add_tenant, make_creation, make_job, stored_job
 from tests.store.faulty import FaultyDatabase
 from tests.store.rows import counts, job_of
 
@@ -70,3 +74,30 @@ async def test_a_lost_commit_joins_no_second_job(database: Database) -> None:
     created = await create(store, asking())
     assert created.job.id == first.id
     assert (await job_of(store, second.id)).answer_lost_at == T0
+
+
+async def test_keys_are_looked_up_and_given_back_by_their_index(store: Store) -> None:
+    if store.database.dialect != "sqlite":
+        pytest.skip("PostgreSQL reads a table this small from end to end")
+    await store.write(tenants.change_tenant, name=TENANT, terms=Terms(max_queued=0))
+
+    def plans(connection: Connection) -> list[str]:
+        asked: list[tuple[str, Any]] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+            asked.append((statement, values))
+
+        event.listen(connection, "before_cursor_execute", note)
+        creations = [make_creation(key="k"), asking()]
+        apply_creations(connection, creations, now=T0, known_shares=frozenset(), is_retry=True)
+        of_keys = [one for one in asked if "idempotency_keys" in one[0]]
+        return [
+            str(row[-1])
+            for statement, values in of_keys
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            if "idempotency_keys" in row[-1] or row[-1].endswith(" k")
+        ]
+
+    found = await store.write(plans)
+    assert len(found) == 3
+    assert all(step.startswith("SEARCH") for step in found), found

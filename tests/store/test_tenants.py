@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from orchestrator.job import Phase
@@ -77,3 +78,9 @@ async def test_the_key_of_a_job_that_was_not_stored_is_free_once_there_is_room(s
         await store.write(tenants.change_tenant, name=TENANT, terms=Terms(max_queued=most))
         created = await store.create(make_creation(key="once"))
         assert (created.is_full, created.is_replay, created.is_conflict) == (is_full, False, False)
+
+
+async def test_the_same_key_twice_at_once_without_room_is_told_that_there_is_none(store: Store) -> None:
+    await store.write(tenants.change_tenant, name=TENANT, terms=Terms(max_queued=0))
+    both = await asyncio.gather(*(store.create(make_creation(key="once")) for _ in range(2)))
+    assert [(one.is_full, one.is_gone) for one in both] == [(True, False), (True, False)]
