@@ -427,6 +427,9 @@ deliveries = Table(
     Index("ix_deliveries_tenant", "tenant_id", "id"),
     Index("ix_deliveries_dead", "tenant_id", "state", "id", **_where("state = 'dead'")),
     Index("ix_deliveries_dead_of_all", "id", **_where("state = 'dead'")),
+    # The same by when they died: those of a day are counted among those of years.
+    Index("ix_deliveries_died", "tenant_id", "state", "finished_at", **_where("state = 'dead'")),
+    Index("ix_deliveries_died_of_all", "state", "finished_at", **_where("state = 'dead'")),
     Index("ix_deliveries_job", "job_id", **_where("job_id IS NOT NULL")),
     Index("ix_deliveries_batch", "batch_id", **_where("batch_id IS NOT NULL")),
     Index("ix_deliveries_endpoint", "endpoint_id", "id", **_where("endpoint_id IS NOT NULL")),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from sqlalchemy import Connection, event
 
 from orchestrator.clock import DAY, HOUR, MINUTE
 from orchestrator.job import Phase, Reason
@@ -111,3 +114,25 @@ async def test_a_tenant_sees_its_own_alone(store: Store) -> None:
     page = await first_page(store, tenant_id=stranger)
     assert (page.phases.total(), page.seen.dead, page.oldest, page.newest) == (0, 0, {}, [])
     assert (await first_page(store, tenant_id=TENANT)).seen.dead == 1
+
+
+@pytest.mark.parametrize("tenant_id", [None, TENANT], ids=["of all", "of one"])
+async def test_webhooks_that_died_long_ago_are_not_read_for_those_of_a_day(
+    store: Store, tenant_id: str | None
+) -> None:
+    if store.database.dialect != "sqlite":
+        pytest.skip("PostgreSQL reads a table this small from end to end")
+
+    def plan(connection: Connection) -> str:
+        asked: list[tuple[str, Any]] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+            asked.append((statement, values))
+
+        event.listen(connection, "before_cursor_execute", note)
+        board.dead_deliveries(connection, since=T0, tenant_id=tenant_id)
+        ((statement, values),) = asked
+        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+        return " ".join(str(row[-1]) for row in found)
+
+    assert "ix_deliveries_died" in await store.read(plan)
