@@ -27,15 +27,25 @@ def message(due: Due, *, base_url: str) -> bytes:
 
 
 def _told(told: JobEnd | BatchEnd | Notice, tenant_id: str, base_url: str) -> Any:
-    """What a GET of that object answers."""
+    """What a GET of that object answers, and what a job's listener needs to know it by."""
     if isinstance(told, JobEnd):
-        shown = prediction(told.job, told.ending, base_url=base_url)
-        return (
-            shown | {"input": msgspec.Raw(told.input.encode())} if len(told.input) <= LONGEST_INPUT else shown
-        )
+        return prediction(told.job, told.ending, base_url=base_url) | _known_by(told)
     if isinstance(told, BatchEnd):
         return _batch(told, tenant_id, base_url)
     return told.data
+
+
+def _known_by(told: JobEnd) -> dict[str, Any]:
+    known: dict[str, Any] = {}
+    if len(told.input) <= LONGEST_INPUT:
+        known["input"] = msgspec.Raw(told.input.encode())
+    if told.job.batch_id is not None:
+        known |= {
+            "batch": told.job.batch_id,
+            "line": told.job.line,
+            "custom_id": told.job.custom_id or "",
+        }
+    return known
 
 
 def _batch(told: BatchEnd, tenant_id: str, base_url: str) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from orchestrator.store.deliveries import Due, JobEnd
 from tests.factories import T0, make_job, make_result
 
 
-def told(given: str, scheme: str = "v3") -> Any:
-    job = make_job(Phase.COMPLETED)
+def told(given: str, scheme: str = "v3", **of_job: Any) -> Any:
+    job = make_job(Phase.COMPLETED, **of_job)
     due = Due(
         id=f"{job.id}-1",
         url="https://hook.example/",
@@ -54,6 +54,13 @@ def test_a_webhook_gets_the_input_too() -> None:
     given = {"prompt": "a cat", "seed": 1}
     assert told(json.dumps(given))["input"] == given
     assert told(json.dumps(given), "v1")["data"]["input"] == given
+
+
+def test_a_job_of_a_batch_is_known_by_its_line_and_its_name() -> None:
+    shown = told("{}", batch_id="b" * 32, line=7, custom_id="row-7")
+    assert (shown["batch"], shown["line"], shown["custom_id"]) == ("b" * 32, 7, "row-7")
+    assert told("{}", "v1", batch_id="b" * 32, line=7)["data"]["custom_id"] == ""
+    assert "batch" not in told("{}")
 
 
 def test_an_input_with_embedded_media_is_not_sent_around() -> None:

@@ -45,6 +45,11 @@ class PredictionTold(Prediction, kw_only=True):
     input: (
         Annotated[dict[str, Any], Meta(description="Left out where it is longer than 64 KB.")] | UnsetType
     ) = UNSET
+    batch: Annotated[Id, Meta(description="Of a batch's jobs alone, as are the next two.")] | UnsetType = (
+        UNSET
+    )
+    line: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    custom_id: str | UnsetType = UNSET
 
 
 class History(Struct):
