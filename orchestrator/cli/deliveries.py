@@ -118,7 +118,10 @@ def redeliver(
     delivery_ids: Annotated[
         list[str],
         typer.Argument(
-            metavar="[ID…]", default_factory=list, show_default=False, help="Dead or delivered ones."
+            metavar="[ID…]",
+            default_factory=list,
+            show_default=False,
+            help="Ended, or waiting for a later attempt.",
         ),
     ],
     dead_since: Annotated[

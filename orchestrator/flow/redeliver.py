@@ -19,8 +19,8 @@ async def find(runtime: Runtime, tenant_id: str, delivery_id: str) -> Told:
 
 
 async def redeliver(runtime: Runtime, tenant_id: str, delivery_id: str, *, actor: str) -> Told:
-    """The delivery afterwards. Raises NotFound, and Conflict while it is still being tried, or when its
-    endpoint is disabled or gone.
+    """The delivery afterwards. Raises NotFound, and Conflict while it is being sent or about to be, or when
+    its endpoint is disabled or gone.
     """
     await find(runtime, tenant_id, delivery_id)
     if not await runtime.store.read(delivery_log.can_hear, tenant_id=tenant_id, delivery_id=delivery_id):
@@ -33,7 +33,7 @@ async def redeliver(runtime: Runtime, tenant_id: str, delivery_id: str, *, actor
         now=runtime.clock.now(),
     )
     if not is_due:
-        raise Conflict("Only a delivery that is dead or delivered can be sent again; this one is pending.")
+        raise Conflict("It is being sent already, or will be within half a minute.")
     runtime.bell.ring(Kind.DELIVER)
     return await find(runtime, tenant_id, delivery_id)
 

@@ -15,7 +15,8 @@ from orchestrator.job import Ending, Job, Phase
 from orchestrator.store import dialect, endpoint_queue, endpoints, rows
 from orchestrator.store.endpoints import Endpoint
 
-_TAKEN_MS = 30_000
+TAKEN_MS = 30_000
+"""For so long nobody else takes a delivery that is being attempted."""
 
 
 class JobEnd(msgspec.Struct, frozen=True):
@@ -138,7 +139,7 @@ def take_deliveries(connection: Connection, *, ids: Sequence[str], now: int) -> 
         return []
     connection.execute(
         dialect.sql("UPDATE deliveries SET due_at = :taken WHERE id = :id"),
-        [{"taken": now + _TAKEN_MS, "id": row.id} for row in ready],
+        [{"taken": now + TAKEN_MS, "id": row.id} for row in ready],
     )
     jobs = rows.read_jobs(connection, [row.job_id for row in ready if row.job_id])
     inputs = rows.read_inputs(connection, jobs)

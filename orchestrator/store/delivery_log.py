@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.store import dialect, keys
+from orchestrator.store.deliveries import TAKEN_MS
 
 AT_A_TIME = 200
 
@@ -124,13 +125,20 @@ def attempts_of(connection: Connection, *, delivery_id: str) -> list[Attempt]:
 
 
 def redeliver(connection: Connection, *, tenant_id: str, delivery_id: str, actor: str, now: int) -> bool:
-    """Make it due now with its whole schedule before it; False unless it is the tenant's and has ended."""
+    """Make it due now with its whole schedule before it; False unless it is the tenant's and has ended, or
+    its next attempt is further away than one could be that is under way.
+    """
     if not _restart(connection, [delivery_id], tenant_id=tenant_id, now=now):
         return False
     keys.record_audit(
         connection, tenant_id=tenant_id, actor=actor, action="redeliver", subject=delivery_id, now=now
     )
     return True
+
+
+def is_far(due_at: int | None, now: int) -> bool:
+    """Whether a delivery waits for a later attempt, so that it can be sent before that."""
+    return due_at is not None and due_at > now + TAKEN_MS
 
 
 def can_hear(connection: Connection, *, tenant_id: str, delivery_id: str) -> bool:
@@ -191,9 +199,10 @@ def _restart(connection: Connection, ids: Sequence[str], *, tenant_id: str, now:
             f" because = NULL, url = coalesce((SELECT endpoints.url {of_it}), url),"
             f" host = coalesce((SELECT endpoints.host {of_it}), host)"
             f" WHERE {dialect.one_of(connection.dialect.name, 'id')}"
-            f" AND tenant_id = :tenant AND state IN ('dead', 'delivered') AND {_CAN_HEAR}"
+            f" AND tenant_id = :tenant AND {_CAN_HEAR}"
+            " AND (state IN ('dead', 'delivered') OR state = 'pending' AND due_at > :soon)"
         ),
-        {"ids": dialect.to_json(list(ids)), "tenant": tenant_id, "now": now},
+        {"ids": dialect.to_json(list(ids)), "tenant": tenant_id, "now": now, "soon": now + TAKEN_MS},
     )
     return changed.rowcount
 

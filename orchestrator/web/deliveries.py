@@ -54,7 +54,7 @@ async def read_delivery(request: Request) -> Response:
 
 
 async def redeliver(request: Request) -> Response:
-    """POST /api/v3/deliveries/{id}/redeliver: one that is dead or delivered, now, under the same id."""
+    """POST /api/v3/deliveries/{id}/redeliver: one that has ended or waits for a later try, now, same id."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
     identifier = request.path_params["id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.e2e.browser import browser_page
 from tests.e2e.hooked import Hooked, path_of
+from tests.e2e.program import until
 from tests.e2e.stack import data_of
 from tests.e2e.test_deliveries import delivery_in
 from tests.e2e.test_redelivery import ended_delivery
@@ -24,11 +25,30 @@ async def test_a_webhook_that_was_given_up_is_found_looked_into_and_sent_again(h
             "the secret is at", ""
         )
         await page.click("button:has-text('Send again')")
-        await page.wait_for_selector("[role=status]:has-text('sent again now')")
+        await page.wait_for_selector("[role=status]:has-text('It is sent now')")
         await receiver.wait_for(path, 2)
         await delivery_in(stack, dead.rpartition("-")[0], "delivered")
     actor = await stack.ledger.one("SELECT actor FROM audit WHERE object = :id", id=dead)
     assert actor.startswith("dashboard, key ")
+
+
+async def test_a_webhook_that_waits_for_a_later_attempt_is_sent_now(hooked: Hooked) -> None:
+    stack, receiver = hooked
+    path, receiver.headers = path_of("503,200"), {"retry-after": "3000"}
+    job_id = await stack.created(params={"webhook": receiver.url + path})
+
+    async def is_put_off() -> bool:
+        tried = "SELECT 1 FROM deliveries WHERE job_id = :id AND failures = 1"
+        return bool(await stack.ledger.rows(tried, id=job_id))
+
+    await until(is_put_off, what="a delivery to be put off")
+    receiver.headers = {}
+    async with browser_page(stack) as page:
+        await page.goto(f"/deliveries/{job_id}-1")
+        await page.click("button:has-text('Send now')")
+        await page.wait_for_selector("[role=status]:has-text('It is sent now')")
+        await receiver.wait_for(path, 2)
+        await delivery_in(stack, job_id, "delivered")
 
 
 async def test_all_that_were_given_up_in_a_range_are_counted_first_and_then_sent_again(

@@ -52,14 +52,14 @@ async def test_a_dead_delivery_is_sent_again_under_its_id_with_a_new_signature(h
     assert [(one["number"], one["status"]) for one in told["attempts"]] == [(1, 410), (2, 200)]
 
 
-async def test_a_delivered_one_is_sent_again_and_a_pending_one_is_not(hooked: Hooked) -> None:
+async def test_a_delivered_one_is_sent_again_and_one_that_is_being_tried_is_not(hooked: Hooked) -> None:
     stack, receiver = hooked
     path = path_of("200,500")
     delivered = await ended_delivery(hooked, path, "delivered")
     assert (await stack.http.post(f"{DELIVERIES}/{delivered}/redeliver")).status_code == 200
     await receiver.wait_for(path, 2)
     refused = await stack.http.post(f"{DELIVERIES}/{delivered}/redeliver")
-    assert (refused.status_code, refused.json()["message"].endswith("is pending.")) == (409, True)
+    assert (refused.status_code, refused.json()["message"].endswith("half a minute.")) == (409, True)
 
 
 async def test_all_dead_since_a_time_are_counted_and_then_sent_again(hooked: Hooked) -> None:

@@ -115,7 +115,17 @@ async def test_what_has_ended_is_sent_again_with_its_whole_schedule(store: Store
     assert await audited(store) == [("key 1", "redeliver", due.id)]
 
 
-async def test_what_is_pending_is_not_sent_twice(store: Store) -> None:
+async def test_what_waits_for_a_later_attempt_is_sent_now(store: Store) -> None:
+    await ended_job(store)
+    (due,) = await take(store)
+    await record(store, due, due_at=T0 + 300_000)
+    assert await take(store, now=T0 + 99) == []
+    assert await redeliver(store, due.id)
+    (again,) = await take(store, now=T0 + 99)
+    assert (again.id, again.failures, again.number) == (due.id, 0, 2)
+
+
+async def test_what_is_being_sent_is_not_sent_twice(store: Store) -> None:
     await ended_job(store)
     (due,) = await take(store)
     assert not await redeliver(store, due.id)

@@ -55,6 +55,7 @@ async def load_one(look: Look) -> Mapping[str, Any]:
     attempts = await look.runtime.store.read(delivery_log.attempts_of, delivery_id=found.id)
     return {
         "one": found,
+        "is_far": delivery_log.is_far(found.due_at, look.now),
         "attempts": attempts[::-1],
         "request": _request(found, attempts),
         "shown_url": shown_url,
@@ -64,10 +65,10 @@ async def load_one(look: Look) -> Mapping[str, Any]:
 
 
 async def redeliver(look: Look, _form: FormData) -> Done:
-    """One that is dead or delivered."""
+    """One that has ended, or waits for a later attempt."""
     found = await _find(look)
     await flow.redeliver(look.runtime, found.tenant_id, found.id, actor=look.viewer.actor)
-    return Done("It is sent again now, under the same webhook-id. Its earlier attempts stay in the list.")
+    return Done("It is sent now, under the same webhook-id. Its earlier attempts stay in the list.")
 
 
 async def redeliver_dead(look: Look, form: FormData) -> Done:
