@@ -11,7 +11,8 @@ from orchestrator.bell import Kind
 from orchestrator.clock import to_rfc3339
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.runtime import Runtime
-from orchestrator.store import batch_progress, batches, keys
+from orchestrator.store import audit, batch_progress, batches
+from orchestrator.store.audit import Act
 from orchestrator.store.batch_progress import Outlook
 from orchestrator.store.batches import Batch
 
@@ -49,19 +50,21 @@ async def order(
     if verb == "cancel" and batch.state == "receiving":
         wanted = batches.DISCARD
     now = runtime.clock.now()
-    changed = await runtime.store.write(
-        batches.change, order=wanted, batch_id=batch_id, tenant_id=tenant_id, now=now, fingerprint=fingerprint
+    changed: Batch | None = await runtime.store.write(
+        audit.audited,
+        act=Act(tenant_id=tenant_id, actor=actor, action=f"batch.{verb}", subject=batch_id),
+        now=now,
+        do=batches.change,
+        arguments={
+            "order": wanted,
+            "batch_id": batch_id,
+            "tenant_id": tenant_id,
+            "now": now,
+            "fingerprint": fingerprint,
+        },
     )
     if changed is None:
         raise Conflict(f"{otherwise}; this one is {batch.public_state}.")
-    await runtime.store.write(
-        keys.record_audit,
-        tenant_id=tenant_id,
-        actor=actor,
-        action=f"batch.{verb}",
-        subject=batch_id,
-        now=now,
-    )
     runtime.bell.ring(Kind.BATCH)
     return changed
 

@@ -148,8 +148,8 @@ def disable(connection: Connection, *, endpoint_id: str, because: str, now: int)
 
 def remove(connection: Connection, *, tenant_id: str, endpoint_id: str, actor: str, now: int) -> bool:
     """Delete it; what it was told stays to be seen. False for what `find` does not find."""
-    endpoint = find(connection, tenant_id=tenant_id, endpoint_id=endpoint_id)
-    if endpoint is None:
+    endpoint = lock(connection, endpoint_id)
+    if endpoint is None or endpoint.tenant_id != tenant_id:
         return False
     connection.execute(dialect.sql("DELETE FROM endpoints WHERE id = :id"), {"id": endpoint_id})
     endpoint_queue.end(

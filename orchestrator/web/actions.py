@@ -59,7 +59,7 @@ async def create(request: Request) -> Response:
     new = NewAction(
         tenant_id=key.tenant_id,
         owner_id=key.tenant_id,
-        actor=f"key {key.id}",
+        actor=key.actor,
         verb=wanted.verb,
         matched=Matched(ids=wanted.ids, filter=None if wanted.filter is None else _filter(wanted.filter)),
         per_minute=wanted.per_minute,
@@ -93,7 +93,7 @@ async def stop_action(request: Request) -> Response:
     """POST /api/v3/actions/{id}/stop: what was done stays done."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    actor, action_id = f"key {key.id}", request.path_params["id"]
+    actor, action_id = key.actor, request.path_params["id"]
     return answer(shown(await flow.stop(here.runtime, key.tenant_id, action_id, actor=actor)))
 
 

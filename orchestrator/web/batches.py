@@ -159,7 +159,7 @@ async def order(request: Request) -> Response:
     if verb == "retry" and fingerprint and fingerprint not in {one["fingerprint"] for one in known}:
         raise InvalidInput("fingerprint", "names no failures of this batch")
     batch = await flow.order(
-        here.runtime, verb, key.tenant_id, before.id, actor=f"key {key.id}", fingerprint=fingerprint
+        here.runtime, verb, key.tenant_id, before.id, actor=key.actor, fingerprint=fingerprint
     )
     shown = await _with_progress(here, batch)
     return answer(shown | {"retrying": _count(known, fingerprint)} if verb == "retry" else shown)

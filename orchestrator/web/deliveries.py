@@ -58,7 +58,7 @@ async def redeliver(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
     identifier = request.path_params["id"]
-    return answer(shown(await flow.redeliver(here.runtime, key.tenant_id, identifier, actor=f"key {key.id}")))
+    return answer(shown(await flow.redeliver(here.runtime, key.tenant_id, identifier, actor=key.actor)))
 
 
 async def redeliver_dead(request: Request) -> Response:
@@ -78,7 +78,7 @@ async def redeliver_dead(request: Request) -> Response:
     if is_dry:
         count = await flow.count_dead(here.runtime, dead)
     else:
-        count = await flow.redeliver_dead(here.runtime, dead, actor=f"key {key.id}")
+        count = await flow.redeliver_dead(here.runtime, dead, actor=key.actor)
     return answer({"dry_run": is_dry, "count": count})
 
 

@@ -39,7 +39,7 @@ async def resolve_job(request: Request) -> Response:
         raise Forbidden("action: only the operator may say which task of the account is this job's.")
     owner = None if by.is_operator else by.tenant_id
     job = (await jobs.find(here, owner, request.path_params["id"])).job
-    actor = f"key {by.id}"
+    actor = by.actor
     if word.provider_id is not None:
         await clear_doubt.adopt(here.runtime, job, actor=actor, provider_id=word.provider_id)
     elif word.action == "fail":

@@ -34,7 +34,7 @@ async def create(request: Request) -> Response:
     for name in ("url", "events"):
         if name not in given:
             raise InvalidInput(name, "must be given")
-    made, secret = await flow.create(here.runtime, key.tenant_id, NewEndpoint(**given), actor=_actor(key))
+    made, secret = await flow.create(here.runtime, key.tenant_id, NewEndpoint(**given), actor=key.actor)
     return answer(shown(made) | {"secret": secret})
 
 
@@ -58,16 +58,14 @@ async def change(request: Request) -> Response:
     here, key = await _admin(request)
     changes = Changes(**await _read(here.runtime, request))
     identifier = request.path_params["id"]
-    return answer(
-        shown(await flow.change(here.runtime, key.tenant_id, identifier, changes, actor=_actor(key)))
-    )
+    return answer(shown(await flow.change(here.runtime, key.tenant_id, identifier, changes, actor=key.actor)))
 
 
 async def remove(request: Request) -> Response:
     """DELETE /api/v3/endpoints/{id}."""
     here, key = await _admin(request)
     identifier = request.path_params["id"]
-    await flow.remove(here.runtime, key.tenant_id, identifier, actor=_actor(key))
+    await flow.remove(here.runtime, key.tenant_id, identifier, actor=key.actor)
     return answer({"id": identifier, "removed": True})
 
 
@@ -75,7 +73,7 @@ async def rotate_secret(request: Request) -> Response:
     """POST /api/v3/endpoints/{id}/rotate-secret: for a day the old secret signs as well."""
     here, key = await _admin(request)
     identifier = request.path_params["id"]
-    rotated, secret = await flow.rotate(here.runtime, key.tenant_id, identifier, actor=_actor(key))
+    rotated, secret = await flow.rotate(here.runtime, key.tenant_id, identifier, actor=key.actor)
     until = rotated.old_secret_until
     return answer(
         shown(rotated) | {"secret": secret, "old_secret_until": "" if until is None else to_rfc3339(until)}
@@ -98,10 +96,6 @@ async def _admin(request: Request) -> tuple[Context, Key]:
     """Whoever may only submit must not be able to lead a tenant's events elsewhere."""
     here = Context.of(request)
     return here, await here.authenticate(request, "admin")
-
-
-def _actor(key: Key) -> str:
-    return f"key {key.id}"
 
 
 async def _read(runtime: Runtime, request: Request) -> dict[str, Any]:

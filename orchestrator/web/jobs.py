@@ -75,7 +75,7 @@ async def redrive_job(request: Request) -> Response:
     """POST /api/v3/jobs/{id}/redrive: another attempt of a failed job, or the release of a held one."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    job = await redrive(here.runtime, key.tenant_id, request.path_params["id"], actor=f"key {key.id}")
+    job = await redrive(here.runtime, key.tenant_id, request.path_params["id"], actor=key.actor)
     return answer(shown(here, await find(here, key.tenant_id, job.id)))
 
 
@@ -83,7 +83,7 @@ async def dismiss_job(request: Request) -> Response:
     """POST /api/v3/jobs/{id}/dismiss: takes a failed job off the dead letters."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    job = await dismiss(here.runtime, key.tenant_id, request.path_params["id"], actor=f"key {key.id}")
+    job = await dismiss(here.runtime, key.tenant_id, request.path_params["id"], actor=key.actor)
     return answer(shown(here, await find(here, key.tenant_id, job.id)))
 
 

@@ -113,7 +113,7 @@ async def delete(request: Request) -> Response:
         retention.delete_jobs,
         tenant_id=key.tenant_id,
         ids=ids,
-        actor=f"key {key.id}",
+        actor=key.actor,
         now=runtime.clock.now(),
     )
     return answer({"deleted_count": deleted})

@@ -1,4 +1,4 @@
-"""What a person does to a job and the line that says who it was are both there or none."""
+"""What a person does to a job or a batch and the line that says who it was are both there or none."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 
 import pytest
+import sqlalchemy.exc
 
+from orchestrator.flow import batch as batches
 from orchestrator.flow import clear_doubt
 from orchestrator.flow.dismiss import dismiss
 from orchestrator.flow.redrive import redrive
 from orchestrator.job import HeldFor, Job, Phase
 from orchestrator.runtime import Runtime
 from tests.factories import stored_job
+from tests.store.bulk import batch_of, running
 from tests.store.rows import execute, job_of, select
 
 ACTOR = "key 1"
@@ -59,3 +62,18 @@ async def test_where_the_line_cannot_be_written_nothing_is_done(runtime: Runtime
 
 def untouched(job: Job) -> bool:
     return job.phase == Phase.HELD or (job.phase == Phase.FAILED and job.dismissed_at is None)
+
+
+async def test_an_order_to_a_batch_has_its_line(runtime: Runtime) -> None:
+    batch = await running(runtime.store, 1)
+    await batches.order(runtime, "pause", batch.tenant_id, batch.id, actor=ACTOR)
+    lines = await select(runtime.store, "SELECT tenant_id, actor, action, object FROM audit")
+    assert lines == [(batch.tenant_id, ACTOR, "batch.pause", batch.id)]
+
+
+async def test_where_the_line_of_an_order_cannot_be_written_the_batch_goes_on(runtime: Runtime) -> None:
+    batch = await running(runtime.store, 1)
+    await execute(runtime.store, "ALTER TABLE audit RENAME TO elsewhere")
+    with pytest.raises(sqlalchemy.exc.OperationalError, match="no such table"):
+        await batches.order(runtime, "pause", batch.tenant_id, batch.id, actor=ACTOR)
+    assert (await batch_of(runtime.store, batch)).state == "open"

@@ -385,3 +385,22 @@ async def test_an_unknown_endpoint_is_nobodys(store: Store) -> None:
         endpoints.remove, tenant_id=TENANT, endpoint_id=unknown, actor="key 1", now=T0
     )
     assert await store.write(deliveries.take_deliveries, ids=[unknown], now=T0) == []
+
+
+async def test_of_two_removals_at_once_one_has_removed_it(postgres_store: Store) -> None:
+    store, done = postgres_store, asyncio.Event()
+    endpoint = await stored(store)
+    holding = await hold(store, "SELECT id FROM endpoints FOR UPDATE", until=done)
+    both = [
+        asyncio.create_task(
+            store.write(
+                endpoints.remove, tenant_id=TENANT, endpoint_id=endpoint.id, actor=f"key {number}", now=T0
+            )
+        )
+        for number in range(2)
+    ]
+    await until_blocked(store, 2)
+    done.set()
+    await holding
+    assert sorted(await asyncio.gather(*both)) == [False, True]
+    assert await count(store, "audit WHERE action = 'endpoint.remove'") == 1
