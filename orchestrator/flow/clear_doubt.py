@@ -14,7 +14,6 @@ from orchestrator.flow.settle import settle
 from orchestrator.job import Attempt, HeldFor, Job, Reason
 from orchestrator.providers.base import TaskRef
 from orchestrator.runtime import Runtime
-from orchestrator.store import keys
 from orchestrator.store.database import RowRefused
 
 _NOT_HELD = "not held in doubt"
@@ -42,21 +41,16 @@ async def fail(runtime: Runtime, job: Job, *, actor: str, because: str) -> None:
 async def adopt(runtime: Runtime, job: Job, *, actor: str, provider_id: str) -> None:
     """This task is its own: what the provider says of it now is settled. Raises InvalidInput and Conflict."""
     _require_doubt(job)
-    evidence = await _ask(runtime, job, provider_id)
+    found = replace(await _ask(runtime, job, provider_id), source=Source.HISTORY)
+    audited = Audited(actor, f"resolve: adopt {provider_id}")
     try:
-        applied = await settle(runtime, job.id, job.attempt, replace(evidence, source=Source.HISTORY))
+        applied = await settle(runtime, job.id, job.attempt, found, audited=audited)
     except RowRefused:
         applied = None
     if applied is None:
         raise Conflict("provider_id: this task is another job's.")
-    await runtime.store.write(
-        keys.record_audit,
-        tenant_id=job.tenant_id,
-        actor=actor,
-        action=f"resolve: adopt {provider_id}",
-        subject=job.id,
-        now=runtime.clock.now(),
-    )
+    if applied.job.held_for == HeldFor.DOUBT:
+        raise Conflict("provider_id: this attempt has a task already; it was not given this one.")
 
 
 async def _ask(runtime: Runtime, job: Job, provider_id: str) -> Evidence:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 
 from msgspec.structs import replace
 
-from orchestrator.decision import Applied, Decision
+from orchestrator.decision import Applied, Audited, Decision
 from orchestrator.errors import Busy
 from orchestrator.evidence import Evidence
 from orchestrator.flow.attempts import OF_THE_ATTEMPT, Rules
@@ -28,13 +28,14 @@ async def settle(
     sent_at: int | None = None,
     callback: Seen | None = None,
     asked: Attempt | None = None,
+    audited: Audited | None = None,
 ) -> Applied | None:
     """Apply one piece of evidence; None when there is no such job, or when the task that a poll or the
     history speaks of is another attempt's. Busy when it was not stored; RowRefused when the tables do not
     take it, such as an answer or a callback that names another attempt's task.
 
     `asked` is the attempt as it was when the provider was asked: what counts questions counts each once,
-    also when it has to be applied again after a COMMIT that was lost.
+    also when it has to be applied again after a COMMIT that was lost. `audited` is written if the job moves.
     """
 
     def decided(job: Job, row: Attempt | None) -> Decision:
@@ -45,7 +46,7 @@ async def settle(
         rules = Rules(runtime.clock.now(), runtime.is_pushed(job.lane_id), empties=empties)
         decision = decide(job, known, evidence, rules)
         news = tuple(signal for signal in decision.signals if runtime.is_news(job.lane_id, signal.kind))
-        return replace(decision, signals=news)
+        return replace(decision, signals=news, audited=audited if decision.move else None)
 
     def change() -> Awaitable[Applied | None]:
         return runtime.store.change(

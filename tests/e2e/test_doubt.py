@@ -83,6 +83,17 @@ async def test_a_task_of_another_job_is_not_adopted(holding: Stack) -> None:
     assert (await holding.job(job_id))["phase"] == "held"
 
 
+async def test_an_attempt_that_has_got_a_task_meanwhile_is_given_no_other(holding: Stack) -> None:
+    job_id = await held(holding)
+    await holding.ledger.change(
+        "UPDATE attempts SET provider_id = 'its-own' WHERE job_id = :id AND number = 1", id=job_id
+    )
+    answer = await resolve(holding, job_id, action="adopt", provider_id=await task_of(holding))
+    assert (answer.status_code, "has a task already" in answer.json()["message"]) == (409, True)
+    assert await actions_on(holding, job_id) == []
+    assert data_of(await resolve(holding, job_id, action="fail"))["phase"] == "failed"
+
+
 async def test_a_task_that_is_not_there_or_of_another_model_is_not_adopted(holding: Stack) -> None:
     job_id, other = await held(holding), await task_of(holding, model=REDUX, image=IMAGE)
     for provider_id in ("f" * 32, "../balance", other):
