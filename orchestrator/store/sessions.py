@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from orchestrator.clock import HOUR, MINUTE
 from orchestrator.ids import key_digest
 from orchestrator.store import dialect, many_rows
-from orchestrator.store.keys import Key
+from orchestrator.store.keys import FIRST_TENANT, Key
 
 SESSION_MS = 12 * HOUR
 LINK_MS = 15 * MINUTE
@@ -57,7 +57,14 @@ def find_session(connection: Connection, *, token: str, now: int) -> Session | N
     ).first()
     if found is None:
         return None
-    key = Key(found.id, found.tenant_id, frozenset(found.scopes.split()), found.expires_at, found.revoked_at)
+    key = Key(
+        found.id,
+        found.tenant_id,
+        frozenset(found.scopes.split()),
+        found.expires_at,
+        found.revoked_at,
+        is_of_first_tenant=found.tenant == FIRST_TENANT,
+    )
     return Session(key, found.name, found.tenant) if key.is_valid(now) else None
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from orchestrator.clock import MINUTE
 from orchestrator.errors import Unauthorized
 from orchestrator.ids import key_digest, new_api_key
-from orchestrator.store import keys
+from orchestrator.store import keys, sessions
 from orchestrator.store.database import Database
 from orchestrator.store.keys import Key, NamedKey, Refusal
 from orchestrator.store.store import Store
@@ -201,3 +201,14 @@ async def test_a_revoked_key_leaves_no_use(store: Store) -> None:
         await Authenticator(store)(request_with(key), "read")
     await settled()
     assert await last_use(store) is None
+
+
+async def test_a_session_of_the_first_key_is_the_operators_as_the_key_is(store: Store) -> None:
+    key = new_api_key()
+    await store.write(keys.ensure_first_key, key=key, now=T0)
+    found = await store.read(keys.find_key, digest=key_digest(key))
+    assert found is not None
+    await store.write(sessions.open_session, token="a token", key_id=found.id, now=T0)
+    session = await store.read(sessions.find_session, token="a token", now=T0)
+    assert session is not None
+    assert (found.is_operator, session.key.is_operator) == (True, True)
