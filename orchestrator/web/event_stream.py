@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import msgspec
 from sse_starlette.event import ServerSentEvent
@@ -25,23 +26,34 @@ _SEND_S = 20.0
 _encoder = msgspec.json.Encoder()
 
 
-class EventStream(EventSourceResponse):
-    """The answer that goes on; gives the feed's seat back however it ends."""
+class SeatedStream(EventSourceResponse):
+    """An answer that goes on, and calls `close` however it ends, also before its first word. A client that
+    reads nothing is given up, which is no defect.
+    """
 
     def __init__(
-        self, feed: Feed, *, names: frozenset[str], is_reset: bool, may_go_on: Callable[[], Awaitable[object]]
+        self, frames: AsyncIterator[ServerSentEvent], *, close: Callable[[], object], **options: Any
     ) -> None:
-        """`names` are those that are told; `may_go_on` raises when the API key has lost its right."""
-        frames = _frames(feed, names=names, is_reset=is_reset, may_go_on=may_go_on)
-        super().__init__(frames, ping=0, send_timeout=_SEND_S, sep="\n")
-        self._feed = feed
+        super().__init__(frames, send_timeout=_SEND_S, **options)
+        self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             with contextlib.suppress(SendTimeoutError):
                 await super().__call__(scope, receive, send)
         finally:
-            self._feed.close()
+            self._close()
+
+
+class EventStream(SeatedStream):
+    """The events of a feed; gives its seat back in the end."""
+
+    def __init__(
+        self, feed: Feed, *, names: frozenset[str], is_reset: bool, may_go_on: Callable[[], Awaitable[object]]
+    ) -> None:
+        """`names` are those that are told; `may_go_on` raises when the API key has lost its right."""
+        frames = _frames(feed, names=names, is_reset=is_reset, may_go_on=may_go_on)
+        super().__init__(frames, close=feed.close, ping=0, sep="\n")
 
 
 async def _frames(

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,12 +19,12 @@ from orchestrator.runtime import Runtime
 from orchestrator.store import event_log
 from orchestrator.web.context import Context
 from orchestrator.web.dashboard.viewer import Viewer, find_viewer
+from orchestrator.web.event_stream import SeatedStream
 
 _LEAST_S = 1.0
 # Ages and rates change by themselves, without an event.
 _MOST_S = 5.0
 _LOGGED_IN_FOR_S = 15.0
-_SEND_S = 20.0
 
 
 class _Ear(Listener[Any]):
@@ -46,10 +46,10 @@ async def live(request: Request) -> Response:
         seat.enter_context(runtime.follower.seat(viewer.tenant_id))
     except TooMany as full:
         return Response(str(full), status_code=full.status)
-    return EventSourceResponse(
+    return SeatedStream(
         _changes(request, runtime, viewer, seat),
+        close=seat.close,
         ping=15,
-        send_timeout=_SEND_S,
         headers={"x-accel-buffering": "no", "cache-control": "no-store"},
     )
 
@@ -60,7 +60,7 @@ async def _changes(
     topic = event_log.topic("tenant", viewer.sees) if viewer.sees else event_log.EVERYTHING
     ear = _Ear()
     # A database in trouble ends the stream: the browser comes again by itself.
-    with seat, contextlib.suppress(Busy):
+    with contextlib.suppress(Busy):
         yield ServerSentEvent(event="hello", data="", retry=1_000)
         await runtime.follower.listen(topic, ear)
         seat.callback(runtime.follower.leave, topic, ear)
