@@ -175,6 +175,7 @@ async def test_plain_http_from_another_machine_logs_nobody_in(stack: Stack) -> N
         refused = await http.post("/login", data={"key": stack.key})
 
         assert (refused.status_code, kept(refused)) == (403, {})
+        assert "pass the header Host on" in refused.text
         assert "ORCHESTRATOR_PLAIN_LOGIN" in refused.text
 
 

@@ -73,8 +73,9 @@ class Door(msgspec.Struct, frozen=True):
     """Whether this request may carry a login at all, and how its cookie is called and kept."""
 
     is_encrypted: bool
-    is_near: bool
     is_allowed: bool
+    is_exposed: bool
+    """It seems to come over plain HTTP from another machine: whoever listens can log in."""
 
     @staticmethod
     def of(request: Request) -> Door:
@@ -84,18 +85,19 @@ class Door(msgspec.Struct, frozen=True):
         is_encrypted = public.scheme == "https" and request.url.netloc == public.netloc
         peer = request.client.host if request.client else ""
         is_behind_proxy = public.scheme == "https" and not is_encrypted
-        is_near = _is_loopback(request.url.hostname) and _is_loopback(peer) and not is_behind_proxy
-        return Door(is_encrypted, is_near, is_encrypted or is_near or settings.plain_login)
+        # Out of a container one is called `localhost` too, but seems to be called from elsewhere.
+        is_local_name = _is_loopback(request.url.hostname) and not is_behind_proxy
+        is_near = is_local_name and _is_loopback(peer)
+        return Door(
+            is_encrypted,
+            is_allowed=is_encrypted or is_near or settings.plain_login,
+            is_exposed=not (is_encrypted or is_local_name),
+        )
 
     @property
     def cookie(self) -> str:
         # Browsers take a __Host- cookie only when it is Secure.
         return "__Host-orchestrator" if self.is_encrypted else "orchestrator_session"
-
-    @property
-    def is_exposed(self) -> bool:
-        """Over plain HTTP from another machine: whoever listens can log in."""
-        return not (self.is_encrypted or self.is_near)
 
 
 async def find_viewer(request: Request) -> Viewer | None:
@@ -185,7 +187,8 @@ def _require_door(request: Request) -> None:
     if not Door.of(request).is_allowed:
         raise Forbidden(
             "This page came over plain HTTP from another machine, where others could read your key."
-            " Put HTTPS in front and set PUBLIC_URL to it, or set ORCHESTRATOR_PLAIN_LOGIN=true."
+            " Put HTTPS in front, set PUBLIC_URL to it and let the proxy pass the header Host on;"
+            " or set ORCHESTRATOR_PLAIN_LOGIN=true."
         )
 
 
