@@ -1,5 +1,6 @@
-# The server image: `serve` by default; `worker`, `migrate` and `check` are the same image with another command.
-# It runs from its source tree, because the migrations stand beside the package.
+# The server image: `serve` by default; `worker`, `migrate` and `check` are the same image with another command,
+# so that each has its own health check, in docker-compose.yml. It runs from its source tree, because the migrations
+# stand beside the package.
 
 FROM python:3.11-slim AS build
 ARG UV_VERSION=0.13.8
@@ -14,7 +15,7 @@ COPY migrations/ migrations/
 RUN uv pip install --no-cache --no-deps --editable . && python -m compileall -q orchestrator
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --create-home --home-dir /data orchestrator
+RUN useradd --uid 10001 --create-home --skel /var/empty --home-dir /data orchestrator
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -23,7 +24,5 @@ WORKDIR /app
 USER orchestrator
 VOLUME /data
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/ready', timeout=4)"]
 ENTRYPOINT ["orchestrator"]
 CMD ["serve", "--host", "0.0.0.0", "--port", "8080"]

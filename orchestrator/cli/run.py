@@ -84,13 +84,22 @@ def sandbox(
         float | None,
         typer.Option(min=0.0, show_default="as the model does", help="Seconds that each task runs."),
     ] = None,
+    public_url: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            show_default="as each request does",
+            help="How outputs and uploads name this sandbox, such as http://localhost:8099.",
+        ),
+    ] = "",
 ) -> None:
     """Start a stand-in for WaveSpeed, to try things for free."""
     from orchestrator.sandbox.options import Options
     from orchestrator.sandbox.server import serve
 
+    options = Options(tier=tier.value, duration_s=duration, public_url=public_url.rstrip("/"))
     try:
-        serve(host=host, port=port, options=Options(tier=tier.value, duration_s=duration))
+        serve(host=host, port=port, options=options)
     except OSError as error:
         raise CommandFailed(f"Cannot listen on {host} port {port}: {error.strerror}.") from None
 

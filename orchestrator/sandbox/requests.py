@@ -30,8 +30,8 @@ def account_key(request: Request) -> str:
 
 
 def base_url(request: Request) -> str:
-    """Scheme and host as the client wrote them: its answers must point to where it can reach us."""
-    return f"http://{request.headers.get('host', '127.0.0.1')}"
+    """Scheme and host as the client wrote them, unless the options know better: where it can reach us."""
+    return house_of(request).options.public_url or f"http://{request.headers.get('host', '127.0.0.1')}"
 
 
 def version_of(request: Request) -> str:

@@ -198,3 +198,10 @@ async def test_where_the_operator_allows_it_plain_http_logs_in_and_says_what_it_
         assert (await http.post("/login", data={"key": stack.key})).status_code == 303
 
         assert "your session can be read on the way" in (await http.get("/")).text
+
+
+async def test_a_stand_in_without_tls_may_show_its_pictures_by_its_name_here_too(stack: Stack) -> None:
+    page = await stack.http.get("/login")
+    rules = dict(one.strip().split(" ", 1) for one in page.headers["content-security-policy"].split(";"))
+    own = stack.sandbox_url
+    assert rules["img-src"] == f"'self' data: https: {own} {own.replace('127.0.0.1', 'localhost')}"

@@ -96,6 +96,20 @@ async def test_one_demanded_key_shuts_the_others_out() -> None:
     assert answers == [200, 401]
 
 
+@pytest.mark.parametrize("public", ["", "http://localhost:8099"])
+async def test_outputs_and_uploads_are_named_as_clients_reach_them(public: str) -> None:
+    options = Options(duration_s=0.0, public_url=public)
+    async with (
+        running(options) as url,
+        httpx.AsyncClient(base_url=url, headers={"Authorization": "Bearer k"}) as http,
+    ):
+        created = await http.post(FLUX, json={"prompt": "x", "enable_sync_mode": True})
+        stored = await http.post("/api/v3/media/upload/binary", files={"file": ("a.png", b"bytes")})
+    (output,) = created.json()["data"]["outputs"]
+    for named in (output, stored.json()["data"]["download_url"]):
+        assert named.startswith((public or url) + "/")
+
+
 async def test_another_accounts_prediction_is_404(client: Client) -> None:
     created = await client.created()
     response = await client.http.get(

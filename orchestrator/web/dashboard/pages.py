@@ -232,15 +232,19 @@ def _read_notice(request: Request) -> Mapping[str, Any] | None:
         return None
 
 
+def _plain_media(provider_url: str) -> str:
+    """Where pictures come from without TLS: a stand-in, which in a network of containers has two names."""
+    url = urlsplit(provider_url)
+    return f"http://{url.netloc} http://localhost:{url.port or 80}" if url.scheme == "http" else ""
+
+
 def _relative(request: Request) -> str:
     query = request.url.query
     return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def _headers(request: Request) -> dict[str, str]:
-    settings = Context.of(request).runtime.settings
-    provider = urlsplit(settings.wavespeed_base_url)
-    media = f"'self' data: https: {provider.scheme}://{provider.netloc}"
+    media = f"'self' data: https: {_plain_media(Context.of(request).runtime.settings.wavespeed_base_url)}"
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self';"
         f" img-src {media}; media-src {media}; base-uri 'none'; frame-ancestors 'none'"
