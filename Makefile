@@ -82,6 +82,7 @@ $(UV_READY):
 
 $(CHROMIUM_READY): $(READY)
 	@tools/need 'chromium --version' chromium
+	@tools/need '$(VENV)/bin/python -m playwright --version' libatomic1
 	@touch $@
 
 $(JS_READY): tests/js/package-lock.json
