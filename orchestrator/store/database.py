@@ -218,7 +218,7 @@ def _sqlite_engine(url: str, *, begin: str) -> Engine:
         connection.isolation_level = None  # the driver must not open transactions by itself
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA cache_size=-16000")
+        connection.execute("PRAGMA cache_size=-12000")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("PRAGMA wal_autocheckpoint=4000")
 
