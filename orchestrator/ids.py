@@ -1,7 +1,8 @@
 """Makes and recognises the two kinds of name that we give out: ids of rows and API keys.
 
 An id is a UUIDv7 (RFC 9562) as 32 lower-case hex characters, so ids sort by the time they were made
-and serve as cursors. An API key carries a checksum, so that a typing error costs no database query.
+and serve as cursors. An API key carries a checksum, by which programs that look for lost
+secrets know it from any other text.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ def is_callback_token(
 
 
 def derive_key(secret: str, use: str) -> bytes:
-    """A 32-byte key of its own for each use (`callbacks`, `columns`, …) of the one configured secret."""
+    """A 32-byte key of its own for each use (`callback`, `columns`, …) of the one configured secret."""
     return hkdf_sha256(secret.encode(), salt=b"", info=f"orchestrator/{use}".encode(), length=32)
 
 
