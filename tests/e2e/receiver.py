@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,10 +15,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from tests.accepting import stop_accepting
 from tests.e2e.program import until
-
-# Of the event loop, from accept() to a connection that its server knows.
-_PASSES = 10
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,10 @@ async def receiving(port: int) -> AsyncIterator[Receiver]:
     # A call that was given up ends. Its connection is not read while it is answered, and so not closed.
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
+    listener = socket.create_server(("127.0.0.1", port))
+    await web.SockSite(runner, listener).start()
     yield receiver
-    await site.stop()
-    for _ in range(_PASSES):  # a connection that was just accepted is not among those to be closed yet
-        await asyncio.sleep(0)
+    await stop_accepting([listener])
     for connection in receiver.connections:
         connection.abort()
     await runner.cleanup()

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tests.accepting import stop_accepting
 from tests.e2e.program import free_port, until
 from tests.e2e.receiver import Receiver, receiving
 from tests.e2e.stack import Stack, data_of, up_stack
@@ -48,6 +49,7 @@ async def beside_black_holes() -> AsyncIterator[tuple[Stack, Receiver, BlackHole
         async with receiving(port) as receiver, up_stack(**allowed) as stack:
             yield stack, receiver, hole, hole_port
     finally:
+        await stop_accepting(server.sockets)
         hole.close()
         server.close()
 

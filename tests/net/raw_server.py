@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.accepting import stop_accepting
+
 Behaviour = Callable[["Peer"], Awaitable[None]]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -104,6 +106,7 @@ async def serving(behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> As
     try:
         yield raw
     finally:
+        await stop_accepting(server.sockets)
         server.close()
         for task in running:
             task.cancel()
