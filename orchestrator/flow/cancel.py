@@ -6,12 +6,13 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator import lifecycle
-from orchestrator.decision import Decision
+from orchestrator.decision import Audited, Decision
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.job import Attempt, Job, Phase, Reason, is_in_doubt
 from orchestrator.runtime import Runtime
 
 _UNSENT = frozenset({Phase.HELD, Phase.READY, Phase.WAITING})
+_ENDED = "ended"
 
 
 class Cancelled(msgspec.Struct, frozen=True):
@@ -21,17 +22,17 @@ class Cancelled(msgspec.Struct, frozen=True):
     may_be_billed: bool
 
 
-async def cancel(runtime: Runtime, tenant_id: str, job_id: str) -> Cancelled:
+async def cancel(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) -> Cancelled:
     """Raises NotFound, and Conflict for a job that has ended."""
-    applied = await runtime.store.change(
-        job_id,
-        lambda job, attempt: decide(job, attempt, runtime.clock.now()),
-        source="client",
-        tenant_id=tenant_id,
-    )
+
+    def decided(job: Job, attempt: Attempt | None) -> Decision:
+        decision = decide(job, attempt, runtime.clock.now())
+        return decision if decision.note == _ENDED else replace(decision, audited=Audited(actor, "cancel"))
+
+    applied = await runtime.store.change(job_id, decided, source="client", tenant_id=tenant_id)
     if applied is None:
         raise NotFound("There is no such prediction.")
-    if applied.note == "ended":
+    if applied.note == _ENDED:
         raise Conflict(f"The job has ended already: {applied.job.public_state}.")
     runtime.announce(applied)
     # "applied" is all that is known of a change whose COMMIT was lost.
@@ -41,7 +42,7 @@ async def cancel(runtime: Runtime, tenant_id: str, job_id: str) -> Cancelled:
 
 def decide(job: Job, _attempt: Attempt | None, now: int) -> Decision:
     if job.is_ended:
-        return Decision(note="ended")
+        return Decision(note=_ENDED)
     if job.phase in _UNSENT:
         move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=now)
         maybe_sent = is_in_doubt(job)

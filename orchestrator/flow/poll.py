@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from orchestrator import policy
 from orchestrator.bell import Kind
 from orchestrator.crash import crashpoint
-from orchestrator.decision import Decision
+from orchestrator.decision import Audited, Decision
 from orchestrator.evidence import ErrorKind, Evidence, Source
 from orchestrator.flow import resolve
 from orchestrator.flow.settle import settle
@@ -35,10 +35,15 @@ async def may_ask(runtime: Runtime) -> bool:
     return bool(await runtime.store.write(polls.take_polls, account_id=ACCOUNT, most=1, now=now))
 
 
-async def check_now(runtime: Runtime, job_id: str, attempt: int | None = None) -> None:
+async def check_now(
+    runtime: Runtime, job_id: str, attempt: int | None = None, *, audited: Audited | None = None
+) -> None:
     """Make an attempt due at once, for a callback that proves nothing or a user who asks."""
 
-    def decide(_job: Job, row: Attempt | None) -> Decision:
+    def decide(job: Job, row: Attempt | None) -> Decision:
+        return replace(to_be_asked(job, row), audited=audited)
+
+    def to_be_asked(_job: Job, row: Attempt | None) -> Decision:
         if row is None or row.ended_at is not None:
             return Decision(note="nothing to ask about")
         if row.provider_id is None or row.empties:

@@ -90,9 +90,10 @@ def _delete(connection: Connection, action: Action, ids: Sequence[str], now: int
     deleted = 0
     for tenant_id in sorted({job.tenant_id for job in jobs}):
         of_tenant = [job.id for job in jobs if job.tenant_id == tenant_id]
-        deleted += retention.delete_jobs(
+        gone = retention.delete_jobs(
             connection, tenant_id=tenant_id, ids=of_tenant, actor=action.actor, now=now
         )
+        deleted += len(gone)
     return deleted
 
 

@@ -15,8 +15,19 @@ DELETED_TASK = "delete task"
 _ROWS_OF_A_JOB = ("documents", "attempts", "events", "callbacks")
 
 
-def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str], actor: str, now: int) -> int:
-    """Delete those of the tenant's jobs that have ended; answers how many."""
+def delete_by_hand(
+    connection: Connection, *, tenant_id: str, ids: Sequence[str], actor: str, now: int
+) -> int:
+    """Delete those of the tenant's jobs that have ended, each with a line in the audit; answers how many."""
+    deleted = delete_jobs(connection, tenant_id=tenant_id, ids=ids, actor=actor, now=now)
+    _record(connection, "delete", deleted, tenant_id=tenant_id, actor=actor, now=now)
+    return len(deleted)
+
+
+def delete_jobs(
+    connection: Connection, *, tenant_id: str, ids: Sequence[str], actor: str, now: int
+) -> list[str]:
+    """Delete those of the tenant's jobs that have ended; answers which."""
     wanted = dialect.one_of(connection.dialect.name, "id")
     found = connection.execute(
         dialect.sql(
@@ -28,8 +39,10 @@ def delete_jobs(connection: Connection, *, tenant_id: str, ids: Sequence[str], a
         {"ids": dialect.to_json(list(ids)), "tenant": tenant_id},
     )
     deleted = [row[0] for row in found]
-    _remember_tasks(connection, deleted, tenant_id=tenant_id, actor=actor, now=now)
-    return _delete_counted(connection, deleted, now)
+    tasks = _tasks_of(connection, deleted)
+    _record(connection, DELETED_TASK, tasks, tenant_id=tenant_id, actor=actor, now=now)
+    _delete_counted(connection, deleted, now)
+    return deleted
 
 
 class Deleted(NamedTuple):
@@ -110,26 +123,22 @@ def delete_old_notices(connection: Connection, *, ended_before: int) -> None:
         connection.execute(dialect.sql(statement), {"before": ended_before})
 
 
-def _remember_tasks(
-    connection: Connection, ids: Sequence[str], *, tenant_id: str, actor: str, now: int
-) -> None:
+def _tasks_of(connection: Connection, ids: Sequence[str]) -> list[str]:
     wanted = dialect.one_of(connection.dialect.name, "job_id")
     found = connection.execute(
         dialect.sql(f"SELECT provider_id FROM attempts WHERE provider_id IS NOT NULL AND {wanted}"),
         {"ids": dialect.to_json(ids)},
     )
-    tasks = [
-        {
-            "id": new_id(now),
-            "tenant_id": tenant_id,
-            "at": now,
-            "actor": actor,
-            "action": DELETED_TASK,
-            "object": row[0],
-        }
-        for row in found
-    ]
-    many_rows.insert_many(connection, "audit", tasks)
+    return [row[0] for row in found]
+
+
+def _record(
+    connection: Connection, action: str, objects: Sequence[str], *, tenant_id: str, actor: str, now: int
+) -> None:
+    of_all = {"tenant_id": tenant_id, "at": now, "actor": actor, "action": action}
+    many_rows.insert_many(
+        connection, "audit", [{"id": new_id(now), **of_all, "object": name} for name in objects]
+    )
 
 
 def _delete(connection: Connection, ids: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.clock import to_rfc3339
+from orchestrator.decision import Audited
 from orchestrator.errors import NotFound
 from orchestrator.flow.cancel import cancel
 from orchestrator.flow.dismiss import dismiss
@@ -66,7 +67,7 @@ async def cancel_job(request: Request) -> Response:
     """POST /api/v3/jobs/{id}/cancel: `may_be_billed` says whether the provider may have it already."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    cancelled = await cancel(here.runtime, key.tenant_id, request.path_params["id"])
+    cancelled = await cancel(here.runtime, key.tenant_id, request.path_params["id"], actor=key.actor)
     found = await find(here, key.tenant_id, cancelled.job.id)
     return answer(shown(here, found) | {"may_be_billed": cancelled.may_be_billed})
 
@@ -92,7 +93,7 @@ async def check_job(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
     found = await find(here, key.tenant_id, request.path_params["id"])
-    await check_now(here.runtime, found.job.id)
+    await check_now(here.runtime, found.job.id, audited=Audited(key.actor, "check"))
     return answer(shown(here, found))
 
 

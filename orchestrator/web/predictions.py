@@ -110,7 +110,7 @@ async def delete(request: Request) -> Response:
         raise InvalidInput("ids", f"at most {MOST_DELETED} at a time")
     runtime = here.runtime
     deleted = await runtime.store.write(
-        retention.delete_jobs,
+        retention.delete_by_hand,
         tenant_id=key.tenant_id,
         ids=ids,
         actor=key.actor,

@@ -47,7 +47,8 @@ def attempt_of(job: Job, number: int = 1) -> Attempted:
 
 
 async def delete(store: Store, job: Job, *, tenant_id: str = TENANT) -> int:
-    return await store.write(retention.delete_jobs, tenant_id=tenant_id, ids=[job.id], actor="key 1", now=T0)
+    asked = {"tenant_id": tenant_id, "ids": [job.id], "actor": "key 1", "now": T0}
+    return len(await store.write(retention.delete_jobs, **asked))
 
 
 async def delete_old(store: Store, *, before: int, most: int) -> int:

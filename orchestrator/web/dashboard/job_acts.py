@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.datastructures import FormData
 
+from orchestrator.decision import Audited
 from orchestrator.errors import Conflict, Forbidden, InvalidInput, NotFound
 from orchestrator.flow import clear_doubt
 from orchestrator.flow.cancel import cancel
@@ -11,7 +12,7 @@ from orchestrator.flow.dismiss import dismiss
 from orchestrator.flow.poll import check_now
 from orchestrator.flow.redrive import redrive
 from orchestrator.job import Job
-from orchestrator.store import keys, retention, views
+from orchestrator.store import retention, views
 from orchestrator.web.dashboard.pages import Done, Look
 
 _LONGEST = 300
@@ -25,8 +26,7 @@ async def redrive_job(look: Look, _form: FormData) -> Done:
 
 async def cancel_job(look: Look, _form: FormData) -> Done:
     job = await _find(look)
-    cancelled = await cancel(look.runtime, job.tenant_id, job.id)
-    await _record(look, job, "cancel")
+    cancelled = await cancel(look.runtime, job.tenant_id, job.id, actor=look.viewer.actor)
     if not cancelled.may_be_billed:
         return Done("Cancelled. Nothing was sent, so it costs nothing.")
     if cancelled.job.is_ended:
@@ -42,8 +42,7 @@ async def dismiss_job(look: Look, _form: FormData) -> Done:
 
 async def check_job(look: Look, _form: FormData) -> Done:
     job = await _find(look)
-    await check_now(look.runtime, job.id)
-    await _record(look, job, "check")
+    await check_now(look.runtime, job.id, audited=Audited(look.viewer.actor, "check"))
     return Done("The provider is being asked about it now.")
 
 
@@ -51,7 +50,7 @@ async def delete_job(look: Look, _form: FormData) -> Done:
     """Raises Conflict."""
     job = await _find(look)
     deleted = await look.runtime.store.write(
-        retention.delete_jobs,
+        retention.delete_by_hand,
         tenant_id=job.tenant_id,
         ids=[job.id],
         actor=look.viewer.actor,
@@ -59,7 +58,6 @@ async def delete_job(look: Look, _form: FormData) -> Done:
     )
     if not deleted:
         raise Conflict("Only a job that has ended, and has nothing at the provider, can be deleted.")
-    await _record(look, job, "delete")
     return Done("Deleted, with everything that was kept of it.", go="/jobs")
 
 
@@ -93,14 +91,3 @@ async def _find(look: Look) -> Job:
     if found is None:
         raise NotFound("There is no such job.")
     return found.job
-
-
-async def _record(look: Look, job: Job, action: str) -> None:
-    await look.runtime.store.write(
-        keys.record_audit,
-        tenant_id=job.tenant_id,
-        actor=look.viewer.actor,
-        action=action,
-        subject=job.id,
-        now=look.now,
-    )
