@@ -163,6 +163,9 @@ def _postgres_url(text: str) -> URL:
     for name in url.query:
         if name not in _PARAMETERS:
             raise Misconfigured(f"DATABASE_URL: ?{name}= is not known; host, port and sslmode are")
+    given = url.query.get("host", "")
+    if "," in (url.host or "") or not isinstance(given, str) or "," in given:
+        raise Misconfigured("DATABASE_URL: one host, please; a name or a proxy can stand for several servers")
     return url
 
 

@@ -232,6 +232,17 @@ def test_a_database_out_of_reach_is_told_without_its_password(orchestrator: Comm
     assert "hidden" not in told.stderr
 
 
+@pytest.mark.parametrize(
+    "url", ["u:hidden@a,b/x", "u:hidden@/x?host=a:1,b:2", "u:hidden@/x?host=a&host=b", "u:hidden@a:1,b:2/x"]
+)
+def test_several_hosts_are_refused(orchestrator: Command, url: str) -> None:
+    told = orchestrator("keys", DATABASE_URL=f"postgresql://{url}")
+
+    assert told.returncode == 2
+    assert told.stderr.startswith("DATABASE_URL: ")
+    assert "hidden" not in told.stderr
+
+
 @pytest.mark.parametrize("weight", [0.0, -1.0, 1_000.1, float("nan"), float("inf"), 1e-300])
 def test_a_weight_that_upsets_the_turns_is_refused(weight: float) -> None:
     with pytest.raises(typer.BadParameter):
