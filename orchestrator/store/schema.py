@@ -8,11 +8,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from orchestrator.errors import Misconfigured
 from orchestrator.store import event_log
 from orchestrator.store.database import Database, DatabaseTrouble
+from orchestrator.tables import metadata
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,9 +21,11 @@ _ROOT = Path(__file__).resolve().parents[2]
 def upgrade(connection: Connection) -> None:
     """Run every migration that is missing, and adopt a log from elsewhere.
 
-    Safe to call when none is, also where the database is newer than this program.
+    Safe to call when none is, also where the database is newer than this program. Raises Misconfigured for
+    another program's database.
     """
     if not is_current(connection):
+        _refuse_foreign(connection)
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -35,6 +38,17 @@ def is_current(connection: Connection) -> bool:
     known = {revision.revision for revision in script.walk_revisions()}
     there = MigrationContext.configure(connection).get_current_revision()
     return there is not None and (there == script.get_current_head() or there not in known)
+
+
+def _refuse_foreign(connection: Connection) -> None:
+    """Where none of our migrations has run, none of our tables may stand."""
+    if MigrationContext.configure(connection).get_current_revision() is None:
+        taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
+        if taken:
+            raise Misconfigured(
+                f"DATABASE_URL: this database holds tables of another program ({', '.join(taken)});"
+                " give Orchestrator one of its own"
+            )
 
 
 async def bring_up_to_date(database: Database) -> None:

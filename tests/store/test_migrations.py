@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Connection, inspect, text
 
 from orchestrator import tables
+from orchestrator.errors import Misconfigured
 from orchestrator.store import schema
 from orchestrator.store.database import Database, open_database
 
@@ -139,3 +140,10 @@ async def test_ids_are_compared_byte_by_byte(database: Database) -> None:
         ).all()
     )
     assert collations == [("C",)]
+
+
+async def test_a_database_of_another_program_is_refused_and_left_alone(empty_database: Database) -> None:
+    await empty_database.write(lambda connection: connection.execute(text("CREATE TABLE jobs (id integer)")))
+    with pytest.raises(Misconfigured, match=r"DATABASE_URL: .* another program \(jobs\)"):
+        await empty_database.write(schema.upgrade)
+    assert await empty_database.read(table_names) <= {"jobs"}
