@@ -1,4 +1,8 @@
-"""The real processes that are measured: the sandbox, and Orchestrator in either form."""
+"""The real processes that are measured: the sandbox, and Orchestrator in either form.
+
+They get no setting but those named here and start in an empty folder, so that no database and no key of the
+person's own is touched.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +25,32 @@ import msgspec
 KEY = "orc_bench000000000000000000000000000000000"
 _SECRET = "a secret that only this benchmark uses"
 _READY_S = 20.0
+_TOLD = 2_000
+_BARE = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A started process; what it complains of is in the file `complaints`."""
+
+    popen: subprocess.Popen[bytes]
+    complaints: Path
+
+    def failure(self) -> RuntimeError:
+        said = self.complaints.read_text(errors="replace")
+        return RuntimeError(f"it did not start: {said[-_TOLD:].strip() or 'it said nothing'}")
 
 
 @dataclass(frozen=True)
 class Running:
     """A started process and where it listens."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     url: str = ""
 
     @property
     def pid(self) -> int:
-        return self.process.pid
+        return self.process.popen.pid
 
 
 @contextmanager
@@ -48,7 +66,7 @@ def up(provider: str, **extra: str) -> Iterator[Running]:
     """API and worker in one process on SQLite and the private Valkey."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "orchestrator.cli", "up", "--port", "0"]
-        with _started(command, _environment(provider) | {"ORCHESTRATOR_DATA_DIR": folder} | extra) as process:
+        with _started(command, environment(provider) | {"ORCHESTRATOR_DATA_DIR": folder} | extra) as process:
             yield Running(process, _server_url(Path(folder) / "server.json", process))
 
 
@@ -59,7 +77,7 @@ def serve(provider: str, *, database: str, redis: str) -> Iterator[Running]:
         command = [sys.executable, "-m", "orchestrator.cli", "serve", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     extra = {"DATABASE_URL": database, "REDIS_URL": redis, "PUBLIC_URL": url}
-    with _started(command, _environment(provider) | extra) as process:
+    with _started(command, environment(provider) | extra) as process:
         wait_until_healthy(url, process)
         yield Running(process, url)
 
@@ -69,20 +87,21 @@ def worker(provider: str, *, database: str, redis: str, public_url: str) -> Iter
     """A worker alone."""
     command = [sys.executable, "-m", "orchestrator.cli", "worker"]
     extra = {"DATABASE_URL": database, "REDIS_URL": redis, "PUBLIC_URL": public_url}
-    with _started(command, _environment(provider) | extra) as process:
+    with _started(command, environment(provider) | extra) as process:
         yield Running(process)
 
 
 def migrate(database: str) -> None:
     subprocess.run(
         [sys.executable, "-m", "orchestrator.cli", "migrate"],
-        env=os.environ | {"DATABASE_URL": database},
+        env=_BARE | {"DATABASE_URL": database},
+        cwd=tempfile.gettempdir(),
         check=True,
         stderr=subprocess.DEVNULL,
     )
 
 
-def _environment(provider: str) -> dict[str, str]:
+def environment(provider: str) -> dict[str, str]:
     return {
         "WAVESPEED_BASE_URL": provider,
         "WAVESPEED_API_KEY": "bench",
@@ -94,48 +113,55 @@ def _environment(provider: str) -> dict[str, str]:
 
 
 @contextmanager
-def _started(command: list[str], extra: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command, env=os.environ | extra, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
+def _started(command: list[str], settings: dict[str, str]) -> Iterator[Process]:
+    with tempfile.TemporaryDirectory() as folder:
+        complaints = Path(folder) / "complaints"
+        with complaints.open("wb") as stderr:
+            popen = subprocess.Popen(
+                command, env=_BARE | settings, cwd=folder, stdout=subprocess.PIPE, stderr=stderr
+            )
         try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield Process(popen, complaints)
+        finally:
+            _end(popen)
 
 
-def _address(process: subprocess.Popen[bytes]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline().decode()
+def _end(popen: subprocess.Popen[bytes]) -> None:
+    popen.send_signal(signal.SIGTERM)
+    try:
+        popen.wait(15)
+    except subprocess.TimeoutExpired:
+        popen.kill()
+        popen.wait()
+
+
+def _address(process: Process) -> str:
+    assert process.popen.stdout is not None
+    line = process.popen.stdout.readline().decode()
     found = re.search(r"http://\S+", line)
     if found is None:
-        raise RuntimeError(f"not ready: {line!r}")
+        raise process.failure()
     return found[0]
 
 
-def _server_url(path: Path, process: subprocess.Popen[bytes]) -> str:
+def _server_url(path: Path, process: Process) -> str:
     deadline = time.monotonic() + _READY_S
     while not path.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("the server did not start")
+        if process.popen.poll() is not None or time.monotonic() > deadline:
+            raise process.failure()
         time.sleep(0.01)
     return str(msgspec.json.decode(path.read_bytes(), type=dict)["url"])
 
 
-def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_until_healthy(url: str, process: Process) -> None:
     deadline = time.monotonic() + _READY_S
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and process.popen.poll() is None:
         try:
             if httpx.get(f"{url}/health", trust_env=False).status_code == 200:
                 return
         except httpx.HTTPError:
             time.sleep(0.05)
-    raise RuntimeError("the server did not start")
+    raise process.failure()
 
 
 @contextmanager

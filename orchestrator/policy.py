@@ -31,6 +31,8 @@ SILENT_DELIVERIES = 8
 MOST_DELIVERIES = 2 * DELIVERIES_OPEN + SILENT_DELIVERIES
 RECEIVER_BREAKER_AT = 5
 STOP_GRACE_S = 7.0
+MOST_OF_A_LIMIT = 10_000_000
+"""What an operator may set a limit to: more than any account has, and not so much that a sum goes wrong."""
 SOLO_AFTER_LOST_LEASES = 2
 POISONED_AT_LOST_LEASES = 3
 BREAKER_AT = 5

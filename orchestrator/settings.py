@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orchestrator.errors import Misconfigured
-from orchestrator.policy import TIERS, Limits
+from orchestrator.policy import MOST_OF_A_LIMIT, TIERS, Limits
 
 MIN_SECRET_LENGTH = 32
 MIN_KEY_LENGTH = 16
@@ -76,14 +76,14 @@ class Settings(BaseSettings):
     wavespeed_per_minute: int | None = Field(
         None,
         ge=1,
-        le=100_000,
+        le=MOST_OF_A_LIMIT,
         validation_alias="WAVESPEED_PER_MINUTE",
         description="Submissions per minute, instead of the tier's.",
     )
     wavespeed_max_in_flight: int | None = Field(
         None,
         ge=1,
-        le=100_000,
+        le=MOST_OF_A_LIMIT,
         validation_alias="WAVESPEED_MAX_IN_FLIGHT",
         description="Tasks at WaveSpeed at a time, instead of the tier's.",
     )

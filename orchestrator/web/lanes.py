@@ -9,6 +9,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orchestrator import policy
 from orchestrator.clock import DAY, SECOND, to_rfc3339
 from orchestrator.flow import administer
 from orchestrator.runtime import Runtime
@@ -20,7 +21,6 @@ from orchestrator.web.fields import read_fields
 from orchestrator.web.wire import answer
 
 _LONGEST_PAUSE_S = 30 * DAY // SECOND
-_MOST = 100_000
 
 
 class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,13 +37,13 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Submissions a minute; null goes back to the settings."""
 
-    per_minute: Annotated[int, Meta(ge=1, le=_MOST)] | None
+    per_minute: Annotated[int, Meta(ge=1, le=policy.MOST_OF_A_LIMIT)] | None
 
 
 class Slots(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tasks at the provider at a time; null goes back to the settings."""
 
-    max_in_flight: Annotated[int, Meta(ge=1, le=_MOST)] | None
+    max_in_flight: Annotated[int, Meta(ge=1, le=policy.MOST_OF_A_LIMIT)] | None
 
 
 async def read_lanes(request: Request) -> Response:

@@ -121,7 +121,7 @@ async def test_orders_survive_a_restart_and_win_over_the_settings(own_stack: Sta
         ("POST", f"{IMAGE}/resume", {"seconds": 1}, "seconds"),
         ("PATCH", IMAGE, {}, "per_minute"),
         ("PATCH", IMAGE, {"per_minute": 0}, "per_minute"),
-        ("PATCH", IMAGE, {"per_minute": 100_001}, "per_minute"),
+        ("PATCH", IMAGE, {"per_minute": 10_000_001}, "per_minute"),
         ("PATCH", IMAGE, {"per_minute": True}, "per_minute"),
         ("PATCH", ACCOUNT, {"max_in_flight": 0}, "max_in_flight"),
         ("PATCH", ACCOUNT, {"max_in_flight": "9"}, "max_in_flight"),

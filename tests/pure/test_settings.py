@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.stack import environment
 from orchestrator.errors import Misconfigured
 from orchestrator.settings import Settings, load
 
@@ -73,8 +74,8 @@ def test_spaces_around_a_value_do_not_count(monkeypatch: pytest.MonkeyPatch) -> 
         ("ORCHESTRATOR_API_KEY", "geheim-short"),
         ("ORCHESTRATOR_ALLOW_PORTS", "8080-8090"),
         ("ORCHESTRATOR_ALLOW_PORTS", "80,65536"),
-        ("WAVESPEED_PER_MINUTE", "100001"),
-        ("WAVESPEED_MAX_IN_FLIGHT", "100001"),
+        ("WAVESPEED_PER_MINUTE", "10000001"),
+        ("WAVESPEED_MAX_IN_FLIGHT", "10000001"),
         ("ORCHESTRATOR_RETENTION_DAYS", "36501"),
     ],
 )
@@ -119,3 +120,9 @@ def test_a_short_secret_is_refused_by_name_and_not_shown(
 def test_several_secrets_are_taken_apart() -> None:
     assert load(secret=f"{'x' * 32}, {'y' * 40}").secrets == ("x" * 32, "y" * 40)
     assert load(secret="").secrets == ()
+
+
+def test_the_benchmarks_settings_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment("http://127.0.0.1:1").items():
+        monkeypatch.setenv(name, value)
+    assert load().wavespeed_base_url == "http://127.0.0.1:1"
