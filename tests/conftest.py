@@ -11,12 +11,17 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis import Redis
 
 from tests.network import loopback_only
 from tests.services import postgres, valkey
 from tests.services.postgres import PostgresProcess
 from tests.services.valkey import ValkeyProcess
+
+# No test asserts time, and a machine may be busy.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_report_header() -> list[str]:

@@ -208,5 +208,4 @@ TestOneJob = OneJob.TestCase
 TestOneJob.settings = settings(
     max_examples=300,
     stateful_step_count=30,
-    deadline=None,
 )

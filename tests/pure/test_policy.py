@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import policy
@@ -58,7 +58,6 @@ def test_one_a_minute_is_not_one_for_ever() -> None:
     assert policy.refill(empty, T0 + 75_000).tokens == 1
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5_000), st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 50)), max_size=60))
 def test_no_sixty_five_seconds_of_claims_draw_more_than_the_limit(
     per_minute: int, steps: list[tuple[int, int]]
