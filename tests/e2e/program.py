@@ -7,6 +7,7 @@ what they leave behind.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +30,18 @@ PROJECT = Path(__file__).parents[2]
 START_S = 30.0
 # Below the ports that the kernel gives to outgoing connections: a restarted server finds its own again.
 OWN_PORTS = range(20_000, 32_000)
+_PROCESSES = 4
+
+
+def _own_ports() -> Iterator[int]:
+    """Those of this process of pytest, from a random one on, so that two runs on one machine seldom meet."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = OWN_PORTS[number % _PROCESSES :: _PROCESSES]
+    start = random.SystemRandom().randrange(len(own))
+    return itertools.cycle([*own[start:], *own[:start]])
+
+
+_PORTS = _own_ports()
 
 LIVE: list[Program] = []
 """All programs that run at the moment; a failing test shows the end of their logs."""
@@ -166,9 +179,10 @@ def state_of(pid: int) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that no outgoing connection will take meanwhile."""
-    while True:
-        port = random.SystemRandom().choice(OWN_PORTS)
+    """A port that nobody listens on, that no outgoing connection will take meanwhile, and that no other test
+    of this run is given.
+    """
+    for port in _PORTS:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -176,3 +190,4 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+    raise AssertionError("it never ends")

@@ -89,8 +89,10 @@ async def receiving(port: int) -> AsyncIterator[Receiver]:
     await runner.setup()
     listener = socket.create_server(("127.0.0.1", port))
     await web.SockSite(runner, listener).start()
-    yield receiver
-    await stop_accepting([listener])
-    for connection in receiver.connections:
-        connection.abort()
-    await runner.cleanup()
+    try:
+        yield receiver
+    finally:
+        await stop_accepting([listener])
+        for connection in receiver.connections:
+            connection.abort()
+        await runner.cleanup()
