@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     import ssl
 
     from aiohttp.abc import AbstractResolver
-    from aiohttp.connector import AddrInfoType
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import AddrInfoType, Connection
+    from aiohttp.tracing import Trace
 
 # A POST on a kept connection that the server is just closing ends in doubt: none is reused that idled longer.
 # It is less than the five seconds after which many servers close.
@@ -120,7 +122,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Opened on first use: a client may be built before there is an event loop."""
-        connector = aiohttp.TCPConnector(
+        connector = _SilentConnections(
             limit=0,  # our own slots are the limit: waiting for one can then be told from connecting
             keepalive_timeout=KEEPALIVE_S,
             ssl=self._tls or True,
@@ -139,6 +141,17 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             max_field_size=MAX_HEADER_BYTES,
         )
         return self._session
+
+
+class _SilentConnections(aiohttp.TCPConnector):
+    """Takes no kept connection on which something came unasked: it would be the next request's answer."""
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (kept := await super()._get(key, traces)) is not None:
+            if kept.protocol is not None and not kept.protocol.should_close:
+                return kept
+            kept.close()
+        return None
 
 
 async def _send_once(

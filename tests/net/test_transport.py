@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.net import transport
 from orchestrator.net.clients import provider_client
-from tests.net.raw_server import Behaviour, Peer, answer_ok, answering, never_answer, serving
+from tests.net.raw_server import OK, Behaviour, Peer, answer_ok, answering, never_answer, serving
 
 
 @pytest.mark.parametrize(
@@ -140,3 +140,28 @@ async def test_a_connection_that_idled_too_long_is_not_used_again(monkeypatch: p
         await client.post("/")
         await client.post("/")
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("status", ["200 OK", "408 Request Timeout"])
+async def test_what_comes_unasked_on_a_kept_connection_is_not_the_next_answer(status: str) -> None:
+    unasked = f"HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\nstale".encode()
+    may_speak, has_spoken = asyncio.Event(), asyncio.Event()
+
+    async def speak_unasked(peer: Peer) -> None:
+        is_first = peer.server.connections == 1
+        await peer.read_request()
+        await peer.send(OK)
+        if is_first:
+            await may_speak.wait()
+            await peer.send(unasked)
+            has_spoken.set()
+        await peer.hold()
+
+    async with serving(speak_unasked) as server, provider_client(base_url=server.url) as client:
+        await client.post("/")
+        may_speak.set()
+        await has_spoken.wait()
+        await asyncio.sleep(0)  # one turn of the loop, in which the client hears it
+        answer = await client.post("/")
+    assert (answer.status_code, answer.content) == (200, b"ok")
+    assert (server.connections, len(server.requests)) == (2, 2)
