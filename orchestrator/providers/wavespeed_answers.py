@@ -8,7 +8,7 @@ any other 4xx; 2xx with a code of 1xxx and no id            REFUSED  rejected
 2xx, code 404, 405, 413, 415, 422 or words of an input      REFUSED  rejected
 2xx, any other code of 4xx and no id                        REFUSED  unclear
 503 in WaveSpeed's own envelope, without an id              REFUSED  unavailable
-any other 5xx, 3xx, cut, time-out, unreadable 2xx           UNKNOWN  lost
+408, 425, any other 5xx, 3xx, cut, time-out, unreadable 2xx UNKNOWN  lost
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ _OF_INPUT = re.compile(
     re.IGNORECASE,
 )
 _OF_THE_REQUEST = frozenset({404, 405, 413, 415, 422})
+# Of the connection, not the input: servers send 408 as they close an idle one, whatever is on its way there.
+_OF_THE_CONNECTION = frozenset({408, 425})
 
 
 def read_submit(answer: Answer | NoAnswer, *, now: int) -> Evidence:
@@ -134,6 +136,8 @@ def _kind(answer: Answer, envelope: Envelope, *, has_id: bool) -> ErrorKind:
         return ErrorKind.THROTTLED
     if said in MENDING:
         return ErrorKind.ACCOUNT
+    if answer.status in _OF_THE_CONNECTION:
+        return ErrorKind.LOST
     if 400 <= said < 500:
         return _kind_by_words(said, shown(envelope.message)) if answer.is_success else ErrorKind.REJECTED
     if said == 503 and integer(envelope.code) == 503 and not has_id:
