@@ -7,6 +7,7 @@ credential is taken out of it, so that no excerpt or message made of an answer c
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterable
 from typing import cast
 
 import httpx
@@ -100,18 +101,28 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request) -> Answer:
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """Decoded piece by piece, so that a compressed bomb stops at the cap too."""
+    """Decoded piece by piece, so that a compressed bomb stops at the cap too.
+
+    Of one coding only: each more multiplies what a piece becomes, a thousandfold, before it can be counted.
+    """
     parts: list[bytes] = []
     size = 0
-    # What is not encoded need not pass httpx's decoders; the caller closes the response.
-    plain = not _has(response, b"content-encoding")
-    chunks = cast("httpx.AsyncByteStream", response.stream) if plain else response.aiter_bytes()
-    async for chunk in chunks:
+    async for chunk in _chunks(response):
         parts.append(chunk)
         size += len(chunk)
         if size > MAX_ANSWER_BYTES:
             break
     return b"".join(parts)
+
+
+def _chunks(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The caller closes the response."""
+    if not _has(response, b"content-encoding"):  # need not pass httpx's decoders
+        return cast("httpx.AsyncByteStream", response.stream)
+    codings = response.headers.get_list("content-encoding", split_commas=True)
+    if len(codings) > 1:
+        raise httpx.DecodingError("the answer has more than one content coding")
+    return response.aiter_bytes()
 
 
 def _has(response: httpx.Response, name: bytes) -> bool:

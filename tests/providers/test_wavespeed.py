@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from typing import Any
 
@@ -311,3 +312,20 @@ async def test_an_answer_beyond_the_cap_ends_a_polled_task_and_leaves_a_submissi
     posted, _ = await submitted(DIALECT, behave)
     assert_refusal(asked, Status.FAILED, ErrorKind.REJECTED)
     assert_refusal(posted, Status.UNKNOWN, ErrorKind.LOST)
+
+
+@pytest.mark.parametrize(
+    "headers", [["Content-Encoding: gzip, gzip"], ["Content-Encoding: gzip", "content-encoding: gzip"]]
+)
+async def test_an_answer_in_more_than_one_coding_is_not_decoded(headers: list[str]) -> None:
+    packed = gzip.compress(gzip.compress(DIALECT.accepted()))
+    evidence, _ = await submitted(DIALECT, answering(http(200, packed, *headers)))
+    assert_refusal(evidence, Status.UNKNOWN, ErrorKind.LOST)
+    assert evidence.error is not None
+    assert "more than one content coding" in evidence.error.message
+
+
+async def test_an_answer_in_one_coding_is_decoded() -> None:
+    packed = gzip.compress(DIALECT.accepted())
+    evidence, _ = await submitted(DIALECT, answering(http(200, packed, "Content-Encoding: gzip")))
+    assert evidence.status is Status.ACCEPTED
