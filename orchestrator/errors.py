@@ -12,7 +12,8 @@
     │   ├── TooSlow             408, the body took too long
     │   ├── TooLarge            413
     │   ├── TooMany             429, the tenant has as much stored as it may
-    │   │   └── TooManyStreams  429, as many streams of events are open as may be
+    │   │   ├── TooManyStreams  429, as many streams of events are open as may be
+    │   │   └── TooManyUploads  429, as many files are being passed on as may be
     │   └── UnsupportedBody     415
     ├── Busy                    503, the same request may succeed a moment later
     ├── ProviderTrouble         the provider did not give what was asked of it; passed on as a 5xx or 4xx
@@ -101,6 +102,10 @@ class TooMany(Refused):
 
 class TooManyStreams(TooMany):
     """As many streams of events are open as this tenant or this server may have; close one first."""
+
+
+class TooManyUploads(TooMany):
+    """As many files are being uploaded as this tenant or this server may pass on; try again later."""
 
 
 class TooLarge(Refused):

@@ -31,7 +31,7 @@ from orchestrator.store.database import open_database
 from orchestrator.store.event_log import Cursor, EventRow
 from orchestrator.store.lanes import Lane
 from orchestrator.store.store import Store
-from orchestrator.uploads import Uploads
+from orchestrator.uploads import MOST_PASSED_ON, Uploads
 from orchestrator.waits import Waits
 
 EventFollower = Follower[EventRow, Cursor]
@@ -43,6 +43,8 @@ _CALLBACK_NEWS_MS = 5_000
 # Longer than `lanes` may be old: a failure of ours may not stand in it yet.
 _FAILURE_NEWS_MS = 2_500
 _CURRENT_EVERY_S = 1.0
+# Connections for what is neither a submission, a poll nor an upload.
+_OTHER_QUESTIONS = 25
 
 
 @dataclass(kw_only=True)
@@ -210,15 +212,22 @@ async def _keep_current(runtime: Runtime) -> None:
 
 
 async def _open_provider(settings: Settings, clock: Clock, stack: AsyncExitStack) -> WaveSpeed:
-    client = provider_client(
-        base_url=settings.wavespeed_base_url,
-        headers={"authorization": f"Bearer {settings.wavespeed_api_key}"},
-        limit=policy.POSTS_PER_WORKER + policy.POLLS_PER_WORKER + 50,
-        # A claim is sent within 5 s or not at all; what could not connect by then was not sent.
-        timeout=httpx.Timeout(30, connect=3, pool=1),
+    async def open_client(limit: int) -> httpx.AsyncClient:
+        client = provider_client(
+            base_url=settings.wavespeed_base_url,
+            headers={"authorization": f"Bearer {settings.wavespeed_api_key}"},
+            limit=limit,
+            # A claim is sent within 5 s or not at all; what could not connect by then was not sent.
+            timeout=httpx.Timeout(30, connect=3, pool=1),
+        )
+        return await stack.enter_async_context(client)
+
+    return WaveSpeed(
+        await open_client(policy.POSTS_PER_WORKER + policy.POLLS_PER_WORKER + _OTHER_QUESTIONS),
+        passing=await open_client(MOST_PASSED_ON + _OTHER_QUESTIONS),
+        clock=clock,
+        deadline_s=policy.POST_DEADLINE_S,
     )
-    await stack.enter_async_context(client)
-    return WaveSpeed(client, clock=clock, deadline_s=policy.POST_DEADLINE_S)
 
 
 def _finder(store: Store) -> Any:

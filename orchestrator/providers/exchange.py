@@ -62,10 +62,8 @@ async def exchange(
     return await send(client, request, deadline_s=deadline_s)
 
 
-async def send(
-    client: httpx.AsyncClient, request: httpx.Request, *, deadline_s: float | None
-) -> Answer | NoAnswer:
-    """The same for a request that is built already; without a deadline only the time-outs per read hold."""
+async def send(client: httpx.AsyncClient, request: httpx.Request, *, deadline_s: float) -> Answer | NoAnswer:
+    """The same for a request that is built already."""
     try:
         async with asyncio.timeout(deadline_s):
             return await _send(client, request)

@@ -56,13 +56,24 @@ class _Balance(msgspec.Struct, frozen=True):
 
 
 class WaveSpeed:
-    """`client` brings the base URL and the Authorization header."""
+    """`client` brings the base URL and the Authorization header, and so does `passing`."""
 
     name = "wavespeed"
 
-    def __init__(self, client: httpx.AsyncClient, *, clock: Clock, deadline_s: float = 20.0) -> None:
-        """`deadline_s` is for the whole of a submission, from the wait for a connection to the last byte."""
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        clock: Clock,
+        deadline_s: float = 20.0,
+        passing: httpx.AsyncClient | None = None,
+    ) -> None:
+        """`deadline_s` is for the whole of a submission, from the wait for a connection to the last byte.
+
+        `passing` has connections of its own for what our users ask and upload, however slow they are.
+        """
         self._client = client
+        self._passing = passing or client
         self._clock = clock
         self._deadline_s = deadline_s
         self._secret = ""
@@ -128,11 +139,11 @@ class WaveSpeed:
 
     async def ask(self, method: str, path: str, *, body: bytes | None = None) -> Passed:
         """Forward one small JSON request; raises ProviderTrouble when there is no usable answer."""
-        return await wavespeed_passthrough.ask(self._client, method, path, body=body)
+        return await wavespeed_passthrough.ask(self._passing, method, path, body=body)
 
     async def upload(self, path: str, *, headers: Mapping[str, str], body: AsyncIterator[bytes]) -> Passed:
         """Stream a multipart upload through. Raises ProviderTrouble."""
-        return await wavespeed_passthrough.upload(self._client, path, headers=headers, body=body)
+        return await wavespeed_passthrough.upload(self._passing, path, headers=headers, body=body)
 
     async def _refresh_secret(self, used: str, *, now: int) -> None:
         """Fetch the secret that replaced `used`: one fetch for all who wait, and at most one in a minute."""

@@ -19,7 +19,8 @@ from orchestrator.providers.wavespeed_answers import MENDING, said_status
 from orchestrator.providers.wavespeed_shapes import Envelope, excerpt_of, open_envelope, shown
 
 _ASK_DEADLINE_S = 30.0
-# Per read and per write: 200 MB over a slow line take as long as they take.
+# 200 MB at 1 Mbit/s. What the provider does not take ends sooner, by the time-outs per read and write.
+_UPLOAD_DEADLINE_S = 1_800.0
 _UPLOAD_TIMEOUT = httpx.Timeout(60, connect=10, pool=10)
 # What a prediction's code says that comes for an answer: 1xxx is the request's fault, 5xxx the provider's.
 _STATUSES = {5_003: 503, 5_004: 504}
@@ -42,7 +43,7 @@ async def upload(
         request = client.build_request("POST", path, content=body, headers=kept, timeout=_UPLOAD_TIMEOUT)
     except httpx.InvalidURL as error:
         raise ProviderTrouble(cause=str(error)) from None
-    return _pass_on(await send(client, request, deadline_s=None))
+    return _pass_on(await send(client, request, deadline_s=_UPLOAD_DEADLINE_S))
 
 
 def _pass_on(answer: Answer | NoAnswer) -> Passed:

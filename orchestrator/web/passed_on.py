@@ -78,19 +78,17 @@ async def upload_ticket(request: Request) -> Response:
 async def upload_binary(request: Request) -> Response:
     """POST /api/{version}/media/upload/binary: streamed through, nothing is kept here."""
     here = Context.of(request)
-    await here.authenticate(request, "submit")
+    key = await here.authenticate(request, "submit")
     refuse_encoded(request)
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedBody("Content-Type: an upload is multipart/form-data with a field `file`.")
     if int(request.headers.get("content-length", "0") or 0) > _UPLOAD_LIMIT:
         raise TooLarge("A file may have 200 MB at most.")
     headers = {name: request.headers[name] for name in _UPLOAD_HEADERS if name in request.headers}
-    version = request.path_params["version"]
-    return _handed_on(
-        await here.runtime.provider.upload(
-            f"/api/{version}/media/upload/binary", headers=headers, body=_capped(request.stream())
-        )
-    )
+    path = f"/api/{request.path_params['version']}/media/upload/binary"
+    with here.runtime.uploads.seat(key.tenant_id):
+        body = _capped(request.stream())
+        return _handed_on(await here.runtime.provider.upload(path, headers=headers, body=body))
 
 
 async def _capped(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

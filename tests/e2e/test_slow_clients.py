@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
+from orchestrator import uploads
 from tests.e2e import bulk
 from tests.e2e.program import until
 from tests.e2e.stack import FLUX, Stack, data_of, up_stack
@@ -20,6 +22,7 @@ CLOSED_WITHIN_S = 30.0
 MEGABYTE = 1 << 20
 JOB_LIMIT = 10 * MEGABYTE
 BATCH_LIMIT = 200 * MEGABYTE
+UPLOADS = "/api/v3/media/upload/binary"
 GIGABYTE = 1 << 30
 
 
@@ -214,3 +217,24 @@ async def test_what_is_no_http_is_logged_in_the_form_of_all_else(patient: Stack)
     told = json.loads(str(await until(line, what="the line in the log")))
     assert (told["logger"], told["level"]) == ("uvicorn.error", "warning")
     client.writer.close()
+
+
+async def test_slow_uploads_take_a_tenants_seats_and_hold_up_no_job(patient: Stack) -> None:
+    begun = head(patient, UPLOADS, Content_Type="multipart/form-data; boundary=x", Content_Length="99")
+    slow = [await Client.of(patient, begun) for _ in range(uploads.MOST_OF_A_TENANT)]
+
+    async def is_refused() -> httpx.Response | None:
+        answer = await patient.http.post(UPLOADS, files={"file": ("a.png", b"png")})
+        return answer if answer.status_code == 429 else None
+
+    refused = await until(is_refused, what="a refusal")
+    assert refused is not None
+    assert refused.json()["message"].startswith("16 files of this tenant are being uploaded")
+    assert (await patient.ended(await patient.created()))["phase"] == "completed"
+    for client in slow:
+        client.writer.close()
+
+    async def is_taken() -> bool:
+        return (await patient.http.post(UPLOADS, files={"file": ("a.png", b"png")})).status_code == 200
+
+    await until(is_taken, what="a seat that is given back")

@@ -9,14 +9,20 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from orchestrator.clock import Clock
 from orchestrator.errors import ProviderTrouble
+from orchestrator.evidence import Status
+from orchestrator.net.clients import provider_client
+from orchestrator.providers import wavespeed_passthrough
 from orchestrator.providers.base import Passed
-from tests.net.raw_server import Behaviour, Peer, answering
+from orchestrator.providers.wavespeed import WaveSpeed
+from tests.net.raw_server import Behaviour, Peer, answering, serving
 from tests.providers.conformance import IN_DOUBT
 from tests.providers.dialect import KEY, as_json, facing, http
 from tests.providers.test_wavespeed import DIALECT, envelope
 
 PATH = "/api/v3/model/price"
+UPLOAD = "/api/v3/media/upload/binary"
 
 
 async def asked(behave: Behaviour) -> Passed:
@@ -106,15 +112,55 @@ async def test_an_upload_keeps_its_type_and_length_and_nothing_else_of_the_user(
         "Cookie": "a=b",
     }
     async with facing(answering(http(200, answer))) as (client, server):
-        passed = await DIALECT.open(client).upload(
-            "/api/v3/media/upload/binary", headers=headers, body=in_pieces()
-        )
+        passed = await DIALECT.open(client).upload(UPLOAD, headers=headers, body=in_pieces())
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert passed == Passed(status=200, body=answer)
     assert b"multipart/form-data; boundary=x" in head
     assert b"the-users-own" not in head
     assert b"cookie" not in head.lower()
     assert body == b"--x\r\n\r\nbytes\r\n--x--\r\n"
+
+
+async def dripping() -> AsyncIterator[bytes]:
+    while True:
+        yield b"x"
+        await asyncio.sleep(0.01)
+
+
+async def answer_no_upload(peer: Peer) -> None:
+    head = await peer.read_head()
+    async with peer.server.seen:
+        peer.server.requests.append(head)
+        peer.server.seen.notify_all()
+    if b"upload/binary" not in head:
+        await peer.send(http(200, DIALECT.accepted()))
+    await peer.hold()
+
+
+async def test_uploads_that_take_long_hold_up_no_submission() -> None:
+    async with (
+        serving(answer_no_upload) as server,
+        provider_client(base_url=server.url, limit=2, timeout=httpx.Timeout(5, pool=0.2)) as client,
+        provider_client(base_url=server.url, limit=2) as passing,
+    ):
+        adapter = WaveSpeed(client, clock=Clock(), passing=passing)
+        uploads = [asyncio.create_task(adapter.upload(UPLOAD, headers={}, body=dripping())) for _ in range(2)]
+        await server.wait_for_requests(2)
+        evidence = await adapter.submit(DIALECT.submission)
+        for upload in uploads:
+            upload.cancel()
+        await asyncio.gather(*uploads, return_exceptions=True)
+    assert evidence.status is Status.ACCEPTED
+
+
+async def test_an_upload_ends_at_its_deadline_however_steadily_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wavespeed_passthrough, "_UPLOAD_DEADLINE_S", 0.1)
+    async with facing(answer_no_upload) as (client, _):
+        with pytest.raises(ProviderTrouble) as trouble:
+            await DIALECT.open(client).upload(UPLOAD, headers={}, body=dripping())
+    assert trouble.value.status == 504
 
 
 async def test_an_upload_whose_user_leaves_in_the_middle_never_looks_whole() -> None:
@@ -131,8 +177,6 @@ async def test_an_upload_whose_user_leaves_in_the_middle_never_looks_whole() -> 
 
     async with facing(receive) as (client, server):
         with pytest.raises(ProviderTrouble):
-            await DIALECT.open(client).upload(
-                "/api/v3/media/upload/binary", headers={"content-length": "21"}, body=half()
-            )
+            await DIALECT.open(client).upload(UPLOAD, headers={"content-length": "21"}, body=half())
         await reached.wait()
     assert server.requests == []

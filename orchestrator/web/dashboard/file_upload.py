@@ -26,8 +26,8 @@ class _Answer(msgspec.Struct):
     data: _Stored
 
 
-async def upload(runtime: Runtime, file: UploadFile, *, version: str) -> str:
-    """The URL under which the provider keeps the file. Raises ProviderTrouble."""
+async def upload(runtime: Runtime, file: UploadFile, *, version: str, tenant_id: str) -> str:
+    """The URL under which the provider keeps the file. Raises ProviderTrouble and TooManyUploads."""
     boundary = secrets.token_hex(16)
     head = _head(file, boundary)
     tail = f"\r\n--{boundary}--\r\n".encode()
@@ -36,7 +36,8 @@ async def upload(runtime: Runtime, file: UploadFile, *, version: str) -> str:
         "content-length": str(len(head) + (file.size or 0) + len(tail)),
     }
     path = f"/api/{version}/media/upload/binary"
-    passed = await runtime.provider.upload(path, headers=headers, body=_body(file, head, tail))
+    with runtime.uploads.seat(tenant_id):
+        passed = await runtime.provider.upload(path, headers=headers, body=_body(file, head, tail))
     try:
         return msgspec.json.decode(passed.body, type=_Answer).data.download_url
     except msgspec.DecodeError as problem:

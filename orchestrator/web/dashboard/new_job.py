@@ -87,7 +87,9 @@ async def _upload(look: Look, wanted: Wanted, form: FormData) -> None:
             continue
         field = name[len(_FILE) :]
         try:
-            wanted.typed[field] = await upload(look.runtime, file, version=wanted.version)
+            wanted.typed[field] = await upload(
+                look.runtime, file, version=wanted.version, tenant_id=look.viewer.tenant_id
+            )
         except ProviderTrouble as trouble:
             raise InvalidInput(field, f"could not be uploaded: {trouble}", cause=trouble.cause) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import TooLarge, UnsupportedBody
+from orchestrator.errors import TooLarge, TooManyUploads, UnsupportedBody
 from orchestrator.web import passed_on
 from orchestrator.web.reference import provider_shapes as shapes
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group, Plain
@@ -85,10 +85,11 @@ GROUP = Group(
             handler=passed_on.upload_binary,
             scope="submit",
             summary="Upload a file",
-            about="200 MB at most. It is streamed through to the provider; nothing is kept here.",
+            about="200 MB and 30 minutes at most, and 16 at a time. It is streamed through to the provider;"
+            " nothing is kept here.",
             body=Body({"multipart/form-data": _UPLOAD}),
             gives=shapes.Uploaded,
-            refuses=(TooLarge, UnsupportedBody),
+            refuses=(TooLarge, UnsupportedBody, TooManyUploads),
             is_passed_on=True,
         ),
     ),
