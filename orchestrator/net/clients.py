@@ -64,7 +64,7 @@ def guarded_client(
     on_dial: DialLog | None = None,
 ) -> httpx.AsyncClient:
     """Goes where `policy` allows. `lookup` replaces the system's resolver; `on_dial` hears of every dial."""
-    resolver = GuardedResolver(policy, lookup=lookup)
+    resolver = GuardedResolver(policy, most=limit, lookup=lookup)  # nobody waits for another's name
     inner = AiohttpTransport(
         limit=limit, tls=tls, resolver=resolver, socket_factory=checked_sockets(policy, on_dial)
     )

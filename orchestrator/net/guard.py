@@ -6,11 +6,9 @@ and `checked_sockets` the very address that is dialled: what was judged is what 
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from orchestrator.errors import Refused
+from orchestrator.net.lookups import SystemLookup
 
 if TYPE_CHECKING:
     from aiohttp.connector import AddrInfoType
@@ -29,7 +28,6 @@ DialLog = Callable[[str, int], None]
 MAX_URL_CHARS = 2048
 # A failed dial makes aiohttp try the rest again, so a long answer would multiply into many dials.
 MAX_DIALLED = 4
-LOOKUP_THREADS = 16
 
 # IANA's special-purpose registries. `ipaddress.is_global` of Python 3.11 lets multicast, 6to4 and NAT64 pass.
 _BLOCKED_IPV4 = tuple(
@@ -161,11 +159,11 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 class GuardedResolver(AbstractResolver):
     """Looks a name up once and refuses it if any of its addresses is disallowed."""
 
-    def __init__(self, policy: AddressPolicy, *, lookup: Lookup | None = None) -> None:
+    def __init__(self, policy: AddressPolicy, *, most: int = 100, lookup: Lookup | None = None) -> None:
+        """The system is asked for `most` names at a time, unless `lookup` replaces it."""
         self._policy = policy
-        self._lookup = lookup or self._ask_the_system
-        # Threads of their own: names that are slow on purpose must not hold up the provider's look-ups.
-        self._threads = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="guarded-lookup")
+        self._system = SystemLookup(most)
+        self._lookup = lookup or self._system
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -181,13 +179,7 @@ class GuardedResolver(AbstractResolver):
         return [_numeric(host, address, port) for address in addresses[:MAX_DIALLED]]
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def _ask_the_system(self, host: str, port: int) -> list[str]:
-        ask = socket.getaddrinfo
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, lambda: ask(host, port, type=socket.SOCK_STREAM))
-        return [str(sockaddr[0]) for *_, sockaddr in found]
+        self._system.close()
 
 
 def _numeric(host: str, address: str, port: int) -> ResolveResult:
