@@ -51,6 +51,7 @@ _BLOCKED_IPV4 = tuple(
     )
 )
 _PUBLIC_IPV6 = ip_network("2000::/3")
+_NAT64 = ip_network("64:ff9b::/96")
 _BLOCKED_IPV6 = tuple(ip_network(net) for net in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
 
 # Link-local, and the metadata services of clouds that live elsewhere: no allow-list opens them.
@@ -119,6 +120,8 @@ def check_address(address: str, policy: AddressPolicy) -> None:
         raise BlockedUrl(f"{address} is link-local or a metadata service")
     if not _is_public(ip) and not any(ip in network for network in policy.allow_networks):
         raise BlockedUrl(f"{address} is not public and not allowed")
+    if (inner := _translated(ip)) is not None:
+        check_address(str(inner), policy)
 
 
 def _authority(url: str) -> str:
@@ -148,6 +151,13 @@ def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if ip.scope_id is not None:
         raise ValueError("a zone")
     return ip.ipv4_mapped or ip
+
+
+def _translated(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """Where NAT64 (RFC 6052) or 6to4 (RFC 3056) leads, for an operator who allows those networks."""
+    if isinstance(ip, IPv4Address):
+        return None
+    return IPv4Address(ip.packed[-4:]) if ip in _NAT64 else ip.sixtofour
 
 
 def _is_public(ip: IPv4Address | IPv6Address) -> bool:

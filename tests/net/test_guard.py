@@ -189,7 +189,7 @@ def test_a_public_address_passes(address: str) -> None:
 
 NEVER = """
     169.254.169.254 169.254.0.1 ::ffff:169.254.169.254 fe80::1 fe80::1%eth0 fd00:ec2::254
-    fd20:ce::254 100.100.100.200 192.0.0.192 168.63.129.16
+    fd20:ce::254 100.100.100.200 192.0.0.192 168.63.129.16 64:ff9b::169.254.169.254 2002:a9fe:a9fe::1
 """
 
 
@@ -206,3 +206,15 @@ def test_allowing_one_address_opens_only_that_one() -> None:
     for neighbour in ("10.1.2.2", "10.1.2.4", "10.0.0.0", "127.0.0.1", "::1"):
         with pytest.raises(BlockedUrl):
             check_address(neighbour, policy)
+
+
+@pytest.mark.parametrize(("network", "form"), [("64:ff9b::/96", "64:ff9b::{}"), ("2002::/16", "2002:{}::1")])
+def test_allowing_a_network_of_translated_addresses_opens_no_others(network: str, form: str) -> None:
+    translated = AddressPolicy(allow_networks=(ip_network(network), ip_network("10.1.2.3/32")))
+    for allowed in ("808:808", "a01:203"):  # 8.8.8.8 and 10.1.2.3
+        check_address(form.format(allowed), translated)
+        with pytest.raises(BlockedUrl):
+            check_address(form.format(allowed), STRICT)
+    for blocked in ("7f00:1", "a9fe:a9fe", "a01:204"):  # 127.0.0.1, 169.254.169.254 and 10.1.2.4
+        with pytest.raises(BlockedUrl):
+            check_address(form.format(blocked), translated)
