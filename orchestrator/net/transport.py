@@ -2,7 +2,7 @@
 
 Its errors are cut by the one question that matters to whoever pays for a request: was it sent?
 
-    not sent    ConnectError          refused, no such host, TLS failed
+    not sent    ConnectError          refused, no such host, TLS failed, the client is closed
                 ConnectTimeout        no connection in time
                 PoolTimeout           no free slot in time
                 LocalProtocolError    the request itself cannot be written
@@ -69,6 +69,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._resolver = resolver
         self._socket_factory = socket_factory
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         timeouts = request.extensions.get("timeout", {})
@@ -87,6 +88,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
+        self._is_closed = True
         if self._session is not None:
             await self._session.close()
 
@@ -103,6 +105,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     async def _exchange(
         self, request: httpx.Request, timeouts: dict[str, float | None]
     ) -> aiohttp.ClientResponse:
+        if self._is_closed:
+            raise httpx.ConnectError("this client is closed")
         session = self._session or self._open_session()
         upload = Upload.of(request, write_s=timeouts.get("write"))
         try:

@@ -56,6 +56,19 @@ async def test_a_name_that_does_not_resolve_was_not_sent() -> None:
     assert isinstance(caught.value, NOT_SENT)
 
 
+@pytest.mark.parametrize("is_used", [True, False], ids=["used", "unused"])
+async def test_a_request_of_a_closed_client_was_not_sent(is_used: bool) -> None:
+    async with serving(answer_ok) as server:
+        client = provider_client(base_url=server.url)
+        if is_used:
+            await client.get("/")
+        await client.aclose()
+        with pytest.raises(httpx.ConnectError) as caught:
+            await client.post("/")
+    assert isinstance(caught.value, NOT_SENT)
+    assert len(server.requests) == is_used
+
+
 async def test_tls_to_a_plain_port_was_not_sent() -> None:
     async def speak_plainly(peer: Peer) -> None:
         await peer.reader.read(1)
