@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -109,7 +108,7 @@ class _LeanClient(httpx.AsyncClient):
     """
 
     def __init__(self, *, transport: httpx.AsyncBaseTransport, **options: Any) -> None:
-        super().__init__(transport=transport, trust_env=False, cookies=_NoCookies(), **options)
+        super().__init__(transport=transport, trust_env=False, **options)
         self._lean_transport = transport
         self._base_path = self.base_url.raw_path.rstrip(b"/")
         self._own_headers = [(b"host", self.base_url.netloc), *self.headers.raw]
@@ -177,13 +176,6 @@ class _CheckedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
         if self._resolver is not None:
             await self._resolver.close()
-
-
-class _NoCookies(CookieJar):
-    """httpx keeps cookies of its own unless its jar takes none."""
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """Leaves them where they are."""
 
 
 def _check_origin(url: httpx.URL, *, origin: tuple[str, bytes, int | None]) -> None:
