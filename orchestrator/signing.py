@@ -49,20 +49,10 @@ class UnusableSecret(ValueError):
     """The webhook secret is not in the form that the signature scheme asks for."""
 
 
-def sign_v3(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
-    """`v3,<hex>` over the exact bytes of the body; `timestamp` in Unix seconds. Raises UnusableSecret."""
-    return sign([secret], message_id=message_id, timestamp=timestamp, body=body, scheme=Scheme.V3)
-
-
-def sign_v1(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
-    """`v1,<base64>` over the exact bytes of the body; `timestamp` in Unix seconds. Raises UnusableSecret."""
-    return sign([secret], message_id=message_id, timestamp=timestamp, body=body, scheme=Scheme.V1)
-
-
 def sign(secrets: Sequence[str], *, message_id: str, timestamp: int, body: bytes, scheme: Scheme) -> str:
-    """The value of `webhook-signature`: an entry per secret, newest first, so that receivers can rotate.
+    """The value of `webhook-signature` over the exact bytes of the body; `timestamp` in Unix seconds.
 
-    Raises UnusableSecret.
+    An entry per secret, newest first, so that receivers can rotate. Raises UnusableSecret.
     """
     signed = b"%b.%d.%b" % (message_id.encode(), timestamp, body)
     return " ".join(_entry(_key(secret, scheme), signed, scheme).decode() for secret in secrets)

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import signing
 from orchestrator.clock import MINUTE
-from orchestrator.signing import Verdict
+from orchestrator.signing import Scheme, Verdict
 from tests.net.raw_server import answering
 from tests.providers.dialect import as_json, facing, http, replying
 from tests.providers.test_wavespeed import DIALECT, envelope
@@ -23,7 +23,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def signed(secret: str, *, at_s: int = NOW_S) -> Headers:
-    signature = signing.sign_v3(secret, message_id="m1", timestamp=at_s, body=BODY)
+    signature = signing.sign([secret], message_id="m1", timestamp=at_s, body=BODY, scheme=Scheme.V3)
     return [
         (b"webhook-id", b"m1"),
         (b"webhook-timestamp", str(at_s).encode()),
