@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,7 @@ class AddressPolicy:
     allow_ports: frozenset[int] = frozenset()
 
 
+@lru_cache(maxsize=256)  # each line of a batch has the same, and each delivery asks again
 def check_url(url: str, policy: AddressPolicy) -> None:
     """Raises BlockedUrl for what needs no look-up to be refused. A host name is judged when it is dialled."""
     authority = _authority(url)

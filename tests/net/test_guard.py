@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from ipaddress import ip_network
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,6 +138,23 @@ def test_a_hostile_url_is_refused_at_the_door(url: str) -> None:
 )
 def test_an_ordinary_url_passes_the_door(url: str) -> None:
     check_url(url, LENIENT)
+
+
+def test_a_url_that_passed_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    parse = httpx.URL
+
+    def counting(url: str) -> httpx.URL:
+        parsed.append(url)
+        return parse(url)
+
+    monkeypatch.setattr(httpx, "URL", counting)
+    url = "http://hook.example/of-each-line"
+    for _ in range(3):
+        check_url(url, LENIENT)
+    assert parsed == [url]
+    with pytest.raises(BlockedUrl):
+        check_url(url, STRICT)
 
 
 @given(
