@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 SECOND = 1_000
@@ -49,7 +50,19 @@ def from_rfc3339(text: str) -> int:
 
     Raises ValueError.
     """
-    stamp = datetime.fromisoformat(text)
-    if stamp.tzinfo is None:
-        stamp = stamp.replace(tzinfo=UTC)
-    return int(stamp.timestamp() * 1_000)
+    return _milliseconds(datetime.fromisoformat(text))
+
+
+def from_http_date(text: str) -> int:
+    """Milliseconds of a date in a header (RFC 9110, 5.6.7), in any of its forms; no zone means UTC.
+
+    Raises ValueError.
+    """
+    try:
+        return _milliseconds(parsedate_to_datetime(text))
+    except OverflowError as error:
+        raise ValueError("a date beyond all calendars") from error
+
+
+def _milliseconds(stamp: datetime) -> int:
+    return int((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp() * 1_000)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from email.utils import parsedate_to_datetime
 
-from orchestrator.clock import HOUR, SECOND
+from orchestrator.clock import HOUR, SECOND, from_http_date
 
 
 def read_retry_after(text: str, *, now: int) -> float | None:
@@ -19,6 +18,6 @@ def read_retry_after(text: str, *, now: int) -> float | None:
 
 def _seconds_until(text: str, *, now: int) -> float:
     try:
-        return parsedate_to_datetime(text).timestamp() - now / SECOND
-    except (ValueError, OverflowError):
+        return (from_http_date(text) - now) / SECOND
+    except ValueError:
         return math.nan

@@ -9,14 +9,12 @@ the `Date` of the first answer says how far they are apart.
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 import msgspec
 
-from orchestrator.clock import HOUR, SECOND, Clock, from_rfc3339, to_rfc3339
+from orchestrator.clock import HOUR, SECOND, Clock, from_http_date, from_rfc3339, to_rfc3339
 from orchestrator.evidence import Source
 from orchestrator.providers.base import History, PastTask
 from orchestrator.providers.exchange import NoAnswer, exchange
@@ -102,9 +100,8 @@ async def _look_up(client: httpx.AsyncClient, wanted: _Wanted, clock: Clock) -> 
 def _ahead_ms(date: str, *, now: int) -> int:
     """How far the clock is ahead that wrote this header (RFC 9110, 6.6.1); 0 when it does not say."""
     try:
-        said = parsedate_to_datetime(date)
-        return round(1_000 * (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()) - now
-    except (ValueError, OverflowError):
+        return from_http_date(date) - now
+    except ValueError:
         return 0
 
 
