@@ -11,6 +11,7 @@ from orchestrator.clock import DAY, HOUR, MINUTE
 from orchestrator.policy import Limits
 from orchestrator.store import keys, lanes, schema, sessions
 from orchestrator.store.database import open_database
+from orchestrator.store.figures import EVER, SPANS
 
 TENANTS = 5
 PER_BATCH = 1_000
@@ -157,6 +158,7 @@ def _rest(connection: Connection, *, now: int) -> None:
         ("minute", MINUTE, HOUR),
         ("quarter", 15 * MINUTE, DAY),
         ("hour", HOUR, _PERIOD_MS),
+        (EVER, SPANS[EVER], SPANS[EVER]),
     ):
         run(
             "INSERT INTO figures (span, at, lane_id, tenant_id, name, bucket, count)"

@@ -31,8 +31,9 @@ VIEWS = (
     ),
     *("/jobs", "/jobs?phase=failed", "/jobs?phase=ready", "/jobs?phase=completed", "/jobs?q=lighthouse"),
     *("/jobs?model=wavespeed-ai/flux-dev", "/jobs?fingerprint=kind-3", "/dead-letters", "/batches"),
-    *("/keys", "/endpoints", "/new", "/actions"),
+    *("/keys", "/endpoints", "/new", "/actions", "/metrics"),
 )
+_KEY = {"authorization": f"Bearer {KEY}"}
 
 
 async def views() -> list[Figure]:
@@ -53,7 +54,9 @@ async def _measured(name: str, url: str) -> list[Figure]:
     with (
         sandbox() as provider,
         up(provider.url, DATABASE_URL=url) as server,
-        httpx.Client(base_url=server.url, cookies={"orchestrator_session": token}, timeout=30) as client,
+        httpx.Client(
+            base_url=server.url, headers=_KEY, cookies={"orchestrator_session": token}, timeout=30
+        ) as client,
     ):
         paths = [*VIEWS, *_details(client)]
         figures = [_figure(client, name, path) for path in paths]
@@ -62,9 +65,8 @@ async def _measured(name: str, url: str) -> list[Figure]:
 
 def _details(client: httpx.Client) -> list[str]:
     """A job's page and a batch's page."""
-    key = {"authorization": f"Bearer {KEY}"}
-    job = client.get("/api/v3/jobs?limit=1&status=completed", headers=key).json()["data"]["items"][0]["id"]
-    batch = client.get("/api/v3/batches?limit=1", headers=key).json()["data"]["items"][0]["id"]
+    job = client.get("/api/v3/jobs?limit=1&status=completed").json()["data"]["items"][0]["id"]
+    batch = client.get("/api/v3/batches?limit=1").json()["data"]["items"][0]["id"]
     return [f"/jobs/{job}", f"/batches/{batch}"]
 
 

@@ -89,6 +89,7 @@ OUTSIDE = {
     "jsonschema_rs": ["catalogue"],
     "markupsafe": ["web"],
     "PIL": ["sandbox"],
+    "prometheus_client": ["web.metrics"],
     "pydantic_settings": ["settings"],
     "redis": ["bell", "cli.broker_check"],
     "rich": ["cli"],

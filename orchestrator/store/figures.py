@@ -25,8 +25,9 @@ from orchestrator.store import dialect, event_log, many_rows
 from orchestrator.store.event_log import START
 
 FOLLOWER = "figures"
-SPANS = {"minute": MINUTE, "quarter": 15 * MINUTE, "hour": HOUR}
-"""Charts of an hour, a day and a week each read few rows."""
+EVER = "ever"
+SPANS = {"minute": MINUTE, "quarter": 15 * MINUTE, "hour": HOUR, EVER: 10**15}
+"""Charts of an hour, a day and a week each read few rows; sums of all time, which begin at 0, still fewer."""
 # Phases that jobs pass through in numbers; ended jobs are figures, held ones are their batch's counters.
 COUNTED = (Phase.READY, Phase.WAITING, Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED)
 _PER_DOUBLING = 4

@@ -1,9 +1,9 @@
-"""The routes that ask for no key: health, the description itself, and the provider's door."""
+"""The routes for whoever watches the server, the description itself, and the provider's door."""
 
 from __future__ import annotations
 
-from orchestrator.errors import Busy, TooLarge, Unauthorized, UnsupportedBody
-from orchestrator.web import callbacks, health
+from orchestrator.errors import Busy, Forbidden, TooLarge, Unauthorized, UnsupportedBody
+from orchestrator.web import callbacks, health, metrics
 from orchestrator.web.reference import pages
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group, Plain
 from orchestrator.web.reference.shapes import service as shapes
@@ -23,7 +23,7 @@ RECEIVE = Endpoint(
 
 GROUP = Group(
     "Service",
-    "What needs no key: whether the server is well, this description, and the door for the provider.",
+    "Whether the server is well, what a monitoring system asks, this description, and the provider's door.",
     (
         Endpoint(
             name="health",
@@ -43,6 +43,17 @@ GROUP = Group(
             summary="Whether the database can be reached and has the newest tables",
             gives=shapes.Ready,
             refuses=(Busy,),
+        ),
+        Endpoint(
+            name="metrics",
+            method="GET",
+            path="/metrics",
+            handler=metrics.read_metrics,
+            scope="read",
+            summary="Read what a monitoring system wants to know, as Prometheus reads it",
+            about="Of the whole installation, so it takes a key of the tenant `default`.",
+            gives={"text/plain": Plain({"type": "string"})},
+            refuses=(Forbidden, Busy),
         ),
         Endpoint(
             name="openapi",
