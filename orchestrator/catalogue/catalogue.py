@@ -80,6 +80,19 @@ class Catalogue:
             filled.pop(name, None)
         return filled
 
+    def agrees(
+        self, model: str, version: str, *, asked: Mapping[str, Any], listed: Mapping[str, Any]
+    ) -> bool:
+        """Whether a task that is listed with these inputs may be one that was asked for with those: it has
+        all of them, and may have more. To ask for no seed, or for -1, agrees with the seed that was drawn.
+        """
+        filled = self.canonical_input(model, version, listed)
+        return all(
+            (name in filled and filled[name] == _plain(value)) or (name == "seed" and value == -1)
+            for name, value in asked.items()
+            if value is not None and name not in _TRAVEL
+        )
+
     def has_embedded_media(self, model: str, version: str, inputs: Mapping[str, Any]) -> bool:
         """Whether media is part of the inputs themselves, so that it cannot be compared as a URL."""
         page = self.page(model, version)

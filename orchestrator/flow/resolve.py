@@ -2,12 +2,15 @@
 
 A callback settles it by itself. Otherwise the provider's history does: tasks of the same model and
 canonical input, made near the attempt's time and known to no attempt, are adopted only when there
-are exactly as many as attempts in doubt. "Not there" takes three complete look-ups.
+are exactly as many as attempts in doubt; so are those that the provider lists with more than was sent,
+when no other attempt can have asked for them. "Not there" takes three complete look-ups that find none
+which could be the one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -17,6 +20,7 @@ from orchestrator import lifecycle, policy
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.decision import Decision
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source
+from orchestrator.flow.alike import Alike, alike, may_be
 from orchestrator.flow.attempts import Rules, look_up_later
 from orchestrator.flow.create import input_hash
 from orchestrator.flow.settle import settle
@@ -28,6 +32,8 @@ from orchestrator.store import checks, views
 from orchestrator.store.checks import Check, Siblings
 
 _UNTAUGHT = Catalogue()
+# Of so many jobs at a time it is asked whether a task may be theirs.
+_MOST_OTHERS = 500
 
 
 async def resolve(runtime: Runtime, check: Check) -> None:
@@ -43,15 +49,51 @@ async def resolve(runtime: Runtime, check: Check) -> None:
     unknown, siblings = await _at_one_time(
         runtime, check, history.tasks, hashes=hashes, after=after, before=before
     )
-    same = _alike(runtime, check, inputs, unknown)
-    if same and len(same) == len(siblings.in_doubt) and not siblings.are_some_submitting:
-        for attempt, task in zip(siblings.in_doubt, same, strict=True):
-            await settle(runtime, attempt.job_id, attempt.number, _adopted(task))
-        return
-    is_ambiguous = len(same) > len(siblings.in_doubt) and not siblings.are_some_submitting
+    found = alike(runtime.catalogue, check.job, inputs, unknown)
+    if not siblings.are_some_submitting:
+        own = await _own(runtime, check, found, count=len(siblings.in_doubt), hashes=hashes)
+        if own:
+            for attempt, task in zip(siblings.in_doubt, own, strict=True):
+                await settle(runtime, attempt.job_id, attempt.number, _adopted(task))
+            return
+    is_ambiguous = len(found.same) > len(siblings.in_doubt) and not siblings.are_some_submitting
     # What cannot be read, or is listed without its input, may be the very task that is looked for.
     is_readable = history.is_whole and all(task.inputs is not None for task in unknown)
-    await _decide(runtime, check, is_readable=is_readable, found=len(same), is_ambiguous=is_ambiguous)
+    await _decide(runtime, check, is_readable=is_readable, found=found.count, is_ambiguous=is_ambiguous)
+
+
+async def _own(
+    runtime: Runtime, check: Check, found: Alike, *, count: int, hashes: list[str]
+) -> list[PastTask]:
+    """The tasks that are surely those of the `count` attempts in doubt, or none."""
+    if len(found.same) >= count:
+        return found.same if len(found.same) == count else []
+    candidates = sorted([*found.same, *found.fuller], key=attrgetter("created_at"))
+    if len(candidates) != count or found.strange:
+        return []
+    return candidates if await _are_nobody_elses(runtime, check, candidates, hashes=hashes) else []
+
+
+async def _are_nobody_elses(
+    runtime: Runtime, check: Check, candidates: Sequence[PastTask], *, hashes: list[str]
+) -> bool:
+    """Whether no attempt that sent another input, and whose task nobody knows, can have asked for them."""
+    others = await runtime.store.read(
+        checks.other_inputs,
+        account_id=check.attempt.account_id,
+        model=check.job.model,
+        input_hashes=hashes,
+        # A task may be one window away from this attempt, and the attempt that made it another.
+        after=check.attempt.claimed_at - 2 * policy.DOUBT_WINDOW_MS,
+        before=check.attempt.claimed_at + 2 * policy.DOUBT_WINDOW_MS,
+        most=_MOST_OTHERS,
+    )
+    asked = [msgspec.json.decode(text, type=dict[str, Any]) for text in others]
+    return len(others) < _MOST_OTHERS and not any(
+        may_be(runtime.catalogue, check.job, inputs, task.inputs or {})
+        for inputs in asked
+        for task in candidates
+    )
 
 
 def _hashes(runtime: Runtime, check: Check, inputs: dict[str, Any]) -> list[str]:
@@ -98,19 +140,6 @@ async def _unknown(runtime: Runtime, check: Check, tasks: Sequence[PastTask]) ->
         since=check.attempt.claimed_at - 2 * policy.DOUBT_WINDOW_MS,
     )
     return [task for task in tasks if task.provider_id not in known]
-
-
-def _alike(
-    runtime: Runtime, check: Check, inputs: dict[str, Any], tasks: Sequence[PastTask]
-) -> list[PastTask]:
-    """Compared by today's catalogue: it may have learned this model's defaults since the job was stored."""
-    today, model, version = runtime.catalogue, check.job.model, check.job.api_version
-    own = input_hash(today, model, version, inputs)
-    return [
-        task
-        for task in tasks
-        if task.inputs is not None and input_hash(today, model, version, task.inputs) == own
-    ]
 
 
 def _adopted(task: PastTask) -> Evidence:

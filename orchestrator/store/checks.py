@@ -75,6 +75,40 @@ def siblings(
     )
 
 
+def other_inputs(
+    connection: Connection,
+    *,
+    account_id: str,
+    model: str,
+    input_hashes: list[str],
+    after: int,
+    before: int,
+    most: int,
+) -> list[str]:
+    """At most so many inputs, as JSON text, of attempts of the model that ask for something else and whose
+    task nobody knows yet.
+    """
+    is_alike = dialect.one_of(connection.dialect.name, "attempts.input_hash")
+    found = connection.execute(
+        dialect.sql(
+            "SELECT documents.input FROM attempts JOIN jobs ON jobs.id = attempts.job_id"
+            " JOIN documents ON documents.job_id = attempts.job_id WHERE attempts.account_id = :account"
+            " AND attempts.ended_at IS NULL AND attempts.provider_id IS NULL"
+            " AND attempts.claimed_at BETWEEN :after AND :before"
+            f" AND jobs.model = :model AND NOT ({is_alike}) LIMIT :most"
+        ),
+        {
+            "account": account_id,
+            "model": model,
+            "ids": dialect.to_json(input_hashes),
+            "after": after,
+            "before": before,
+            "most": most,
+        },
+    )
+    return [str(row[0]) for row in found]
+
+
 def known_among(connection: Connection, *, account_id: str, provider_ids: list[str], since: int) -> set[str]:
     """Those of the provider's ids that some attempt has, or had when its job was deleted since then."""
     name = connection.dialect.name

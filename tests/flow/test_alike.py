@@ -6,17 +6,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.evidence import Source, Status
+from orchestrator.flow.alike import alike
 from orchestrator.flow.create import NewJob, prepare
-from orchestrator.flow.resolve import _alike
 from orchestrator.providers.base import PastTask
 from orchestrator.runtime import open_runtime
 from orchestrator.settings import load
 from orchestrator.store import schema
-from orchestrator.store.checks import Check
 from orchestrator.store.database import open_database
-from tests.factories import T0, TENANT, make_attempt, make_evidence
+from tests.factories import T0, TENANT, make_evidence, make_job
 
 MODEL = "acme/new-model"
 SCHEMA = {
@@ -59,6 +60,37 @@ async def test_a_job_stored_before_its_model_was_learned_finds_its_task(tmp_path
         assert prepare(runtime, request).job.input_hash != before
         tasks = [past_task(1, prompt="a lake"), past_task(2, prompt="a lake", steps=28)]
         tasks += [past_task(3, prompt="a lake", steps=30), past_task(4, prompt="a sea")]
-        check = Check(creation.job, make_attempt(creation.job))
-        found = _alike(runtime, check, dict(request.inputs), tasks)
-    assert [task.provider_id for task in found] == ["task-1", "task-2"]
+        found = alike(runtime.catalogue, creation.job, request.inputs, tasks)
+    assert [task.provider_id for task in found.same] == ["task-1", "task-2"]
+
+
+LEARNED = Catalogue().with_provider_models(MODELS_ANSWER)
+
+
+@pytest.mark.parametrize(
+    ("sent", "listed", "expected"),
+    [
+        ({"prompt": "a lake"}, {"prompt": "a lake"}, "same"),
+        ({"prompt": "a lake"}, {"prompt": "a lake", "steps": 28.0, "image": None}, "same"),
+        ({"prompt": "a lake", "steps": 28}, {"prompt": "a lake"}, "same"),
+        ({"prompt": "a lake"}, {"prompt": "a lake", "output_format": "jpeg"}, "fuller"),
+        ({"prompt": "a lake"}, {"prompt": "a lake", "seed": 417}, "fuller"),
+        ({"prompt": "a lake", "seed": -1}, {"prompt": "a lake", "seed": 417}, "fuller"),
+        ({"prompt": "a lake", "seed": -1}, {"prompt": "a lake"}, "fuller"),
+        ({"prompt": "a lake"}, {"prompt": "a lake", "steps": 30}, "strange"),
+        ({"prompt": "a lake"}, {"prompt": "a lake", "steps": 30, "seed": 417}, "strange"),
+        ({"prompt": "a lake"}, {"prompt": "a sea", "seed": 417}, ""),
+        ({"prompt": "a lake"}, {}, ""),
+        ({"prompt": "a lake", "steps": 28}, {"prompt": "a lake", "steps": 30}, ""),
+        ({"prompt": "a lake", "seed": 7}, {"prompt": "a lake", "seed": 417}, ""),
+        ({"prompt": "a lake", "seed": 7}, {"prompt": "a lake"}, ""),
+        ({"prompt": "a lake", "loras": []}, {"prompt": "a lake"}, ""),
+    ],
+)
+def test_a_task_that_is_listed_with_more_than_was_sent_may_be_the_one(
+    sent: dict[str, Any], listed: dict[str, Any], expected: str
+) -> None:
+    found = alike(LEARNED, make_job(model=MODEL), sent, [past_task(1, **listed)])
+    lists = {"same": found.same, "fuller": found.fuller, "strange": found.strange}
+    assert [name for name, tasks in lists.items() if tasks] == [expected] * found.count
+    assert found.count == bool(expected)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import formatdate
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -29,12 +31,17 @@ INPUTS = {"prompt": "a lake"}
 
 
 @asynccontextmanager
-async def listing(runtime: Runtime, *tasks: str, ahead_s: int = 0) -> AsyncIterator[None]:
-    """A provider that has just made these tasks for a lake, by its own clock."""
+async def listing(
+    runtime: Runtime, *tasks: str, ahead_s: int = 0, more: Mapping[str, Any] = MappingProxyType({})
+) -> AsyncIterator[None]:
+    """A provider that has just made these tasks for a lake, by its own clock; `more` are listed with what it
+    added to the input.
+    """
     made_at = to_rfc3339(runtime.clock.now() + ahead_s * SECOND)
+    listed = dict.fromkeys(tasks, INPUTS) | {task: INPUTS | added for task, added in more.items()}
     items = [
-        {"id": task, "model": MODEL, "status": "processing", "created_at": made_at, "inputs": INPUTS}
-        for task in tasks
+        {"id": task, "model": MODEL, "status": "processing", "created_at": made_at, "inputs": inputs}
+        for task, inputs in listed.items()
     ]
     body = as_json({"code": 200, "message": "success", "data": {"items": items}})
     date = f"Date: {formatdate(time.time() + ahead_s, usegmt=True)}"
@@ -43,9 +50,12 @@ async def listing(runtime: Runtime, *tasks: str, ahead_s: int = 0) -> AsyncItera
         yield
 
 
-async def in_doubt(runtime: Runtime, *, cancel_requested_at: int | None = None) -> Check:
+async def in_doubt(
+    runtime: Runtime, *, cancel_requested_at: int | None = None, checks: int = 0, **more: Any
+) -> Check:
     """A job for a lake whose POST was sent just now, and not answered."""
-    created = prepare(runtime, NewJob(tenant_id=TENANT, model=MODEL, api_version="v3", inputs=INPUTS))
+    inputs = INPUTS | more
+    created = prepare(runtime, NewJob(tenant_id=TENANT, model=MODEL, api_version="v3", inputs=inputs))
     await runtime.store.create(created)
     await execute(
         runtime.store,
@@ -54,7 +64,8 @@ async def in_doubt(runtime: Runtime, *, cancel_requested_at: int | None = None) 
         id=created.job.id,
         cancel=cancel_requested_at,
     )
-    attempt = make_attempt(created.job, claimed_at=runtime.clock.now(), account_id=ACCOUNT)
+    now = runtime.clock.now()
+    attempt = make_attempt(created.job, claimed_at=now, account_id=ACCOUNT, checks=checks)
     await runtime.store.write(add_attempts, attempts=[attempt])
     return Check(await job_of(runtime.store, created.job.id), attempt)
 
@@ -143,3 +154,60 @@ async def test_jobs_stored_before_and_after_their_model_was_learned_are_alike(
         await resolve(runtime, before if is_asked_for_the_first else later)
     attempts = [(await after(runtime, check))[1] for check in (before, later)]
     assert {attempt.provider_id for attempt in attempts} == {"task-1", "task-2"}
+
+
+async def test_a_task_that_is_listed_with_more_than_was_sent_is_adopted(runtime: Runtime) -> None:
+    check = await in_doubt(runtime)
+    async with listing(runtime, more={"task-1": {"seed": 417, "output_format": "jpeg"}}):
+        await resolve(runtime, check)
+    job, attempt = await after(runtime, check)
+    assert (job.phase, attempt.provider_id) == (Phase.ACCEPTED, "task-1")
+
+
+async def test_each_of_many_with_one_input_finds_a_task_with_a_seed_of_its_own(runtime: Runtime) -> None:
+    checks = [await in_doubt(runtime) for _ in range(3)]
+    async with listing(runtime, "task-1", more={"task-2": {"seed": 2}, "task-3": {"seed": 3}}):
+        await resolve(runtime, checks[0])
+    found = [await after(runtime, check) for check in checks]
+    assert {job.phase for job, _ in found} == {Phase.ACCEPTED}
+    assert {attempt.provider_id for _, attempt in found} == {"task-1", "task-2", "task-3"}
+
+
+async def test_a_task_that_may_be_another_jobs_is_left_to_it(runtime: Runtime) -> None:
+    check, other = await in_doubt(runtime), await in_doubt(runtime, seed=417)
+    async with listing(runtime, more={"task-1": {"seed": 417}}):
+        await resolve(runtime, check)
+        assert (await after(runtime, check))[1].provider_id is None
+        await resolve(runtime, other)
+    assert (await after(runtime, other))[1].provider_id == "task-1"
+
+
+LAST_LOOK = 2
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"task-1": {"seed": 1}, "task-2": {"seed": 2}},
+        {"task-1": {"steps": 30}},
+        {"task-1": {"seed": 1}, "task-2": {"steps": 30}},
+    ],
+    ids=["two", "another value than the default", "either"],
+)
+async def test_what_may_be_paid_already_is_held_and_not_sent_again(
+    runtime: Runtime, more: dict[str, dict[str, Any]]
+) -> None:
+    runtime.catalogue = Catalogue().with_provider_models(MODELS_ANSWER)
+    check = await in_doubt(runtime, checks=LAST_LOOK)
+    async with listing(runtime, more=more):
+        await resolve(runtime, check)
+    job, attempt = await after(runtime, check)
+    assert (job.phase, attempt.provider_id) == (Phase.HELD, None)
+
+
+async def test_a_task_of_another_input_does_not_keep_a_job_from_being_sent_again(runtime: Runtime) -> None:
+    check = await in_doubt(runtime, checks=LAST_LOOK, seed=5)
+    async with listing(runtime, more={"task-1": {"seed": 417}}):
+        await resolve(runtime, check)
+    job, attempt = await after(runtime, check)
+    assert (job.phase, attempt.outcome) == (Phase.WAITING, "not_there")

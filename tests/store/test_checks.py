@@ -11,11 +11,13 @@ from orchestrator.store.checks import Check
 from orchestrator.store.database import Database
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, T0, SetClock, add_attempts, add_jobs, make_attempt, make_job
-from tests.store.rows import attempt_of
+from tests.store.rows import attempt_of, execute
 
 
-async def add(store: Store, phase: Phase = Phase.ACCEPTED, **attempt: Any) -> Job:
-    job = make_job(phase, attempt=2)
+async def add(
+    store: Store, phase: Phase = Phase.ACCEPTED, *, model: str = "studio/paint", **attempt: Any
+) -> Job:
+    job = make_job(phase, attempt=2, model=model)
     await store.write(add_jobs, jobs=[job])
     await store.write(add_attempts, attempts=[make_attempt(job, **attempt)])
     return job
@@ -87,6 +89,34 @@ async def test_a_sibling_that_is_being_sent_is_told(store: Store) -> None:
     siblings = await siblings_of(store, job)
     assert siblings.in_doubt == []
     assert siblings.are_some_submitting
+
+
+async def inputs_of_others(store: Store, *, most: int = 10) -> list[str]:
+    return await store.read(
+        checks.other_inputs,
+        account_id=ACCOUNT,
+        model="studio/paint",
+        input_hashes=["1" * 32, "2" * 32],
+        after=T0 - 100,
+        before=T0 + 100,
+        most=most,
+    )
+
+
+async def test_others_are_attempts_without_a_task_that_ask_the_model_for_something_else(store: Store) -> None:
+    doubted = await add(store, Phase.IN_DOUBT, input_hash="3" * 32)
+    sent = await add(store, Phase.SUBMITTING, input_hash="4" * 32, claimed_at=T0 + 100)
+    await add(store, Phase.IN_DOUBT, input_hash="2" * 32)
+    await add(store, Phase.IN_DOUBT, input_hash="3" * 32, model="studio/film")
+    await add(store, Phase.IN_DOUBT, input_hash="3" * 32, claimed_at=T0 + 101)
+    await add(store, input_hash="3" * 32, provider_id="known")
+    await add(store, Phase.WAITING, input_hash="3" * 32, ended_at=T0)
+    for number, job in enumerate((doubted, sent)):
+        await execute(
+            store, "UPDATE documents SET input = :input WHERE job_id = :id", id=job.id, input=f"[{number}]"
+        )
+    assert sorted(await inputs_of_others(store)) == ["[0]", "[1]"]
+    assert len(await inputs_of_others(store, most=1)) == 1
 
 
 async def known_among(store: Store, *ids: str) -> set[str]:
