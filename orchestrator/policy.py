@@ -64,6 +64,7 @@ PACES = {
 }
 _CHECK_GROWTH, _CHECK_CAP_S = 1.6, 300.0
 _LEAST_POLLS_PER_MINUTE = 120
+_UNREAD_CAP_S = 60.0
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -105,6 +106,11 @@ def check_in_s(media: str, checks: int, draw: float, *, is_pushed: bool) -> floa
 def doubt_check_in_s(lookups: int) -> float:
     """Seconds until look-up number `lookups` + 1 in the provider's history."""
     return DOUBT_LOOKUPS_S[min(lookups, len(DOUBT_LOOKUPS_S) - 1)]
+
+
+def unread_check_in_s(age_s: float) -> float:
+    """Seconds until a history that could not be read is tried again, for an attempt that is so old."""
+    return min(_UNREAD_CAP_S, max(DOUBT_LOOKUPS_S[0], age_s / 2))
 
 
 def burst(per_minute: int) -> float:

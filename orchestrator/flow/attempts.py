@@ -71,6 +71,12 @@ def look_up_later(attempt: Attempt, rules: Rules) -> Attempt:
     return replace(attempt, check_at=rules.now + int(1_000 * policy.doubt_check_in_s(attempt.checks)))
 
 
+def read_again_later(attempt: Attempt, rules: Rules) -> Attempt:
+    """The same after a look that could not be taken: it does not count."""
+    in_s = policy.unread_check_in_s((rules.now - attempt.claimed_at) / 1_000)
+    return replace(attempt, check_at=rules.now + int(1_000 * in_s))
+
+
 def without_task(attempt: Attempt) -> Attempt:
     """As it was before it was known which task is its own."""
     return replace(

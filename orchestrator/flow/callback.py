@@ -7,7 +7,7 @@ from enum import Enum
 from orchestrator.crash import crashpoint
 from orchestrator.decision import Decision
 from orchestrator.evidence import Evidence, Source, Status
-from orchestrator.flow import poll
+from orchestrator.flow import poll, questions
 from orchestrator.flow.settle import settle
 from orchestrator.job import Attempt, Job
 from orchestrator.providers.base import TaskRef
@@ -103,7 +103,7 @@ async def _doubt(runtime: Runtime, job_id: str, attempt: int, *, seen: Seen, nam
 async def _ask_about(runtime: Runtime, job_id: str, attempt: int, task: TaskRef) -> Taken:
     """Whoever knows the URL could name any task of the account: one of another job's is not taken."""
     holder = await runtime.store.read(checks.holder_of, account_id=ACCOUNT, provider_id=task.provider_id)
-    if holder is not None or not await poll.may_ask(runtime):
+    if holder is not None or not await questions.may_ask(runtime):
         return Taken.IGNORED
     evidence = await poll.put_question(runtime, task)
     if evidence.status in (Status.GONE, Status.SILENT):

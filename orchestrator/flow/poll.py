@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import random
-
 from msgspec.structs import replace
 
 from orchestrator import policy
 from orchestrator.bell import Kind
 from orchestrator.crash import crashpoint
 from orchestrator.decision import Audited, Decision
-from orchestrator.evidence import ErrorKind, Evidence, Source
-from orchestrator.flow import resolve
+from orchestrator.evidence import Evidence, Source
+from orchestrator.flow import questions, resolve
 from orchestrator.flow.settle import settle
 from orchestrator.job import Attempt, Job, Phase
 from orchestrator.providers.base import TaskRef
 from orchestrator.runtime import ACCOUNT, Runtime
-from orchestrator.store import checks, polls
+from orchestrator.store import checks
 from orchestrator.store.checks import Check
 
 _WAITED_FOR = frozenset({Phase.SUBMITTING, Phase.IN_DOUBT, Phase.ACCEPTED})
@@ -27,12 +25,6 @@ async def take_due(runtime: Runtime, *, slots: int) -> list[Check]:
     return await runtime.store.write(
         checks.take_due_checks, account_id=ACCOUNT, now=runtime.clock.now(), most=slots
     )
-
-
-async def may_ask(runtime: Runtime) -> bool:
-    """Take one question out of the budget, for a task that is not due but hinted at."""
-    now = runtime.clock.now()
-    return bool(await runtime.store.write(polls.take_polls, account_id=ACCOUNT, most=1, now=now))
 
 
 async def check_now(
@@ -72,12 +64,7 @@ async def ask(runtime: Runtime, check: Check) -> None:
 async def put_question(runtime: Runtime, task: TaskRef) -> Evidence:
     """What the provider says of the task; a 429 stops all polls of the account for a while."""
     evidence = await runtime.provider.poll(task)
-    if evidence.error is not None and evidence.error.kind == ErrorKind.THROTTLED:
-        pause_s = policy.poll_pause_s(evidence.error.retry_after_s, random.random())  # noqa: S311  jitter
-        runtime.log.warning("polls.throttled", account=ACCOUNT, pause_s=round(pause_s, 1))
-        await runtime.store.write(
-            polls.throttle_polls, account_id=ACCOUNT, pause_s=pause_s, now=runtime.clock.now()
-        )
+    await questions.heed(runtime, evidence.error)
     return evidence
 
 

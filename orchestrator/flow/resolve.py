@@ -20,8 +20,9 @@ from orchestrator import lifecycle, policy
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.decision import Decision
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source
+from orchestrator.flow import questions
 from orchestrator.flow.alike import Alike, alike, may_be
-from orchestrator.flow.attempts import Rules, look_up_later
+from orchestrator.flow.attempts import Rules, look_up_later, read_again_later
 from orchestrator.flow.create import input_hash
 from orchestrator.flow.settle import settle
 from orchestrator.flow.settlement import try_again
@@ -41,9 +42,12 @@ async def resolve(runtime: Runtime, check: Check) -> None:
     after = check.attempt.claimed_at - policy.DOUBT_WINDOW_MS
     before = check.attempt.claimed_at + policy.DOUBT_WINDOW_MS
     history = await runtime.provider.look_up(check.job.model, after=after, before=before)
-    if history is None:
+    if isinstance(history, Error):
+        await questions.heed(runtime, history)
         await _decide(runtime, check, is_readable=False, found=0)
         return
+    if history.pages > 1:  # the first was paid for when this look was taken
+        await questions.take(runtime, history.pages - 1)
     inputs = await _read_inputs(runtime, check)
     hashes = _hashes(runtime, check, inputs)
     unknown, siblings = await _at_one_time(
@@ -212,7 +216,7 @@ def _looked(job: Job, attempt: Attempt, rules: Rules, *, found: int, may_resubmi
 def _unreadable(job: Job, attempt: Attempt, rules: Rules) -> Decision:
     if rules.now - attempt.claimed_at > policy.DOUBT_UNREADABLE_MS:
         return _give_up(job, attempt, rules, because="the provider's history cannot be read")
-    return Decision(note="history not readable", attempt=look_up_later(attempt, rules))
+    return Decision(note="history not readable", attempt=read_again_later(attempt, rules))
 
 
 def _give_up(job: Job, attempt: Attempt, rules: Rules, *, because: str) -> Decision:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from orchestrator.evidence import Evidence
+from orchestrator.evidence import Error, Evidence
 from orchestrator.signing import Verdict
 
 
@@ -49,6 +49,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     tasks: Sequence[PastTask]
     is_whole: bool
     """False when an item that could be any task of the window cannot be read."""
+    pages: int = 1
+    """How many requests it took."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,9 +80,9 @@ class Provider(Protocol):
     async def poll(self, task: TaskRef) -> Evidence:
         """Ask for one task: ACCEPTED, COMPLETED, FAILED, GONE, or SILENT when it could not be asked."""
 
-    async def look_up(self, model: str, *, after: int, before: int) -> History | None:
+    async def look_up(self, model: str, *, after: int, before: int) -> History | Error:
         """All tasks of the model made in the window (ms of our clock, however the provider's goes), oldest
-        first; None when it cannot be listed.
+        first; or why it cannot be listed: THROTTLED, or UNAVAILABLE for anything else.
         """
 
     async def verify(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, now: int) -> Verdict:

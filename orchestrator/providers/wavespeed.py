@@ -100,8 +100,8 @@ class WaveSpeed:
         answer = await exchange(self._client, "GET", path, deadline_s=_POLL_DEADLINE_S)
         return read_poll(answer, asked=task.provider_id, now=self._clock.now())
 
-    async def look_up(self, model: str, *, after: int, before: int) -> History | None:
-        """All tasks of the model made in the window (ms), oldest first; None when it cannot be listed."""
+    async def look_up(self, model: str, *, after: int, before: int) -> History | Error:
+        """All tasks of the model made in the window (ms), oldest first; or why it cannot be listed."""
         return await wavespeed_history.look_up(
             self._client, model, after=after, before=before, clock=self._clock
         )

@@ -1,7 +1,7 @@
-"""Reads WaveSpeed's list of past tasks for one model and one window of time, or says that it cannot.
+"""Reads WaveSpeed's list of past tasks for one model and one window of time, or says why it cannot.
 
 Half a history would look like "there is no such task" and be answered by a second, paid one: so a list whose
-end may be missing is None, and one with an item that cannot be read says that it is not whole. The filters
+end may be missing is none, and one with an item that cannot be read says that it is not whole. The filters
 are asked for, but never relied on. The window is of our clock and the times in the list are of WaveSpeed's:
 the `Date` of the first answer says how far they are apart.
 """
@@ -13,12 +13,22 @@ from typing import Any
 
 import httpx
 import msgspec
+from msgspec.structs import replace
 
 from orchestrator.clock import HOUR, SECOND, Clock, from_http_date, from_rfc3339, to_rfc3339
-from orchestrator.evidence import Source
+from orchestrator.evidence import Error, ErrorKind, Source
 from orchestrator.providers.base import History, PastTask
-from orchestrator.providers.exchange import NoAnswer, exchange
-from orchestrator.providers.wavespeed_shapes import Prediction, evidence_of, open_envelope, open_prediction
+from orchestrator.providers.exchange import Answer, NoAnswer, exchange
+from orchestrator.providers.wavespeed_answers import said_status
+from orchestrator.providers.wavespeed_shapes import (
+    Envelope,
+    Prediction,
+    evidence_of,
+    open_envelope,
+    open_prediction,
+    shown,
+)
+from orchestrator.retry_after import read_retry_after
 
 PAGE_SIZE = 100
 MAX_PAGES = 50
@@ -70,31 +80,34 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
 
 async def look_up(
     client: httpx.AsyncClient, model: str, *, after: int, before: int, clock: Clock
-) -> History | None:
+) -> History | Error:
     """The model's tasks created within these bounds (ms of our clock, both included), oldest first."""
     wanted = _Wanted(model=model, after=after, before=before)
     try:
         async with asyncio.timeout(_DEADLINE_S):
             return await _look_up(client, wanted, clock)
     except TimeoutError:
-        return None
+        return _unread(f"the history was not read within {_DEADLINE_S:g} s")
 
 
-async def _look_up(client: httpx.AsyncClient, wanted: _Wanted, clock: Clock) -> History | None:
+async def _look_up(client: httpx.AsyncClient, wanted: _Wanted, clock: Clock) -> History | Error:
     asked_at = clock.now()
-    first = await _read_page(client, wanted, 1)
-    ahead_ms = _ahead_ms(first.date, now=(asked_at + clock.now()) // 2) if first is not None else 0
+    first = await _read_page(client, wanted, 1, clock)
+    if isinstance(first, Error):
+        return first
+    ahead_ms = _ahead_ms(first.date, now=(asked_at + clock.now()) // 2)
     if abs(ahead_ms) > _FAR_APART_MS:
-        return None
+        return _unread("its clock is more than an hour from ours")
     if abs(ahead_ms) > _APART_MS:
         wanted = wanted.moved(ahead_ms)
-        first = await _read_page(client, wanted, 1)
-    found = await _read_pages(client, wanted, first)
-    if found is None:
-        return None
+        found = await _read_pages(client, wanted, None, clock)
+    else:
+        found = await _read_pages(client, wanted, first, clock)
+    if isinstance(found, Error):
+        return found
     # WaveSpeed lists the newest first, also among tasks of one millisecond: turn that, then sort.
     tasks = [task for task in reversed(found.tasks) if wanted.has(task)]
-    return History(tasks=sorted(tasks, key=lambda task: task.created_at), is_whole=found.is_whole)
+    return replace(found, tasks=sorted(tasks, key=lambda task: task.created_at))
 
 
 def _ahead_ms(date: str, *, now: int) -> int:
@@ -105,23 +118,25 @@ def _ahead_ms(date: str, *, now: int) -> int:
         return 0
 
 
-async def _read_pages(client: httpx.AsyncClient, wanted: _Wanted, first: _Page | None) -> History | None:
+async def _read_pages(
+    client: httpx.AsyncClient, wanted: _Wanted, first: _Page | None, clock: Clock
+) -> History | Error:
     found: dict[str, PastTask] = {}
     is_whole = True
     for number in range(1, MAX_PAGES + 1):
-        page = first if number == 1 else await _read_page(client, wanted, number)
-        if page is None:
-            return None
+        page = first if number == 1 and first else await _read_page(client, wanted, number, clock)
+        if isinstance(page, Error):
+            return page
         is_whole = is_whole and page.is_whole
-        if all(task.provider_id in found for task in page.tasks):
-            # A short page may be the provider's own size of page, so only one without news is the end. A
-            # full one without news is a list that does not turn its pages: what follows is not to be had.
-            is_end = page.count < PAGE_SIZE
-            return History(tasks=list(found.values()), is_whole=is_whole) if is_end else None
+        is_news = any(task.provider_id not in found for task in page.tasks)
+        # A short page may be the provider's own size of page, so only one without news is the end. A
+        # full one without news is a list that does not turn its pages: what follows is not to be had.
+        if not is_news and page.count >= PAGE_SIZE:
+            return _unread("its pages do not turn")
         found |= {task.provider_id: task for task in page.tasks if task.provider_id not in found}
-        if _is_past(list(found.values()), wanted.after):
-            return History(tasks=list(found.values()), is_whole=is_whole)
-    return None
+        if not is_news or _is_past(list(found.values()), wanted.after):
+            return History(tasks=list(found.values()), is_whole=is_whole, pages=number)
+    return _unread(f"it has more than {MAX_PAGES} pages")
 
 
 def _is_past(tasks: list[PastTask], after: int) -> bool:
@@ -144,19 +159,16 @@ def _query(wanted: _Wanted, page: int) -> bytes:
     )
 
 
-async def _read_page(client: httpx.AsyncClient, wanted: _Wanted, number: int) -> _Page | None:
+async def _read_page(client: httpx.AsyncClient, wanted: _Wanted, number: int, clock: Clock) -> _Page | Error:
     answer = await exchange(
         client, "POST", "/api/v3/predictions", body=_query(wanted, number), deadline_s=_PAGE_DEADLINE_S
     )
-    if isinstance(answer, NoAnswer) or not (answer.is_success and answer.is_whole):
-        return None
-    envelope = open_envelope(answer.body)
-    if envelope is None:
-        return None
-    try:
-        items = _ITEMS.decode(envelope.data).items
-    except (ValueError, RecursionError):
-        return None
+    if isinstance(answer, NoAnswer):
+        return _unread(answer.reason)
+    envelope = open_envelope(answer.body) if answer.is_whole else None
+    items = _items(envelope) if answer.is_success and envelope else None
+    if items is None:
+        return _refusal(answer, envelope or Envelope(), now=clock.now())
     predictions = [open_prediction(item) for item in items]
     tasks = [_past_task(prediction) for prediction in predictions]
     lost = [prediction for prediction, task in zip(predictions, tasks, strict=True) if task is None]
@@ -166,6 +178,25 @@ async def _read_page(client: httpx.AsyncClient, wanted: _Wanted, number: int) ->
         is_whole=not any(wanted.may_be(prediction) for prediction in lost),
         date=answer.date,
     )
+
+
+def _items(envelope: Envelope) -> list[msgspec.Raw] | None:
+    try:
+        return _ITEMS.decode(envelope.data).items
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refusal(answer: Answer, envelope: Envelope, *, now: int) -> Error:
+    said = said_status(answer, envelope)
+    if said != 429:
+        return _unread(f"the answer (HTTP {said}) is no list of tasks")
+    retry_after_s = read_retry_after(answer.retry_after, now=now)
+    return Error(ErrorKind.THROTTLED, shown(envelope.message), http_status=429, retry_after_s=retry_after_s)
+
+
+def _unread(why: str) -> Error:
+    return Error(ErrorKind.UNAVAILABLE, shown(why))
 
 
 def _past_task(prediction: Prediction | None) -> PastTask | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator import policy
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.clock import SECOND, to_rfc3339
 from orchestrator.evidence import Source, Status
@@ -25,7 +26,7 @@ from orchestrator.store.database import Database, T, Work
 from tests.factories import TENANT, add_attempts, make_attempt, make_evidence
 from tests.flow.test_alike import MODEL, MODELS_ANSWER
 from tests.providers.dialect import as_json, facing, http, replying
-from tests.store.rows import attempt_of, execute, job_of
+from tests.store.rows import attempt_of, execute, job_of, select
 
 INPUTS = {"prompt": "a lake"}
 
@@ -211,3 +212,22 @@ async def test_a_task_of_another_input_does_not_keep_a_job_from_being_sent_again
         await resolve(runtime, check)
     job, attempt = await after(runtime, check)
     assert (job.phase, attempt.outcome) == (Phase.WAITING, "not_there")
+
+
+async def test_a_429_to_a_look_up_stops_the_questions_of_the_account(runtime: Runtime) -> None:
+    check = await in_doubt(runtime)
+    reply = http(429, as_json({"code": 429, "message": "slow down"}), "Retry-After: 120")
+    async with facing(replying(lambda _: reply)) as (client, _):
+        runtime.provider = WaveSpeed(client, clock=runtime.clock)
+        await resolve(runtime, check)
+    ((paused_until,),) = await select(runtime.store, "SELECT paused_until FROM lanes WHERE media = 'poll'")
+    assert paused_until >= check.attempt.claimed_at + 120 * SECOND
+    assert (await after(runtime, check))[0].phase == Phase.IN_DOUBT
+
+
+async def test_each_page_of_a_look_up_is_a_question(runtime: Runtime) -> None:
+    check = await in_doubt(runtime)
+    async with listing(runtime, "task-1"):  # which comes again as the second page
+        await resolve(runtime, check)
+    full = policy.burst(policy.TIERS["bronze"].polls_per_minute)
+    assert await select(runtime.store, "SELECT tokens FROM lanes WHERE media = 'poll'") == [(full - 1,)]

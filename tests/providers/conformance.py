@@ -8,8 +8,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from orchestrator.evidence import ErrorKind, Evidence, Source, Status
+from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.net.clients import provider_client
+from orchestrator.providers.base import History
 from orchestrator.signing import Verdict
 from tests.net.raw_server import Behaviour, Peer, RawServer, answering, closed_port, never_answer
 from tests.providers.dialect import HTML, KEY, Dialect, facing, http
@@ -145,7 +146,7 @@ class Conformance:
             evidence = await adapter.submit(dialect.submission)
             assert len(sent) == 1
             assert (await adapter.poll(dialect.task)).status is Status.SILENT
-            assert await adapter.look_up(dialect.task.model, after=0, before=1) is None
+            assert isinstance(await adapter.look_up(dialect.task.model, after=0, before=1), Error)
             assert (await adapter.account()).trouble
             assert await adapter.verify([], b"{}", now=0) is Verdict.UNSIGNED
         if issubclass(error, NOT_SENT):
@@ -300,9 +301,16 @@ class Conformance:
             assert dialect.open(client).parse_callback(body) is None
 
     @pytest.mark.parametrize("name", IN_DOUBT)
-    async def test_a_history_that_cannot_be_read_is_none(self, dialect: Dialect, name: str) -> None:
-        async with facing(IN_DOUBT[name]) as (client, _):
-            assert await dialect.open(client).look_up(dialect.task.model, after=0, before=1) is None
+    async def test_a_history_that_cannot_be_read_is_an_error(self, dialect: Dialect, name: str) -> None:
+        found = await looked_up(dialect, IN_DOUBT[name])
+        assert isinstance(found, Error)
+        assert found.kind is ErrorKind.UNAVAILABLE
+
+    async def test_a_throttled_history_says_for_how_long(self, dialect: Dialect) -> None:
+        reply = http(429, dialect.refusal(429, "slow down"), "Retry-After: 120")
+        found = await looked_up(dialect, answering(reply))
+        assert isinstance(found, Error)
+        assert (found.kind, found.retry_after_s) == (ErrorKind.THROTTLED, 120)
 
     @pytest.mark.parametrize("name", IN_DOUBT)
     async def test_no_callback_is_believed_without_the_secret(self, dialect: Dialect, name: str) -> None:
@@ -329,6 +337,11 @@ async def submitted(
 async def polled(dialect: Dialect, behave: Behaviour) -> tuple[Evidence, RawServer]:
     async with facing(behave) as (client, server):
         return await dialect.open(client).poll(dialect.task), server
+
+
+async def looked_up(dialect: Dialect, behave: Behaviour) -> History | Error:
+    async with facing(behave) as (client, _):
+        return await dialect.open(client).look_up(dialect.task.model, after=0, before=1)
 
 
 def assert_refusal(evidence: Evidence, status: Status, kind: ErrorKind) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator.clock import MINUTE, SECOND, from_rfc3339, to_rfc3339
+from orchestrator.evidence import Error
 from orchestrator.providers.base import History
 from orchestrator.providers.wavespeed_history import MAX_PAGES, PAGE_SIZE
 from tests.net.raw_server import RawServer
@@ -30,7 +31,7 @@ def query_of(request: bytes) -> dict[str, Any]:
     return query
 
 
-async def look_up(pages: Callable[[dict[str, Any]], Any], *headers: str) -> tuple[History | None, RawServer]:
+async def look_up(pages: Callable[[dict[str, Any]], Any], *headers: str) -> tuple[History | Error, RawServer]:
     """The tasks of the minute before noon, from a history that answers each query like this."""
     reply = replying(
         lambda request: http(200, envelope({"page": 1, "items": pages(query_of(request))}), *headers)
@@ -49,8 +50,8 @@ def in_pages(items: list[Item], *, size: int = PAGE_SIZE) -> Callable[[dict[str,
     return lambda query: items[(query["page"] - 1) * size : query["page"] * size]
 
 
-def numbers(history: History | None) -> list[int]:
-    assert history is not None
+def numbers(history: History | Error) -> list[int]:
+    assert isinstance(history, History)
     assert history.is_whole
     return [int(task.provider_id, 16) for task in history.tasks]
 
@@ -75,7 +76,7 @@ async def test_tasks_come_oldest_first_with_what_is_known_of_them() -> None:
         item(3, at=NOON - 2 * SECOND),
     ]
     history, _ = await look_up(in_pages(items))
-    assert history is not None
+    assert isinstance(history, History)
     tasks = history.tasks
     assert numbers(history) == [3, 1, 2]
     assert [task.inputs for task in tasks] == [None, {"prompt": "y"}, {"prompt": "x"}]
@@ -127,7 +128,7 @@ async def test_a_second_is_no_difference_between_clocks() -> None:
 @pytest.mark.parametrize("ahead_s", [3_700, -3_700, 10**8])
 async def test_a_clock_that_is_an_hour_wrong_makes_the_history_unreadable(ahead_s: int) -> None:
     tasks, _ = await look_up(in_pages([item(1)]), date_in(ahead_s))
-    assert tasks is None
+    assert isinstance(tasks, Error)
 
 
 async def test_pages_are_read_to_the_end_of_the_window_and_no_further() -> None:
@@ -135,6 +136,8 @@ async def test_pages_are_read_to_the_end_of_the_window_and_no_further() -> None:
     tasks, server = await look_up(in_pages(items))
     assert numbers(tasks) == list(range(150, -1, -1))
     assert len(server.requests) == 2
+    assert isinstance(tasks, History)
+    assert tasks.pages == 2
 
 
 async def test_pages_smaller_than_asked_for_do_not_hide_the_rest() -> None:
@@ -156,7 +159,7 @@ async def test_a_short_page_that_repeats_is_the_whole_history() -> None:
 
 async def test_a_full_page_that_repeats_leaves_the_rest_unknown() -> None:
     tasks, _ = await look_up(lambda _: [item(number) for number in range(PAGE_SIZE)])
-    assert tasks is None
+    assert isinstance(tasks, Error)
 
 
 async def test_a_history_without_end_is_given_up() -> None:
@@ -164,7 +167,7 @@ async def test_a_history_without_end_is_given_up() -> None:
         return [item(query["page"] * PAGE_SIZE + number) for number in range(PAGE_SIZE)]
 
     tasks, server = await look_up(fresh)
-    assert tasks is None
+    assert isinstance(tasks, Error)
     assert len(server.requests) == MAX_PAGES
 
 
@@ -174,7 +177,7 @@ async def test_a_history_without_end_is_given_up() -> None:
 )
 async def test_an_unreadable_item_is_passed_over_and_the_look_up_is_not_whole(broken: Item) -> None:
     history, _ = await look_up(in_pages([item(1), item(2) | broken]))
-    assert history is not None
+    assert isinstance(history, History)
     assert [int(task.provider_id, 16) for task in history.tasks] == [1]
     assert not history.is_whole
 
@@ -197,7 +200,7 @@ async def test_an_unreadable_item_that_is_surely_another_spoils_nothing(broken: 
 async def test_a_page_of_unreadable_items_does_not_hide_the_next() -> None:
     items = [item(1), *(item(2) | {"id": None} for _ in range(PAGE_SIZE)), item(3)]
     history, _ = await look_up(in_pages(items))
-    assert history is not None
+    assert isinstance(history, History)
     assert len(history.tasks) == 2
     assert not history.is_whole
 
@@ -205,4 +208,4 @@ async def test_a_page_of_unreadable_items_does_not_hide_the_next() -> None:
 @pytest.mark.parametrize("items", [None, {}, "none"])
 async def test_a_list_that_is_none_spoils_the_look_up(items: Any) -> None:
     tasks, _ = await look_up(lambda _: items)
-    assert tasks is None
+    assert isinstance(tasks, Error)

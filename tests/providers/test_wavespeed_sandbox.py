@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from orchestrator.clock import MINUTE, Clock
-from orchestrator.evidence import ErrorKind, Evidence, Status
+from orchestrator.evidence import Error, ErrorKind, Evidence, Status
 from orchestrator.providers.base import History, Submission, TaskRef
 from orchestrator.providers.wavespeed import WaveSpeed
 from orchestrator.signing import Verdict
@@ -149,21 +149,23 @@ async def test_a_task_whose_answer_was_lost_is_found_with_its_input(door: Door) 
     await door.submit("the lost one [fault: lost-answer]")
     await door.submit("another one")
     history = await door.adapter.look_up(MODEL, after=began, before=Clock().now())
-    assert history is not None
+    assert isinstance(history, History)
     assert [task.inputs for task in history.tasks] == [
         {"prompt": "the lost one [fault: lost-answer]"},
         {"prompt": "another one"},
     ]
-    nothing = History(tasks=[], is_whole=True)
-    assert await door.adapter.look_up(MODEL, after=0, before=began - 1) == nothing
-    assert await door.adapter.look_up("wavespeed-ai/other", after=began, before=Clock().now()) == nothing
+    too_early = await door.adapter.look_up(MODEL, after=0, before=began - 1)
+    of_another = await door.adapter.look_up("wavespeed-ai/other", after=began, before=Clock().now())
+    for empty in (too_early, of_another):
+        assert isinstance(empty, History)
+        assert (empty.tasks, empty.is_whole) == ([], True)
 
 
 @pytest.mark.parametrize("on_history", ["refuse=500", "answer=drop", "answer=garbage"])
-async def test_a_history_in_trouble_is_none(door: Door, on_history: str) -> None:
+async def test_a_history_in_trouble_is_an_error(door: Door, on_history: str) -> None:
     script = msgspec.json.encode({"fault": on_history, "on": "history", "count": 1})
     await door.client.post("/control/faults", content=script)
-    assert await door.adapter.look_up(MODEL, after=0, before=Clock().now()) is None
+    assert isinstance(await door.adapter.look_up(MODEL, after=0, before=Clock().now()), Error)
 
 
 @pytest.mark.parametrize(

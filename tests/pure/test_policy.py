@@ -46,6 +46,11 @@ def test_look_ups_in_the_history_come_at_5_30_and_120_seconds() -> None:
     assert [policy.doubt_check_in_s(n) for n in range(5)] == [5, 30, 120, 120, 120]
 
 
+@pytest.mark.parametrize(("age_s", "in_s"), [(0, 5), (5, 5), (30, 15), (90, 45), (120, 60), (599, 60)])
+def test_a_history_that_cannot_be_read_is_tried_ever_less_often(age_s: float, in_s: float) -> None:
+    assert policy.unread_check_in_s(age_s) == in_s
+
+
 @pytest.mark.parametrize("per_minute", [2, 5, 10, 60, 500, 5_000])
 def test_a_burst_and_65_seconds_of_the_rate_are_the_limit(per_minute: int) -> None:
     total = policy.burst(per_minute) + 65 * policy.rate_per_s(per_minute)
