@@ -10,6 +10,7 @@ which could be the one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -41,14 +42,15 @@ async def resolve(runtime: Runtime, check: Check) -> None:
     """One look into the history for one attempt in doubt."""
     after = check.attempt.claimed_at - policy.DOUBT_WINDOW_MS
     before = check.attempt.claimed_at + policy.DOUBT_WINDOW_MS
-    history = await runtime.provider.look_up(check.job.model, after=after, before=before)
+    inputs = await _read_inputs(runtime, check)
+    is_alike = partial(may_be, runtime.catalogue, check.job, inputs)
+    history = await runtime.provider.look_up(check.job.model, after=after, before=before, is_alike=is_alike)
     if isinstance(history, Error):
         await questions.heed(runtime, history)
         await _decide(runtime, check, is_readable=False, found=0)
         return
     if history.pages > 1:  # the first was paid for when this look was taken
         await questions.take(runtime, history.pages - 1)
-    inputs = await _read_inputs(runtime, check)
     hashes = _hashes(runtime, check, inputs)
     unknown, siblings = await _at_one_time(
         runtime, check, history.tasks, hashes=hashes, after=after, before=before

@@ -7,7 +7,7 @@ arrives: the flows see `Evidence` and nothing of HTTP. Every adapter passes test
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -41,6 +41,10 @@ class PastTask(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     inputs: dict[str, Any] | None
     evidence: Evidence
+
+
+IsAlike = Callable[[Mapping[str, Any]], bool]
+"""Whether inputs, as the provider lists them, may be the ones that are looked for."""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +84,10 @@ class Provider(Protocol):
     async def poll(self, task: TaskRef) -> Evidence:
         """Ask for one task: ACCEPTED, COMPLETED, FAILED, GONE, or SILENT when it could not be asked."""
 
-    async def look_up(self, model: str, *, after: int, before: int) -> History | Error:
-        """All tasks of the model made in the window (ms of our clock, however the provider's goes), oldest
-        first; or why it cannot be listed: THROTTLED, or UNAVAILABLE for anything else.
+    async def look_up(self, model: str, *, after: int, before: int, is_alike: IsAlike) -> History | Error:
+        """All tasks of the model made in the window (ms of our clock, however the provider's goes) whose
+        inputs are alike or not told, oldest first; or why it cannot be listed: THROTTLED, or UNAVAILABLE for
+        anything else.
         """
 
     async def verify(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, now: int) -> Verdict:

@@ -19,7 +19,7 @@ from orchestrator import signing
 from orchestrator.clock import MINUTE, SECOND, Clock
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
 from orchestrator.providers import wavespeed_history, wavespeed_passthrough
-from orchestrator.providers.base import Account, History, Passed, Submission, TaskRef
+from orchestrator.providers.base import Account, History, IsAlike, Passed, Submission, TaskRef
 from orchestrator.providers.exchange import NoAnswer, exchange
 from orchestrator.providers.wavespeed_answers import MENDING, read_poll, read_submit, said_status
 from orchestrator.providers.wavespeed_shapes import (
@@ -100,10 +100,10 @@ class WaveSpeed:
         answer = await exchange(self._client, "GET", path, deadline_s=_POLL_DEADLINE_S)
         return read_poll(answer, asked=task.provider_id, now=self._clock.now())
 
-    async def look_up(self, model: str, *, after: int, before: int) -> History | Error:
-        """All tasks of the model made in the window (ms), oldest first; or why it cannot be listed."""
+    async def look_up(self, model: str, *, after: int, before: int, is_alike: IsAlike) -> History | Error:
+        """The model's alike tasks made in the window (ms), oldest first; or why it cannot be listed."""
         return await wavespeed_history.look_up(
-            self._client, model, after=after, before=before, clock=self._clock
+            self._client, model, after=after, before=before, is_alike=is_alike, clock=self._clock
         )
 
     async def verify(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, now: int) -> Verdict:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from orchestrator.clock import HOUR, SECOND, Clock, from_http_date, from_rfc3339, to_rfc3339
 from orchestrator.evidence import Error, ErrorKind, Source
-from orchestrator.providers.base import History, PastTask
+from orchestrator.providers.base import History, IsAlike, PastTask
 from orchestrator.providers.exchange import Answer, NoAnswer, exchange
 from orchestrator.providers.wavespeed_answers import said_status
 from orchestrator.providers.wavespeed_shapes import (
@@ -31,7 +31,8 @@ from orchestrator.providers.wavespeed_shapes import (
 from orchestrator.retry_after import read_retry_after
 
 PAGE_SIZE = 100
-MAX_PAGES = 50
+MAX_PAGES = 250
+"""Enough for two minutes to both sides of an attempt, at the rate of the largest account."""
 
 _PAGE_DEADLINE_S = 10.0
 _DEADLINE_S = 60.0
@@ -48,14 +49,16 @@ _ITEMS = msgspec.json.Decoder(_Items)
 
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The tasks of this model made within these bounds (ms, both included)."""
+    """The alike tasks of this model made within these bounds (ms, both included)."""
 
     model: str
     after: int
     before: int
+    is_alike: IsAlike
 
     def has(self, task: PastTask) -> bool:
-        return task.model == self.model and self.after <= task.created_at <= self.before
+        is_near = task.model == self.model and self.after <= task.created_at <= self.before
+        return is_near and (task.inputs is None or self.is_alike(task.inputs))
 
     def may_be(self, prediction: Prediction | None) -> bool:
         """Whether an item that cannot be read whole could be one of them, by what can be read of it."""
@@ -66,7 +69,7 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return is_near and (not isinstance(prediction.model, str) or prediction.model == self.model)
 
     def moved(self, by_ms: int) -> _Wanted:
-        return _Wanted(model=self.model, after=self.after + by_ms, before=self.before + by_ms)
+        return replace(self, after=self.after + by_ms, before=self.before + by_ms)
 
 
 class _Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,10 +82,10 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def look_up(
-    client: httpx.AsyncClient, model: str, *, after: int, before: int, clock: Clock
+    client: httpx.AsyncClient, model: str, *, after: int, before: int, is_alike: IsAlike, clock: Clock
 ) -> History | Error:
-    """The model's tasks created within these bounds (ms of our clock, both included), oldest first."""
-    wanted = _Wanted(model=model, after=after, before=before)
+    """The model's alike tasks made within these bounds (ms of our clock, both included), oldest first."""
+    wanted = _Wanted(model=model, after=after, before=before, is_alike=is_alike)
     try:
         async with asyncio.timeout(_DEADLINE_S):
             return await _look_up(client, wanted, clock)
@@ -105,9 +108,7 @@ async def _look_up(client: httpx.AsyncClient, wanted: _Wanted, clock: Clock) -> 
         found = await _read_pages(client, wanted, first, clock)
     if isinstance(found, Error):
         return found
-    # WaveSpeed lists the newest first, also among tasks of one millisecond: turn that, then sort.
-    tasks = [task for task in reversed(found.tasks) if wanted.has(task)]
-    return replace(found, tasks=sorted(tasks, key=lambda task: task.created_at))
+    return replace(found, tasks=sorted(found.tasks, key=lambda task: task.created_at))
 
 
 def _ahead_ms(date: str, *, now: int) -> int:
@@ -121,28 +122,29 @@ def _ahead_ms(date: str, *, now: int) -> int:
 async def _read_pages(
     client: httpx.AsyncClient, wanted: _Wanted, first: _Page | None, clock: Clock
 ) -> History | Error:
-    found: dict[str, PastTask] = {}
-    is_whole = True
+    """Only what is wanted is kept of a list that may be long: of the rest the ids, to see its end."""
+    seen: set[str] = set()
+    found: list[PastTask] = []
+    times: list[int] = []
+    is_whole = is_newest_first = True
     for number in range(1, MAX_PAGES + 1):
         page = first if number == 1 and first else await _read_page(client, wanted, number, clock)
         if isinstance(page, Error):
             return page
-        is_whole = is_whole and page.is_whole
-        is_news = any(task.provider_id not in found for task in page.tasks)
+        news = {task.provider_id: task for task in page.tasks if task.provider_id not in seen}
         # A short page may be the provider's own size of page, so only one without news is the end. A
         # full one without news is a list that does not turn its pages: what follows is not to be had.
-        if not is_news and page.count >= PAGE_SIZE:
+        if not news and page.count >= PAGE_SIZE:
             return _unread("its pages do not turn")
-        found |= {task.provider_id: task for task in page.tasks if task.provider_id not in found}
-        if not is_news or _is_past(list(found.values()), wanted.after):
-            return History(tasks=list(found.values()), is_whole=is_whole, pages=number)
+        seen.update(news)
+        found += filter(wanted.has, news.values())
+        is_whole = is_whole and page.is_whole
+        times = [*times[-1:], *(task.created_at for task in news.values())]
+        is_newest_first = is_newest_first and times == sorted(times, reverse=True)
+        if not news or (is_newest_first and times[-1] < wanted.after):
+            # WaveSpeed lists the newest first, also among tasks of one millisecond.
+            return History(tasks=found[::-1], is_whole=is_whole, pages=number)
     return _unread(f"it has more than {MAX_PAGES} pages")
-
-
-def _is_past(tasks: list[PastTask], after: int) -> bool:
-    """Whether a list that runs newest first has left the window behind."""
-    times = [task.created_at for task in tasks]
-    return times[-1] < after and times == sorted(times, reverse=True)
 
 
 def _query(wanted: _Wanted, page: int) -> bytes:

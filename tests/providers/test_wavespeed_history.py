@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 
+from orchestrator import policy
 from orchestrator.clock import MINUTE, SECOND, from_rfc3339, to_rfc3339
 from orchestrator.evidence import Error
+from orchestrator.policy import TIERS
 from orchestrator.providers.base import History
 from orchestrator.providers.wavespeed_history import MAX_PAGES, PAGE_SIZE
 from tests.net.raw_server import RawServer
@@ -37,7 +39,12 @@ async def look_up(pages: Callable[[dict[str, Any]], Any], *headers: str) -> tupl
         lambda request: http(200, envelope({"page": 1, "items": pages(query_of(request))}), *headers)
     )
     async with facing(reply) as (client, server):
-        return await DIALECT.open(client).look_up(MODEL, after=NOON - MINUTE, before=NOON), server
+        adapter = DIALECT.open(client)
+        return await adapter.look_up(MODEL, after=NOON - MINUTE, before=NOON, is_alike=is_of_a_lake), server
+
+
+def is_of_a_lake(inputs: Mapping[str, Any]) -> bool:
+    return bool(inputs["prompt"] == "a lake")
 
 
 def date_in(seconds: int) -> str:
@@ -71,15 +78,15 @@ async def test_the_query_names_the_model_the_window_and_the_inputs() -> None:
 
 async def test_tasks_come_oldest_first_with_what_is_known_of_them() -> None:
     items = [
-        item(2, status="completed", outputs=["a"], inputs={"prompt": "x"}),
-        item(1, at=NOON - SECOND, input={"prompt": "y"}),
+        item(2, status="completed", outputs=["a"], inputs={"prompt": "a lake", "size": 1}),
+        item(1, at=NOON - SECOND, input={"prompt": "a lake"}),
         item(3, at=NOON - 2 * SECOND),
     ]
     history, _ = await look_up(in_pages(items))
     assert isinstance(history, History)
     tasks = history.tasks
     assert numbers(history) == [3, 1, 2]
-    assert [task.inputs for task in tasks] == [None, {"prompt": "y"}, {"prompt": "x"}]
+    assert [task.inputs for task in tasks] == [None, {"prompt": "a lake"}, {"prompt": "a lake", "size": 1}]
     assert [str(task.evidence.status) for task in tasks] == ["accepted", "accepted", "completed"]
     assert tasks[2].created_at == NOON
 
@@ -160,6 +167,20 @@ async def test_a_short_page_that_repeats_is_the_whole_history() -> None:
 async def test_a_full_page_that_repeats_leaves_the_rest_unknown() -> None:
     tasks, _ = await look_up(lambda _: [item(number) for number in range(PAGE_SIZE)])
     assert isinstance(tasks, Error)
+
+
+async def test_only_what_may_be_the_one_is_kept_of_a_long_list() -> None:
+    items = [item(number, inputs={"prompt": "a sea"}) for number in range(250)]
+    items[120]["inputs"] = {"prompt": "a lake"}
+    del items[130]["inputs"]
+    history, server = await look_up(in_pages(items))
+    assert numbers(history) == [130, 120]
+    assert len(server.requests) == 4
+
+
+def test_the_window_of_the_largest_account_has_no_more_pages_than_are_read() -> None:
+    window_s = 2 * (policy.DOUBT_WINDOW_MS + SECOND) / SECOND
+    assert TIERS["ultra"].image_per_minute / 60 * window_s < (MAX_PAGES - 1) * PAGE_SIZE
 
 
 async def test_a_history_without_end_is_given_up() -> None:

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 
-from orchestrator.clock import MINUTE, Clock
+from orchestrator.clock import MINUTE, SECOND, Clock
 from orchestrator.evidence import Error, ErrorKind, Evidence, Status
 from orchestrator.providers.base import History, Submission, TaskRef
 from orchestrator.providers.wavespeed import WaveSpeed
@@ -144,18 +144,22 @@ async def test_each_fault_of_the_post_has_its_class_and_is_posted_once(
     assert len(await door.submits(key_of(request))) == 1
 
 
+async def look_up(door: Door, *, after: int, before: int, model: str = MODEL) -> History | Error:
+    return await door.adapter.look_up(model, after=after, before=before, is_alike=lambda _: True)
+
+
 async def test_a_task_whose_answer_was_lost_is_found_with_its_input(door: Door) -> None:
     began = Clock().now()
     await door.submit("the lost one [fault: lost-answer]")
     await door.submit("another one")
-    history = await door.adapter.look_up(MODEL, after=began, before=Clock().now())
+    history = await look_up(door, after=began, before=Clock().now() + SECOND)
     assert isinstance(history, History)
     assert [task.inputs for task in history.tasks] == [
         {"prompt": "the lost one [fault: lost-answer]"},
         {"prompt": "another one"},
     ]
-    too_early = await door.adapter.look_up(MODEL, after=0, before=began - 1)
-    of_another = await door.adapter.look_up("wavespeed-ai/other", after=began, before=Clock().now())
+    too_early = await look_up(door, after=0, before=began - 1)
+    of_another = await look_up(door, after=began, before=Clock().now(), model="wavespeed-ai/other")
     for empty in (too_early, of_another):
         assert isinstance(empty, History)
         assert (empty.tasks, empty.is_whole) == ([], True)
@@ -165,7 +169,7 @@ async def test_a_task_whose_answer_was_lost_is_found_with_its_input(door: Door) 
 async def test_a_history_in_trouble_is_an_error(door: Door, on_history: str) -> None:
     script = msgspec.json.encode({"fault": on_history, "on": "history", "count": 1})
     await door.client.post("/control/faults", content=script)
-    assert isinstance(await door.adapter.look_up(MODEL, after=0, before=Clock().now()), Error)
+    assert isinstance(await look_up(door, after=0, before=Clock().now()), Error)
 
 
 @pytest.mark.parametrize(
