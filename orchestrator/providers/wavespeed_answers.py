@@ -4,6 +4,7 @@ provably not sent                                           REFUSED  unavailable
 2xx with an id                                              whatever the prediction says
 429, as HTTP status or as the envelope's code               REFUSED  throttled
 401, 402, 403 likewise; 2xx, code 4xx, words of an account  REFUSED  account
+400 that says in words that the credit is used up           REFUSED  account
 any other 4xx; 2xx with a code of 1xxx and no id            REFUSED  rejected
 2xx, code 404, 405, 413, 415, 422 or words of an input      REFUSED  rejected
 2xx, any other code of 4xx and no id                        REFUSED  unclear
@@ -53,6 +54,15 @@ _OF_INPUT = re.compile(
     r"|not supported|too (?:long|short|large|small|many|few))\b",
     re.IGNORECASE,
 )
+# The one trouble of an account that is told as a true HTTP 400, too, among all those of inputs.
+_OF_CREDIT = re.compile(
+    r"\b(?:insufficient|not enough|out of)(?:[ _]\w+)?[ _](?:credits?|balance|funds?)\b"
+    r"|\b(?:credits?|balance|funds?) (?:is |are )?(?:insufficient|not enough)\b|\btop[ -]?up\b",
+    re.IGNORECASE,
+)
+# What the answer repeats of the input decides nothing: from the first quote to the last of its kind, for the
+# input may have quotes of its own. An apostrophe is none.
+_QUOTED = re.compile(r"(?<!\w)(['\"`])(?:.*\1(?!\w)|.*)|\u201c(?:.*\u201d|.*)", re.DOTALL)
 _OF_THE_REQUEST = frozenset({404, 405, 413, 415, 422})
 # Of the connection, not the input: servers send 408 as they close an idle one, whatever is on its way there.
 _OF_THE_CONNECTION = frozenset({408, 425})
@@ -139,16 +149,19 @@ def _kind(answer: Answer, envelope: Envelope, *, has_id: bool) -> ErrorKind:
     if answer.status in _OF_THE_CONNECTION:
         return ErrorKind.LOST
     if 400 <= said < 500:
-        return _kind_by_words(said, shown(envelope.message)) if answer.is_success else ErrorKind.REJECTED
+        words = _QUOTED.sub("", shown(envelope.message))
+        if answer.is_success:
+            return _kind_by_words(said, words)
+        return ErrorKind.ACCOUNT if said == 400 and _OF_CREDIT.search(words) else ErrorKind.REJECTED
     if said == 503 and integer(envelope.code) == 503 and not has_id:
         return ErrorKind.UNAVAILABLE
     return ErrorKind.REJECTED if 1_000 <= said < 2_000 else ErrorKind.LOST
 
 
-def _kind_by_words(said: int, message: str) -> ErrorKind:
-    if _OF_ACCOUNT.search(message):
+def _kind_by_words(said: int, words: str) -> ErrorKind:
+    if _OF_ACCOUNT.search(words):
         return ErrorKind.ACCOUNT
-    if said in _OF_THE_REQUEST or _OF_INPUT.search(message):
+    if said in _OF_THE_REQUEST or _OF_INPUT.search(words):
         return ErrorKind.REJECTED
     return ErrorKind.UNCLEAR
 

@@ -169,12 +169,42 @@ async def test_http_200_without_an_id_is_judged_by_the_envelopes_code(
         ("Missing required field 'image'", ErrorKind.REJECTED),
         ("prompt is too long", ErrorKind.REJECTED),
         ("num_images must be at most 4", ErrorKind.REJECTED),
+        ("invalid parameter lora: 'payment terminal' not found", ErrorKind.REJECTED),
+        ("invalid parameter lora: 'a' payment 'b' not found", ErrorKind.REJECTED),
+        ('No lora "it\'s my account"', ErrorKind.UNCLEAR),
+        ("No lora `top up`", ErrorKind.UNCLEAR),
+        ("No lora \u201cbilling\u201d", ErrorKind.UNCLEAR),
+        ("No lora 'billing that is cut short", ErrorKind.UNCLEAR),
+        ("Your account's balance isn't enough", ErrorKind.ACCOUNT),
+        ("Insufficient credits for 'wavespeed-ai/flux-dev'", ErrorKind.ACCOUNT),
         ("Bad Request", ErrorKind.UNCLEAR),
         ("", ErrorKind.UNCLEAR),
     ],
 )
 async def test_a_code_400_under_http_200_is_told_apart_by_its_words(message: str, kind: ErrorKind) -> None:
     evidence = await submit_answered(200, as_json({"code": 400, "message": message}))
+    assert_refusal(evidence, Status.REFUSED, kind)
+    assert evidence.error is not None
+    assert message in evidence.error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (400, "Insufficient credits. Please top up your account.", ErrorKind.ACCOUNT),
+        (400, "insufficient account balance", ErrorKind.ACCOUNT),
+        (400, "Your balance is not enough", ErrorKind.ACCOUNT),
+        (400, "insufficient_funds", ErrorKind.ACCOUNT),
+        (400, "prompt 'insufficient credits' is too short", ErrorKind.REJECTED),
+        (400, "the image account.png has no white balance", ErrorKind.REJECTED),
+        (400, "the webhook is forbidden", ErrorKind.REJECTED),
+        (422, "Insufficient credits", ErrorKind.REJECTED),
+    ],
+)
+async def test_a_true_http_400_is_the_accounts_only_if_it_speaks_of_credit(
+    status: int, message: str, kind: ErrorKind
+) -> None:
+    evidence = await submit_answered(status, DIALECT.refusal(status, message))
     assert_refusal(evidence, Status.REFUSED, kind)
     assert evidence.error is not None
     assert message in evidence.error.message
