@@ -45,12 +45,13 @@ def look_at_provider(found: Settings) -> Iterator[Finding]:
     except (httpx.TransportError, httpx.InvalidURL) as error:
         yield Finding.wrong(_SUBJECT, f"{url} cannot be reached: {error}", "see WAVESPEED_BASE_URL")
         return
-    yield _judge(url, answer)
+    yield judge(url, answer)
 
 
-def _judge(url: str, answer: httpx.Response) -> Finding:
+def judge(url: str, answer: httpx.Response) -> Finding:
+    """What the answer about the balance says of the key and of the account."""
     try:
-        told = msgspec.json.decode(answer.content, type=_Answer)
+        told = msgspec.json.decode(answer.content, type=_Answer, strict=False)
     except msgspec.DecodeError:
         told = _Answer(message="its answer cannot be read")
     if answer.status_code == 401:

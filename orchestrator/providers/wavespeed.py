@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -33,6 +33,7 @@ from orchestrator.providers.wavespeed_shapes import (
 from orchestrator.signing import Scheme, Verdict
 
 _Data = TypeVar("_Data")
+_Finite = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 
 _POLL_DEADLINE_S = 10.0
 _SECRET_DEADLINE_S = 5.0
@@ -52,7 +53,7 @@ class _Secret(msgspec.Struct, frozen=True):
 
 
 class _Balance(msgspec.Struct, frozen=True):
-    balance: float
+    balance: _Finite
 
 
 class WaveSpeed:
@@ -172,12 +173,12 @@ def _judge(headers: Sequence[tuple[bytes, bytes]], body: bytes, *, secret: str, 
 
 
 def _read(body: bytes, kind: type[_Data]) -> _Data | None:
-    """The envelope's data, if it has this shape."""
+    """The envelope's data, if it has this shape; a number may come as a text."""
     envelope = open_envelope(body)
     if envelope is None:
         return None
     try:
-        return msgspec.json.decode(envelope.data, type=kind)
+        return msgspec.json.decode(envelope.data, type=kind, strict=False)
     except (ValueError, RecursionError):
         return None
 

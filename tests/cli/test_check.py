@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import make_url
 
@@ -12,6 +13,7 @@ from orchestrator.cli.answers import Account, Lane, Lanes
 from orchestrator.cli.check import explain_waiting
 from orchestrator.cli.client import Running
 from orchestrator.cli.finding import Verdict
+from orchestrator.cli.provider_check import judge
 from tests.cli.conftest import Command
 from tests.services import postgres
 
@@ -26,6 +28,14 @@ def test_all_is_well_beside_a_running_up(
     assert told.returncode == 0, told.stdout
     assert "takes the key" in told.stdout
     assert f"{up.url} answers" in told.stdout
+
+
+def test_a_balance_may_come_as_a_text() -> None:
+    found = judge(
+        "http://provider.test", httpx.Response(200, json={"code": 200, "data": {"balance": "12.50"}})
+    )
+    assert found.verdict is Verdict.OK
+    assert "the balance is 12.50" in found.told
 
 
 def test_a_server_elsewhere_is_looked_at_where_it_is_named(

@@ -107,6 +107,10 @@ async def test_a_secret_that_is_none_makes_no_callback_valid(data: Any) -> None:
         (500, b"<html>", "cannot be asked", None),
         (429, as_json({"code": 429, "message": "no"}), "cannot be asked", None),
         (200, envelope({"balance": "much"}), "cannot be asked", None),
+        (200, envelope({"balance": "nan"}), "cannot be asked", None),
+        (200, envelope({"balance": "inf"}), "cannot be asked", None),
+        (200, envelope({"balance": "12.5"}), "", 12.5),
+        (200, envelope({"balance": "0.00"}), "no credit left", 0.0),
     ],
 )
 async def test_the_account_says_what_is_wrong_and_how_to_mend_it(
