@@ -161,16 +161,13 @@ def _completed(prediction: Prediction) -> tuple[Status, Result | None, Error | N
 
 
 def _outputs(raw: msgspec.Raw) -> list[Any]:
-    """Raises InvalidInput for what PostgreSQL or a client could not take. None of them is `[]`."""
+    """Raises InvalidInput for what PostgreSQL could not take. They are paid for: whatever else they are is
+    kept, and one that comes without its list is a list of one. None of them is `[]`.
+    """
     outputs = strict_decode(bytes(raw), what="list of outputs")
     if outputs is None:
         return []
-    if not isinstance(outputs, list):
-        raise InvalidInput("", "the outputs are no list")
-    for index, output in enumerate(outputs):
-        if not isinstance(output, (str, dict)):
-            raise InvalidInput(f"[{index}]", "is neither a text nor an object")
-    return outputs
+    return outputs if isinstance(outputs, list) else [outputs]
 
 
 def _inference_ms(prediction: Prediction) -> int:

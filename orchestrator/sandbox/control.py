@@ -95,7 +95,7 @@ def _line(task: Task) -> dict[str, Any]:
         "input_hash": hashlib.sha256(canonical).hexdigest(),
         "status": task.status,
         "code": task.code,
-        "outputs": task.outputs if isinstance(task.outputs, list) else None,
+        "outputs": _outputs(task),
         "price": task.price,
         "webhook": task.webhook,
         "created_ms": task.created_ms,
@@ -104,6 +104,16 @@ def _line(task: Task) -> dict[str, Any]:
         "is_deleted": task.is_deleted,
         "callbacks": task.sendings,
     }
+
+
+def _outputs(task: Task) -> Any:
+    """None for those that nobody can read."""
+    if isinstance(task.outputs, list):
+        return task.outputs
+    try:
+        return msgspec.json.decode(task.outputs)
+    except msgspec.DecodeError:
+        return None
 
 
 async def requests(request: Request) -> Response:

@@ -68,13 +68,20 @@ async def test_completed_without_outputs_is_believed_after_three_polls(stack: St
 
 
 async def test_malformed_outputs_end_the_job_and_harm_nothing(own_stack: Stack) -> None:
-    strange = [await own_stack.created(marked(f"outputs={kind}")) for kind in ("nul", "nan", "types", "lone")]
+    strange = [await own_stack.created(marked(f"outputs={kind}")) for kind in ("nul", "nan", "lone")]
     neighbour = await own_stack.created()
     for job_id in strange:
         ended = await own_stack.hurried(job_id)
         assert (ended["phase"], ended["reason"]) == ("failed", "rejected")
         assert ended["error"]
     assert (await own_stack.ended(neighbour))["phase"] == "completed"
+
+
+async def test_outputs_of_strange_types_are_paid_for_and_kept(own_stack: Stack) -> None:
+    job_id = await own_stack.created(marked("outputs=types"))
+    assert (await own_stack.ended(job_id))["phase"] == "completed"
+    told = data_of(await own_stack.http.get(f"/api/v3/predictions/{job_id}/result"))
+    assert told["outputs"] == [17, None, {"url": 5}]
 
 
 async def test_an_output_of_fifty_megabytes_harms_nothing(own_stack: Stack) -> None:

@@ -5,6 +5,8 @@ The provider is a socket that answers what a test says, in bytes, and counts wha
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -239,17 +241,31 @@ class Conformance:
         assert evidence.result.outputs == expected
 
     @pytest.mark.parametrize(
+        ("outputs", "expected"),
+        [
+            (b'"https://x.test/1.png"', ["https://x.test/1.png"]),
+            (b'{"url":"x"}', [{"url": "x"}]),
+            (b'""', [""]),
+            (b"12", [12]),
+            (b'[["a"],1.5,null,true]', [["a"], 1.5, None, True]),
+        ],
+    )
+    async def test_outputs_of_any_shape_are_kept(
+        self, dialect: Dialect, outputs: bytes, expected: list[Any]
+    ) -> None:
+        evidence, _ = await polled(dialect, answering(http(200, dialect.completed(outputs))))
+        assert evidence.status is Status.COMPLETED
+        assert evidence.result is not None
+        assert evidence.result.outputs == expected
+
+    @pytest.mark.parametrize(
         "outputs",
         [
             rb'["a\u0000b"]',
+            rb'"a\u0000b"',
             rb'["\ud800"]',
             b'["\xff"]',
             b"[NaN]",
-            b"[12]",
-            b"[null]",
-            b"[[]]",
-            b"12",
-            b'{"url":"x"}',
             b'[{"n":99999999999999999999999}]',
             b'[{"deep":' + b"[" * 70 + b"]" * 70 + b"}]",
             b'[{"deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
