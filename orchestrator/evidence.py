@@ -53,7 +53,7 @@ class ErrorKind(StrEnum):
     """Refused for the account's sake or for the input's, nobody knows which: the account is asked at once,
     and the job has used a try, so that it cannot stop the account again and again."""
     REJECTED = "rejected"
-    """The input will never be accepted: the job ends."""
+    """The input will never be accepted, or its task was ended on purpose: the job ends."""
     TASK_FAILED = "task_failed"
     """The provider's task failed for a reason that may pass: a new try."""
     LOST = "lost"

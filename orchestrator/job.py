@@ -37,7 +37,7 @@ class Reason(StrEnum):
     """Why a job failed."""
 
     REJECTED = "rejected"
-    """The provider will never accept this input."""
+    """The provider will never accept this input, or somebody ended its task there."""
     EXHAUSTED = "exhausted"
     """Every allowed try failed."""
     EXPIRED = "expired"

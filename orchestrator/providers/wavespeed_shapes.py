@@ -18,7 +18,8 @@ from orchestrator.strict_json import decode as strict_decode
 
 MAX_SHOWN_CHARS = 1_000
 
-_FAILED = frozenset({"failed", "cancelled", "timeout", "deleted"})
+_ENDED_ON_PURPOSE = frozenset({"cancelled", "deleted"})
+_FAILED = frozenset({"failed", "timeout"}) | _ENDED_ON_PURPOSE
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NOTHING = msgspec.Raw(b"null")
 # A callback URL opens a door of ours, and a signing secret all of them.
@@ -176,8 +177,10 @@ def _inference_ms(prediction: Prediction) -> int:
 
 
 def _failure(prediction: Prediction) -> Error:
-    """1xxx means that the request must be changed; anything else may pass at another try."""
+    """1xxx means that the request must be changed, and somebody who ended the task wants no other; anything
+    else may pass at another try.
+    """
     code = integer(prediction.code)
     message = shown(prediction.error) or f"The task ended as {prediction.status} without saying why."
-    kind = ErrorKind.REJECTED if 1_000 <= code < 2_000 else ErrorKind.TASK_FAILED
-    return Error(kind, message, code=code)
+    is_final = 1_000 <= code < 2_000 or prediction.status in _ENDED_ON_PURPOSE
+    return Error(ErrorKind.REJECTED if is_final else ErrorKind.TASK_FAILED, message, code=code)

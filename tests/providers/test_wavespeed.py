@@ -251,9 +251,10 @@ async def test_a_sync_time_out_is_still_an_accepted_task() -> None:
         ("failed", 5004, ErrorKind.TASK_FAILED),
         ("failed", None, ErrorKind.TASK_FAILED),
         ("failed", 77, ErrorKind.TASK_FAILED),
-        ("cancelled", 0, ErrorKind.TASK_FAILED),
+        ("cancelled", 0, ErrorKind.REJECTED),
+        ("cancelled", 5004, ErrorKind.REJECTED),
         ("timeout", 0, ErrorKind.TASK_FAILED),
-        ("deleted", 0, ErrorKind.TASK_FAILED),
+        ("deleted", 0, ErrorKind.REJECTED),
     ],
 )
 async def test_failures_are_classed_by_their_code(status: str, code: Any, expected: ErrorKind) -> None:

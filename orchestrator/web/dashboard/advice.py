@@ -17,7 +17,7 @@ class Advice(msgspec.Struct, frozen=True):
 
 _OF_REASON = {
     Reason.REJECTED: Advice(
-        "The provider will not take this input as it is.",
+        "The provider will not take this input as it is, or somebody ended its task there.",
         "Mend the input and send it as a new job: a retry of this one would end the same way.",
         "dismiss",
     ),
