@@ -88,7 +88,7 @@ class Catalogue:
         """
         filled = self.canonical_input(model, version, listed)
         return all(
-            (name in filled and filled[name] == _plain(value)) or (name == "seed" and value == -1)
+            (name in filled and _has_all_of(filled[name], _plain(value))) or (name == "seed" and value == -1)
             for name, value in asked.items()
             if value is not None and name not in _TRAVEL
         )
@@ -104,6 +104,15 @@ class Catalogue:
     def media_class(self, model: str, provider_type: str | None = None) -> MediaClass:
         """By the provider's word, now or from the model's page, else by the model's name."""
         return class_of(model, provider_type or self._types.get(model))
+
+
+def _has_all_of(listed: Any, asked: Any) -> bool:
+    """Objects may have more keys, at any depth; all else is the same."""
+    if isinstance(listed, dict) and isinstance(asked, dict):
+        return all(name in listed and _has_all_of(listed[name], value) for name, value in asked.items())
+    if isinstance(listed, list) and isinstance(asked, list):
+        return len(listed) == len(asked) and all(map(_has_all_of, listed, asked))
+    return bool(listed == asked)
 
 
 def _plain(value: Any) -> Any:

@@ -77,6 +77,11 @@ LEARNED = Catalogue().with_provider_models(MODELS_ANSWER)
         ({"prompt": "a lake"}, {"prompt": "a lake", "seed": 417}, "fuller"),
         ({"prompt": "a lake", "seed": -1}, {"prompt": "a lake", "seed": 417}, "fuller"),
         ({"prompt": "a lake", "seed": -1}, {"prompt": "a lake"}, "fuller"),
+        (
+            {"prompt": "", "loras": [{"path": "a"}]},
+            {"prompt": "", "loras": [{"path": "a", "scale": 1}]},
+            "fuller",
+        ),
         ({"prompt": "a lake"}, {"prompt": "a lake", "steps": 30}, "strange"),
         ({"prompt": "a lake"}, {"prompt": "a lake", "steps": 30, "seed": 417}, "strange"),
         ({"prompt": "a lake"}, {"prompt": "a sea", "seed": 417}, ""),
@@ -85,6 +90,8 @@ LEARNED = Catalogue().with_provider_models(MODELS_ANSWER)
         ({"prompt": "a lake", "seed": 7}, {"prompt": "a lake", "seed": 417}, ""),
         ({"prompt": "a lake", "seed": 7}, {"prompt": "a lake"}, ""),
         ({"prompt": "a lake", "loras": []}, {"prompt": "a lake"}, ""),
+        ({"prompt": "", "loras": ["a"]}, {"prompt": "", "loras": ["a", "b"]}, ""),
+        ({"prompt": "", "loras": [{"path": "a"}]}, {"prompt": "", "loras": [{"scale": 1}]}, ""),
     ],
 )
 def test_a_task_that_is_listed_with_more_than_was_sent_may_be_the_one(
