@@ -56,26 +56,27 @@ async def resolve(runtime: Runtime, check: Check) -> None:
         runtime, check, history.tasks, hashes=hashes, after=after, before=before
     )
     found = alike(runtime.catalogue, check.job, inputs, unknown)
+    # What cannot be read, or is listed without its input, may be the very task that is looked for.
+    is_readable = history.is_whole and all(task.inputs is not None for task in unknown)
     if not siblings.are_some_submitting:
-        own = await _own(runtime, check, found, count=len(siblings.in_doubt), hashes=hashes)
+        count = len(siblings.in_doubt)
+        own = await _own(runtime, check, found, count=count, hashes=hashes, is_readable=is_readable)
         if own:
             for attempt, task in zip(siblings.in_doubt, own, strict=True):
                 await settle(runtime, attempt.job_id, attempt.number, _adopted(task))
             return
     is_ambiguous = len(found.same) > len(siblings.in_doubt) and not siblings.are_some_submitting
-    # What cannot be read, or is listed without its input, may be the very task that is looked for.
-    is_readable = history.is_whole and all(task.inputs is not None for task in unknown)
     await _decide(runtime, check, is_readable=is_readable, found=found.count, is_ambiguous=is_ambiguous)
 
 
 async def _own(
-    runtime: Runtime, check: Check, found: Alike, *, count: int, hashes: list[str]
+    runtime: Runtime, check: Check, found: Alike, *, count: int, hashes: list[str], is_readable: bool
 ) -> list[PastTask]:
     """The tasks that are surely those of the `count` attempts in doubt, or none."""
     if len(found.same) >= count:
         return found.same if len(found.same) == count else []
     candidates = sorted([*found.same, *found.fuller], key=attrgetter("created_at"))
-    if len(candidates) != count or found.strange:
+    if len(candidates) != count or found.strange or not is_readable:
         return []
     return candidates if await _are_nobody_elses(runtime, check, candidates, hashes=hashes) else []
 

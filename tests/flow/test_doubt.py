@@ -36,10 +36,11 @@ async def listing(
     runtime: Runtime, *tasks: str, ahead_s: int = 0, more: Mapping[str, Any] = MappingProxyType({})
 ) -> AsyncIterator[None]:
     """A provider that has just made these tasks for a lake, by its own clock; `more` are listed with what it
-    added to the input.
+    added to the input, or with None for no input at all.
     """
     made_at = to_rfc3339(runtime.clock.now() + ahead_s * SECOND)
-    listed = dict.fromkeys(tasks, INPUTS) | {task: INPUTS | added for task, added in more.items()}
+    listed: dict[str, Any] = dict.fromkeys(tasks, INPUTS)
+    listed |= {task: None if added is None else INPUTS | added for task, added in more.items()}
     items = [
         {"id": task, "model": MODEL, "status": "processing", "created_at": made_at, "inputs": inputs}
         for task, inputs in listed.items()
@@ -181,6 +182,16 @@ async def test_a_task_that_may_be_another_jobs_is_left_to_it(runtime: Runtime) -
         assert (await after(runtime, check))[1].provider_id is None
         await resolve(runtime, other)
     assert (await after(runtime, other))[1].provider_id == "task-1"
+
+
+async def test_a_task_with_more_than_was_sent_is_not_adopted_beside_one_that_hides_its_input(
+    runtime: Runtime,
+) -> None:
+    check = await in_doubt(runtime)
+    async with listing(runtime, more={"task-1": {"seed": 417}, "task-2": None}):
+        await resolve(runtime, check)
+    job, attempt = await after(runtime, check)
+    assert (job.phase, attempt.provider_id, attempt.checks) == (Phase.IN_DOUBT, None, 0)
 
 
 LAST_LOOK = 2
