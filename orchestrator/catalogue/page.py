@@ -75,9 +75,17 @@ class Parameter:
         """The value that leaving the parameter out stands for; None when there is no such value."""
         if self.default is not None or self.required:
             return self.default
+        if self.choices:
+            return None  # which of them it is, only the provider knows
         if self.name == "seed":
-            return -1  # WaveSpeed's word for "random"
+            return self._random_seed()
         return "" if self.kind in (Kind.TEXT, Kind.MEDIA) else None
+
+    def _random_seed(self) -> int | None:
+        """WaveSpeed's word for "random", where the seed may be that."""
+        low, _ = self.limits
+        is_number = self.kind in (Kind.INTEGER, Kind.NUMBER)
+        return -1 if is_number and (low is None or low <= -1) else None
 
 
 @dataclass(frozen=True)

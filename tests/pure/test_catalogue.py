@@ -452,6 +452,21 @@ def test_the_providers_schemas_are_used_for_models_without_a_page() -> None:
     assert CATALOGUE.page("acme/m", "v3") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("ratio", {"type": "string", "enum": ["1:1", "16:9"]}),
+        ("seed", {"type": "integer", "minimum": 0}),
+        ("seed", {"type": "string"}),
+    ],
+)
+def test_an_option_without_a_default_implies_nothing_that_it_refuses(name: str, facts: Any) -> None:
+    known = CATALOGUE.with_provider_models([provider_item({name: facts})])
+    assert known.media_class("acme/m") == "video"
+    assert name not in known.canonical_input("acme/m", "v3", {})
+    assert refused_field(known, "acme/m", {name: {}}) == name
+
+
 def test_contradictory_limits_of_the_provider_are_not_believed() -> None:
     item = provider_item({"n": {"type": "integer", "minimum": 5, "maximum": 1}})
     CATALOGUE.with_provider_models([item]).check("acme/m", "v3", {"n": 3})
