@@ -22,7 +22,8 @@ class Checker:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._validator = jsonschema_rs.Draft202012Validator(page.request_schema())
+        self._required = frozenset(row.name for row in page.parameters if row.required)
+        self._values = jsonschema_rs.Draft202012Validator(page.request_schema() | {"required": []})
         self._sizes = tuple(row for row in page.parameters if row.kind is Kind.SIZE)
         self._media = tuple(row for row in page.parameters if row.kind is Kind.MEDIA)
 
@@ -35,7 +36,7 @@ class Checker:
         given = dict(inputs)
         if None in given.values():
             given = {name: value for name, value in given.items() if value is not None}
-        if not self._validator.is_valid(given):
+        if not (self._required <= given.keys() and self._values.is_valid(given)):
             raise self._refusal(given)
         for row in self._sizes:
             if row.name in given:
@@ -46,14 +47,16 @@ class Checker:
 
     def _refusal(self, given: dict[str, Any]) -> InvalidInput:
         """The first complaint in the order of the page."""
-        wrong = {
-            error.instance_path[0] for error in self._validator.iter_errors(given) if error.instance_path
-        }
-        missing = {row.name for row in self._page.parameters if row.required and row.name not in given}
-        row = next(row for row in self._page.parameters if row.name in wrong | missing)
-        if row.name in missing:
+        row = next(row for row in self._page.parameters if not self._takes(row, given))
+        if row.name not in given:
             return InvalidInput(row.name, "is required")
         return InvalidInput(row.name, f"must be {_rule(row)}; got {_shown(given[row.name])}")
+
+    def _takes(self, row: Parameter, given: dict[str, Any]) -> bool:
+        """Asked of each parameter alone: the path in a validator's error takes one named "0" for a number."""
+        if row.name not in given:
+            return not row.required
+        return self._values.is_valid({row.name: given[row.name]})
 
 
 def _check_size(row: Parameter, text: str) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from orchestrator.catalogue.checker import Checker
 from orchestrator.catalogue.page import Kind, Limits, Page, Parameter
@@ -18,6 +22,7 @@ _KINDS = {
     "array": Kind.LIST,
     "object": Kind.OBJECT,
 }
+_HIGHEST = sys.float_info.max
 
 
 def model_entry(page: Page, *, server: str) -> dict[str, Any]:
@@ -39,6 +44,28 @@ def model_entry(page: Page, *, server: str) -> dict[str, Any]:
         "formula": "",
         "api_schema": {"api_schemas": [run]},
     }
+
+
+class _Answer(msgspec.Struct):
+    data: list[msgspec.Raw]
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """The provider's answer, each item decoded by itself: one that cannot be hides no other.
+
+    Raises InvalidInput. Nothing of it is stored, so JSON's numbers are taken as they are, however long.
+    """
+    try:
+        answer = msgspec.json.decode(body, type=_Answer)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise InvalidInput("", f"the provider's list of models cannot be read: {problem}") from None
+    return {"data": list(_decoded(answer.data))}
+
+
+def _decoded(items: list[msgspec.Raw]) -> Iterator[Any]:
+    for item in items:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            yield msgspec.json.decode(item)
 
 
 def read_pages(answer: Any) -> Iterator[Page]:
@@ -106,7 +133,7 @@ def _read_parameter(name: str, facts: dict[str, Any], *, required: bool) -> Para
         default=tuple(default) if isinstance(default, list) else default,
         limits=limits if kind in (Kind.INTEGER, Kind.NUMBER, Kind.SIZE) else (None, None),
         choices=_choices(facts.get("enum")),
-        max_items=most if kind is Kind.LIST and isinstance(most, int) and most >= 0 else None,
+        max_items=most if kind is Kind.LIST and type(most) is int and most >= 0 else None,
     )
 
 
@@ -123,17 +150,18 @@ def _choices(words: Any) -> tuple[Any, ...]:
 
 
 def _accepts_its_defaults(page: Page) -> bool:
-    """A schema that refuses its own defaults does not say what the provider takes."""
+    """A schema that refuses its own defaults, or is none at all, does not say what the provider takes."""
     optional = replace(page, parameters=tuple(replace(row, required=False) for row in page.parameters))
     try:
         Checker(optional).check(optional.implied)
-    except InvalidInput:
+    except (InvalidInput, ValueError):
         return False
     return True
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """One that a float can hold, too: JSON's integers have no end."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _HIGHEST
 
 
 def _text(value: Any) -> str:

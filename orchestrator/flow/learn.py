@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from orchestrator import strict_json
+from orchestrator.catalogue import models_answer
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.errors import InvalidInput, ProviderTrouble
 from orchestrator.runtime import Runtime
@@ -24,7 +24,7 @@ async def learn_once(runtime: Runtime) -> bool:
     """Whether the provider's models could be read; what is known stays when not."""
     try:
         passed = await runtime.provider.ask("GET", "/api/v3/models")
-        answer = strict_json.decode_object(passed.body)
+        answer = models_answer.decode(passed.body)
     except (ProviderTrouble, InvalidInput) as error:
         runtime.log.info("models.unread", because=str(error))
         return False

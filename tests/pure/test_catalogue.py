@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from orchestrator import strict_json
 from orchestrator.catalogue.catalogue import Catalogue
-from orchestrator.catalogue.models_answer import model_entry
+from orchestrator.catalogue.models_answer import decode, model_entry
 from orchestrator.catalogue.page import Kind, Page, Parameter
 from orchestrator.catalogue.pages import BUILT_IN
 from orchestrator.errors import InvalidInput
@@ -499,28 +499,76 @@ def test_an_unreadable_schema_is_skipped(answer: Any) -> None:
     assert CATALOGUE.with_provider_models(answer).pages == CATALOGUE.pages
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"type": "integer", "maximum": 2**64 - 1, "default": -1},
+        {"type": "integer", "maximum": 10**400},
+        {"type": "array", "maxItems": True},
+        {"type": "array", "maxItems": 2.5},
+    ],
+)
+@pytest.mark.parametrize("name", ["p", "", "0", "00"])
+def test_an_odd_schema_is_learned_as_far_as_it_is_understood(name: str, facts: Any) -> None:
+    known = CATALOGUE.with_provider_models(
+        decode(json.dumps({"data": [provider_item({name: facts})]}).encode())
+    )
+    assert refused_field(known, "acme/m", {name: "text"}) == name
+    known.check("acme/m", "v3", {name: 5 if facts["type"] == "integer" else [5]})
+
+
+@pytest.mark.parametrize("item", [b'{"model_id":1e999}', b'"\xff"', b"[" * 300 + b"]" * 300, b'"\\u0000"'])
+def test_an_item_that_cannot_be_read_hides_no_other(item: bytes) -> None:
+    good = json.dumps(provider_item({"n": {"type": "integer"}})).encode()
+    known = CATALOGUE.with_provider_models(decode(b'{"code":200,"data":[%b,%b]}' % (item, good)))
+    assert refused_field(known, "acme/m", {"n": "text"}) == "n"
+
+
+def test_a_default_beyond_all_depth_is_not_learned() -> None:
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    items = [provider_item({"n": {"default": deep}}), provider_item({}, model="acme/plain")]
+    known = CATALOGUE.with_provider_models(decode(json.dumps({"data": items}).encode()))
+    assert [page.model for page in known.pages if page not in BUILT_IN] == ["acme/plain"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data":null}', b'{"data":[', b"[" * 9_999])
+def test_an_answer_without_a_list_of_models_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput, match="list of models cannot be read"):
+        decode(body)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+# JSON's integers have no end, and a name may be any text.
+ODD = JSON | st.sampled_from([True, -1, 2**63, 2**64 - 1, 10**400])
+NAMES = st.sampled_from(["size", "image", "n", "seed", "", "0", "00", "a/b", "$ref"])
 FACTS = st.dictionaries(
     st.sampled_from(["type", "default", "minimum", "maximum", "enum", "maxItems", "description"]),
-    JSON | st.sampled_from(["string", "integer", "number", "array", "object", "boolean"]),
+    ODD | st.sampled_from(["string", "integer", "number", "array", "object", "boolean"]),
 )
 
 
 @given(
-    properties=st.dictionaries(st.sampled_from(["size", "image", "n"]), FACTS | JSON),
+    properties=st.dictionaries(NAMES, FACTS | JSON),
     order=JSON,
-    required=st.lists(JSON, max_size=2),
-    inputs=st.dictionaries(st.sampled_from(["size", "image", "n"]), JSON),
+    required=st.lists(NAMES | JSON, max_size=2),
+    price=ODD,
+    inputs=st.dictionaries(NAMES, ODD),
 )
-def test_no_schema_of_the_provider_breaks_a_check(
-    properties: Any, order: Any, required: Any, inputs: dict[str, Any]
+def test_no_schema_of_the_provider_breaks_a_check_or_hides_another(
+    properties: Any, order: Any, required: Any, price: Any, inputs: dict[str, Any]
 ) -> None:
-    item = provider_item(properties, required=required, **{"x-order-properties": order})
-    known = CATALOGUE.with_provider_models([item])
+    odd = provider_item(properties, required=required, **{"x-order-properties": order}) | {
+        "base_price": price
+    }
+    plain = provider_item({"steps": {"type": "integer"}}, model="acme/plain")
+    known = CATALOGUE.with_provider_models(decode(json.dumps({"data": [odd, plain]}).encode()))
+    assert refused_field(known, "acme/plain", {"steps": "many"}) == "steps"
     assert refused_field(known, "acme/m", inputs) in (None, *properties)
     known.canonical_input("acme/m", "v3", inputs)
     known.has_embedded_media("acme/m", "v3", inputs)
