@@ -28,18 +28,22 @@ _IMPLIED: dict[str, Any] = {"enable_base64_output": False}
 class Catalogue:
     """All pages, by model and API version (`v2`, `v3`). Never changes once made."""
 
-    def __init__(self, pages: Iterable[Page] = BUILT_IN) -> None:
-        self.pages = tuple(pages)
+    def __init__(self, pages: Iterable[Page] = BUILT_IN, *, learned: Iterable[Checker] = ()) -> None:
+        checkers = [*map(Checker, pages), *learned]
+        self.pages = tuple(checker.page for checker in checkers)
         self._pages = {(page.model, page.version): page for page in self.pages}
         self._types = {page.model: page.type for page in self.pages}
         self._implied = {key: _IMPLIED | _plain(dict(page.implied)) for key, page in self._pages.items()}
-        self._checkers = {key: Checker(page) for key, page in self._pages.items()}
+        self._checkers = {(checker.page.model, checker.page.version): checker for checker in checkers}
 
     def with_provider_models(self, models_answer_body: Any) -> Catalogue:
         """This catalogue and, for models it does not know in any version, the provider's own schemas."""
-        found = models_answer.read_pages(models_answer_body)
-        new = (page for page in found if page.model not in self._types and _NAME.fullmatch(page.model))
-        return Catalogue([*self.pages, *new])
+        found = models_answer.read_models(models_answer_body)
+        new = (checker for checker in found if self._is_new(checker.page.model))
+        return Catalogue(self.pages, learned=new)
+
+    def _is_new(self, model: str) -> bool:
+        return model not in self._types and _NAME.fullmatch(model) is not None
 
     def page(self, model: str, version: str) -> Page | None:
         """The model's page in this very API version."""

@@ -21,7 +21,7 @@ class Checker:
     """The compiled checks of one page."""
 
     def __init__(self, page: Page) -> None:
-        self._page = page
+        self.page = page
         self._required = frozenset(row.name for row in page.parameters if row.required)
         self._values = jsonschema_rs.Draft202012Validator(page.request_schema() | {"required": []})
         self._sizes = tuple(row for row in page.parameters if row.kind is Kind.SIZE)
@@ -36,7 +36,13 @@ class Checker:
         given = dict(inputs)
         if None in given.values():
             given = {name: value for name, value in given.items() if value is not None}
-        if not (self._required <= given.keys() and self._values.is_valid(given)):
+        if not self._required <= given.keys():
+            raise self._refusal(given)
+        self.check_given(given)
+
+    def check_given(self, given: dict[str, Any]) -> None:
+        """Raise InvalidInput for what is given alone; null is a value here."""
+        if not self._values.is_valid(given):
             raise self._refusal(given)
         for row in self._sizes:
             if row.name in given:
@@ -47,7 +53,7 @@ class Checker:
 
     def _refusal(self, given: dict[str, Any]) -> InvalidInput:
         """The first complaint in the order of the page."""
-        row = next(row for row in self._page.parameters if not self._takes(row, given))
+        row = next(row for row in self.page.parameters if not self._takes(row, given))
         if row.name not in given:
             return InvalidInput(row.name, "is required")
         return InvalidInput(row.name, f"must be {_rule(row)}; got {_shown(given[row.name])}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -68,8 +67,9 @@ def _decoded(items: list[msgspec.Raw]) -> Iterator[Any]:
             yield msgspec.json.decode(item)
 
 
-def read_pages(answer: Any) -> Iterator[Page]:
-    """The v3 pages in the provider's answer, with or without its envelope; what cannot be read is skipped.
+def read_models(answer: Any) -> Iterator[Checker]:
+    """The checks of the v3 pages in the provider's answer, with or without its envelope; what cannot be read
+    is skipped.
 
     The provider's schemas are not compiled as they stand, only what is understood of them is taken over:
     no reference is followed, no foreign pattern is run, and a keyword unknown to us checks nothing.
@@ -77,8 +77,9 @@ def read_pages(answer: Any) -> Iterator[Page]:
     items = answer.get("data") if isinstance(answer, dict) else answer
     for item in items if isinstance(items, list) else ():
         page = _read_item(item)
-        if page is not None and _accepts_its_defaults(page):
-            yield page
+        checker = None if page is None else _compile(page)
+        if checker is not None:
+            yield checker
 
 
 def _read_item(item: Any) -> Page | None:
@@ -149,14 +150,14 @@ def _choices(words: Any) -> tuple[Any, ...]:
     return tuple(words) if plain else ()
 
 
-def _accepts_its_defaults(page: Page) -> bool:
-    """A schema that refuses its own defaults, or is none at all, does not say what the provider takes."""
-    optional = replace(page, parameters=tuple(replace(row, required=False) for row in page.parameters))
+def _compile(page: Page) -> Checker | None:
+    """None for a schema that is none at all, or refuses its own defaults: it does not say what is taken."""
     try:
-        Checker(optional).check(optional.implied)
+        checker = Checker(page)
+        checker.check_given(dict(page.implied))
     except (InvalidInput, ValueError):
-        return False
-    return True
+        return None
+    return checker
 
 
 def _is_number(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import AsyncExitStack
 
 from orchestrator.catalogue import models_answer
@@ -20,24 +21,34 @@ def start(runtime: Runtime, stack: AsyncExitStack) -> None:
     stack.callback(learning.cancel)
 
 
-async def learn_once(runtime: Runtime) -> bool:
-    """Whether the provider's models could be read; what is known stays when not."""
+async def learn_once(runtime: Runtime, learned: str = "") -> str:
+    """The hash of the answer that was read; "" when none could be: what is known stays then.
+
+    An answer that is the one `learned` before says nothing new.
+    """
     try:
         passed = await runtime.provider.ask("GET", "/api/v3/models")
-        answer = models_answer.decode(passed.body)
+        read = hashlib.sha256(passed.body).hexdigest()
+        if read != learned:
+            # 100 ms for 800 models: nobody else waits for that.
+            runtime.catalogue = await asyncio.to_thread(_taught_by, passed.body)
     except (ProviderTrouble, InvalidInput) as error:
         runtime.log.info("models.unread", because=str(error))
-        return False
-    runtime.catalogue = Catalogue().with_provider_models(answer)
-    return True
+        return ""
+    return read
+
+
+def _taught_by(body: bytes) -> Catalogue:
+    return Catalogue().with_provider_models(models_answer.decode(body))
 
 
 async def _learn(runtime: Runtime) -> None:
+    learned = ""
     while True:
         pause_s = _AFTER_FAILURE_S
         try:
-            if await learn_once(runtime):
-                pause_s = _EVERY_S
+            if read := await learn_once(runtime, learned):
+                learned, pause_s = read, _EVERY_S
         except Exception:
             runtime.log.exception("models.failed")
         await asyncio.sleep(pause_s)

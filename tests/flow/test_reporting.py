@@ -61,13 +61,13 @@ async def test_models_that_cannot_be_learned_are_asked_for_again(monkeypatch: py
     asked = 0
     has_learned = asyncio.Event()
 
-    async def learn_once(_runtime: Any) -> bool:
+    async def learn_once(_runtime: Any, _learned: str) -> str:
         nonlocal asked
         asked += 1
         if asked == 1:
             raise RuntimeError("odd")
         has_learned.set()
-        return True
+        return "hash"
 
     monkeypatch.setattr(learn, "learn_once", learn_once)
     monkeypatch.setattr(learn, "_AFTER_FAILURE_S", 0)
