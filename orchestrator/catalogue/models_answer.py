@@ -1,4 +1,4 @@
-"""One item of the answer to GET /api/v3/models: written for our users, read from the provider's answer."""
+"""The provider's answer to GET /api/v3/models: read for our catalogue, and worded for our users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from orchestrator.catalogue.checker import Checker
 from orchestrator.catalogue.page import Kind, Limits, Page, Parameter
-from orchestrator.errors import InvalidInput
+from orchestrator.errors import InvalidInput, ProviderTrouble
 
 _KINDS = {
     "string": Kind.TEXT,
@@ -24,27 +24,6 @@ _KINDS = {
 _HIGHEST = sys.float_info.max
 
 
-def model_entry(page: Page, *, server: str) -> dict[str, Any]:
-    """The page as an item of the answer; `server` is our own public base URL, without a slash at its end."""
-    run = {
-        "type": "model_run",
-        "method": "POST",
-        "server": server,
-        "api_path": f"/api/{page.version}/{page.model}",
-        "request_schema": page.request_schema(),
-    }
-    return {
-        "model_id": page.model,
-        "name": page.name,
-        "description": page.description,
-        "type": page.type,
-        "base_price": page.base_price,
-        "sort_order": 0,
-        "formula": "",
-        "api_schema": {"api_schemas": [run]},
-    }
-
-
 class _Answer(msgspec.Struct):
     data: list[msgspec.Raw]
 
@@ -52,13 +31,25 @@ class _Answer(msgspec.Struct):
 def decode(body: bytes) -> dict[str, Any]:
     """The provider's answer, each item decoded by itself: one that cannot be hides no other.
 
-    Raises InvalidInput. Nothing of it is stored, so JSON's numbers are taken as they are, however long.
+    Raises ProviderTrouble. Nothing of it is stored, so JSON's numbers are taken as they are, however long.
     """
     try:
         answer = msgspec.json.decode(body, type=_Answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise InvalidInput("", f"the provider's list of models cannot be read: {problem}") from None
-    return {"data": list(_decoded(answer.data))}
+        raise ProviderTrouble(
+            "The provider's list of models could not be read.", cause=str(problem)
+        ) from None
+    return {"code": 200, "message": "success", "data": list(_decoded(answer.data))}
+
+
+def with_server(body: bytes, server: str) -> bytes:
+    """The answer with this base URL in all places that say where a model is run. Raises ProviderTrouble."""
+    answer = decode(body)
+    for item in answer["data"]:
+        for run in _runs(item):
+            if isinstance(run, dict) and "server" in run:
+                run["server"] = server
+    return msgspec.json.encode(answer)
 
 
 def _decoded(items: list[msgspec.Raw]) -> Iterator[Any]:
@@ -101,12 +92,19 @@ def _read_item(item: Any) -> Page | None:
 
 def _request_schema(item: Any) -> dict[str, Any] | None:
     try:
-        schemas = item["api_schema"]["api_schemas"]
-        schema = next(entry["request_schema"] for entry in schemas if entry["type"] == "model_run")
+        schema = next(run["request_schema"] for run in _runs(item) if run["type"] == "model_run")
         readable = isinstance(schema["properties"], dict) and isinstance(schema.get("required", []), list)
     except (KeyError, TypeError, AttributeError, StopIteration):
         return None
     return schema if readable else None
+
+
+def _runs(item: Any) -> list[Any]:
+    try:
+        runs = item["api_schema"]["api_schemas"]
+    except (KeyError, TypeError):
+        return []
+    return runs if isinstance(runs, list) else []
 
 
 def _read_parameters(schema: dict[str, Any]) -> Iterator[Parameter]:

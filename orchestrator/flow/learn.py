@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 from orchestrator.catalogue import models_answer
 from orchestrator.catalogue.catalogue import Catalogue
-from orchestrator.errors import InvalidInput, ProviderTrouble
+from orchestrator.errors import ProviderTrouble
 from orchestrator.runtime import Runtime
 
 _EVERY_S = 3_600.0
@@ -32,7 +32,7 @@ async def learn_once(runtime: Runtime, learned: str = "") -> str:
         if read != learned:
             # 100 ms for 800 models: nobody else waits for that.
             runtime.catalogue = await asyncio.to_thread(_taught_by, passed.body)
-    except (ProviderTrouble, InvalidInput) as error:
+    except ProviderTrouble as error:
         runtime.log.info("models.unread", because=str(error))
         return ""
     return read

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orchestrator import strict_json
+from orchestrator.catalogue import models_answer
 from orchestrator.errors import TooLarge, UnsupportedBody
 from orchestrator.providers.base import Passed
 from orchestrator.web.context import Context
@@ -18,6 +23,8 @@ from orchestrator.web.wire import answer, read_body, refuse_encoded
 
 _KEPT_S = {"models": 600.0, "balance": 5.0, "model/price": 600.0, "model/pricing": 600.0}
 _MOST_KEPT = 500
+# In what is remembered it stands for our own URL, which depends on the way that a client came.
+_HERE = secrets.token_hex(16)
 _SMALL = 256 * 1024
 _UPLOAD_LIMIT = 200 * 1024 * 1024
 _UPLOAD_HEADERS = ("content-type", "content-length")
@@ -40,23 +47,25 @@ class Remembered:
 
 
 async def models(request: Request) -> Response:
-    """GET /api/{version}/models."""
-    return await _ask(request, "GET", "models")
+    """GET /api/{version}/models, to be run here: who follows the provider's `server` leaves us silently."""
+    passed = await _ask(request, "GET", "models")
+    place, here = map(strict_json.encode, (_HERE, Context.of(request).base_url))
+    return _handed_on(replace(passed, body=passed.body.replace(place, here)))
 
 
 async def balance(request: Request) -> Response:
     """GET /api/{version}/balance."""
-    return await _ask(request, "GET", "balance")
+    return _handed_on(await _ask(request, "GET", "balance"))
 
 
 async def price(request: Request) -> Response:
     """POST /api/{version}/model/price."""
-    return await _ask(request, "POST", "model/price")
+    return _handed_on(await _ask(request, "POST", "model/price"))
 
 
 async def pricing(request: Request) -> Response:
     """POST /api/{version}/model/pricing."""
-    return await _ask(request, "POST", "model/pricing")
+    return _handed_on(await _ask(request, "POST", "model/pricing"))
 
 
 async def webhook_secret(request: Request) -> Response:
@@ -101,7 +110,7 @@ async def _capped(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _ask(request: Request, method: str, name: str) -> Response:
+async def _ask(request: Request, method: str, name: str) -> Passed:
     here = Context.of(request)
     await here.authenticate(request, "read")
     body = await read_body(request, limit=_SMALL) if method == "POST" else None
@@ -112,8 +121,11 @@ async def _ask(request: Request, method: str, name: str) -> Response:
     if passed is None:
         passed = await here.runtime.provider.ask(method, path, body=body)
         if passed.status == 200:
+            if name == "models":
+                body = await asyncio.to_thread(models_answer.with_server, passed.body, _HERE)
+                passed = replace(passed, body=body)
             remembered.keep(key, passed)
-    return _handed_on(passed)
+    return passed
 
 
 def _handed_on(passed: Passed) -> Response:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from orchestrator import strict_json
 from orchestrator.catalogue.catalogue import Catalogue
-from orchestrator.catalogue.models_answer import decode, model_entry
+from orchestrator.catalogue.models_answer import decode, with_server
 from orchestrator.catalogue.page import Kind, Page, Parameter
 from orchestrator.catalogue.pages import BUILT_IN
-from orchestrator.errors import InvalidInput
+from orchestrator.errors import InvalidInput, ProviderTrouble
 
 CATALOGUE = Catalogue()
 URL = "https://example.com/in.png"
@@ -535,7 +535,7 @@ def test_a_default_beyond_all_depth_is_not_learned() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"data":null}', b'{"data":[', b"[" * 9_999])
 def test_an_answer_without_a_list_of_models_is_refused(body: bytes) -> None:
-    with pytest.raises(InvalidInput, match="list of models cannot be read"):
+    with pytest.raises(ProviderTrouble, match="list of models could not be read"):
         decode(body)
 
 
@@ -585,35 +585,28 @@ def as_read_back(row: Parameter) -> Parameter:
 
 
 @pytest.mark.parametrize("page", BUILT_IN, ids=lambda page: f"{page.model}-{page.version}")
-def test_a_page_shown_as_a_model_entry_can_be_read_back(page: Page) -> None:
-    entry = model_entry(page, server="https://jobs.example.com")
-    (read,) = Catalogue([]).with_provider_models(json.loads(json.dumps([entry]))).pages
-    rows = tuple(as_read_back(row) for row in page.parameters)
-    assert read == replace(page, version="v3", parameters=rows)
+def test_the_schema_of_a_page_is_read_back_as_the_page(page: Page) -> None:
+    item = provider_item({}, model=page.model) | {"description": page.description, "base_price": 0.5}
+    item["api_schema"]["api_schemas"][1]["request_schema"] = page.request_schema()
+    (read,) = Catalogue([]).with_provider_models(decode(json.dumps({"data": [item]}).encode())).pages
+    assert [as_read_back(row) for row in page.parameters] == list(read.parameters)
+    assert (read.type, read.description, read.base_price) == ("text-to-video", page.description, 0.5)
 
 
-def test_a_model_entry_has_the_shape_that_clients_read() -> None:
-    entry = model_entry(page_of(DEV, "v3"), server="https://jobs.example.com")
-    assert set(entry) == {
-        "model_id",
-        "name",
-        "description",
-        "type",
-        "base_price",
-        "sort_order",
-        "formula",
-        "api_schema",
+def test_models_are_shown_with_another_server_and_nothing_else_is_changed() -> None:
+    run = {"type": "model_run", "server": "https://api.example.com", "api_path": "/api/v3/acme/m"}
+    answer = {
+        "code": 200,
+        "message": "success",
+        "data": [
+            {"model_id": "acme/m", "sort_order": 1.5, "api_schema": {"api_schemas": [run, {"type": "x"}, 5]}},
+            {"model_id": "acme/n", "api_schema": {"api_schemas": "none"}},
+            "odd",
+        ],
     }
-    (run,) = entry["api_schema"]["api_schemas"]
-    assert (run["type"], run["method"]) == ("model_run", "POST")
-    assert run["server"] + run["api_path"] == "https://jobs.example.com/api/v3/wavespeed-ai/flux-dev"
-    assert run["request_schema"]["properties"]["num_images"] == {
-        "type": "integer",
-        "description": "The number of images to generate.",
-        "default": 1,
-        "minimum": 1,
-        "maximum": 4,
-    }
+    shown = with_server(json.dumps(answer).encode(), "https://jobs.example.com")
+    run["server"] = "https://jobs.example.com"
+    assert json.loads(shown) == answer
 
 
 def test_checking_a_job_costs_microseconds() -> None:

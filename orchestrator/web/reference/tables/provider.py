@@ -28,6 +28,7 @@ GROUP = Group(
             handler=passed_on.models,
             scope="read",
             summary="List the provider's models",
+            about="The `server` of each is this one.",
             gives=list[shapes.Model],
             is_passed_on=True,
         ),
