@@ -56,6 +56,8 @@ class Checker:
         row = next(row for row in self.page.parameters if not self._takes(row, given))
         if row.name not in given:
             return InvalidInput(row.name, "is required")
+        if row.must_be_filled and given[row.name] == "":
+            return InvalidInput(row.name, "must not be empty")
         return InvalidInput(row.name, f"must be {_rule(row)}; got {_shown(given[row.name])}")
 
     def _takes(self, row: Parameter, given: dict[str, Any]) -> bool:
@@ -77,11 +79,8 @@ def _check_size(row: Parameter, text: str) -> None:
 
 
 def _check_media(row: Parameter, text: str) -> None:
-    if not text and not row.required:
-        return  # the pages' own default of an optional image
-    if not text:
-        raise InvalidInput(row.name, "must not be empty")
-    if not is_media(text):
+    # Nothing is the pages' own default of an optional image.
+    if text and not is_media(text):
         raise InvalidInput(row.name, f"must be {_rule(row)}; got {_shown(text)}")
 
 

@@ -67,9 +67,16 @@ class Parameter:
             "minimum": low,
             "maximum": high,
             "enum": list(self.choices) or None,
+            "minLength": 1 if self.must_be_filled else None,
             "maxItems": self.max_items,
         }
         return {word: fact for word, fact in facts.items() if fact is not None}
+
+    @property
+    def must_be_filled(self) -> bool:
+        """Whether an empty text is as good as none, as it is to WaveSpeed, but for a page's own default."""
+        is_text = self.kind in (Kind.TEXT, Kind.MEDIA) and not self.choices
+        return is_text and self.required and self.default != ""
 
     def implied(self) -> Any:
         """The value that leaving the parameter out stands for; None when there is no such value."""

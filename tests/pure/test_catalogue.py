@@ -127,7 +127,7 @@ def inputs_with(model: str, version: str, **changed: Any) -> dict[str, Any]:
 def right_and_wrong(name: str, bounds: Any) -> tuple[list[Any], list[Any]]:
     """Values that the row's bounds let in, at their very ends, and values just outside or of a wrong type."""
     if bounds is str:
-        return ["", "a cat, café 😀"], [5, True, ["a"], {}]
+        return [" ", "a cat, café 😀"], [5, True, ["a"], {}]
     if bounds is bool:
         return [True, False], ["true", 0, 1, []]
     if bounds is int:
@@ -228,10 +228,24 @@ def test_null_leaves_an_optional_parameter_out(key: tuple[str, str]) -> None:
     CATALOGUE.check(*key, {**inputs_with(*key), **unset})
 
 
-def test_a_required_image_must_not_be_empty_but_an_optional_one_may() -> None:
-    with pytest.raises(InvalidInput, match=r"^image: must not be empty$"):
-        CATALOGUE.check(KONTEXT, "v3", {"prompt": "p", "image": ""})
+@pytest.mark.parametrize(("model", "version", "name"), REQUIRED)
+def test_a_required_text_or_image_must_not_be_empty(model: str, version: str, name: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^{name}: must not be empty$"):
+        CATALOGUE.check(model, version, inputs_with(model, version, **{name: ""}))
+
+
+def test_an_optional_text_or_image_may_be_empty() -> None:
     CATALOGUE.check(DEV, "v3", {"prompt": "p", "image": "", "mask_image": ""})
+    CATALOGUE.check(DEV, "v2", {"prompt": "", "image": ""})
+    CATALOGUE.check(PRO, "v3", {"image": URL, "prompt": ""})
+
+
+def test_an_empty_text_that_is_the_default_of_a_required_one_is_taken() -> None:
+    facts = {"type": "string", "default": ""}
+    known = CATALOGUE.with_provider_models(
+        [provider_item({"negative_prompt": facts}, required=["negative_prompt"])]
+    )
+    known.check("acme/m", "v3", {"negative_prompt": ""})
 
 
 @pytest.mark.parametrize("key", TABLES)
@@ -540,7 +554,11 @@ def test_an_answer_without_a_list_of_models_is_refused(body: bytes) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
