@@ -63,11 +63,12 @@ class Catalogue:
         page = self.page(model, version)
         return page is None or bool(page.media)
 
-    def check(self, model: str, version: str, inputs: Mapping[str, Any]) -> None:
-        """Raise InvalidInput, naming the field, for what the page of this model and version refuses."""
+    def check(self, model: str, version: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The inputs as they may be sent. Raises InvalidInput, naming the field, for what the page of this
+        model and version refuses.
+        """
         checker = self._checkers.get((model, version))
-        if checker is not None:
-            checker.check(inputs)
+        return inputs if checker is None else checker.check(inputs)
 
     def canonical_input(self, model: str, version: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs in the one form in which two tasks that ask for the same are equal.

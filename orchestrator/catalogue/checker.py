@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import jsonschema_rs
@@ -15,6 +14,7 @@ from orchestrator.strict_json import encode
 
 _SIZE = re.compile(r"([1-9][0-9]{0,4})\*([1-9][0-9]{0,4})")
 _SHOWN = 60
+_LONGEST_INTEGER = 2.0**63
 
 
 class Checker:
@@ -26,19 +26,25 @@ class Checker:
         self._values = jsonschema_rs.Draft202012Validator(page.request_schema() | {"required": []})
         self._sizes = tuple(row for row in page.parameters if row.kind is Kind.SIZE)
         self._media = tuple(row for row in page.parameters if row.kind is Kind.MEDIA)
+        self._integers = {row.name: row for row in page.parameters if row.kind is Kind.INTEGER}
 
-    def check(self, inputs: Mapping[str, Any]) -> None:
-        """Raise InvalidInput for a missing required parameter, or a known one of a wrong type or range.
+    def check(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The inputs as they may be sent. Raises InvalidInput for a missing required parameter, or a known
+        one of a wrong type or range.
 
         null is the same as leaving the parameter out, as typed clients send it for every unset option.
-        28.0 is an integer, as in JSON Schema; true is not. Unknown parameters pass.
+        28.0 is an integer, as in JSON Schema, and is sent as 28; true is not. Unknown parameters pass.
         """
-        given = dict(inputs)
-        if None in given.values():
-            given = {name: value for name, value in given.items() if value is not None}
+        given = inputs
+        if None in inputs.values():
+            given = {name: value for name, value in inputs.items() if value is not None}
         if not self._required <= given.keys():
             raise self._refusal(given)
         self.check_given(given)
+        for name in self._integers:
+            if type(inputs.get(name)) is float:
+                return self._with_integers(inputs)
+        return inputs
 
     def check_given(self, given: dict[str, Any]) -> None:
         """Raise InvalidInput for what is given alone; null is a value here."""
@@ -65,6 +71,14 @@ class Checker:
         if row.name not in given:
             return not row.required
         return self._values.is_valid({row.name: given[row.name]})
+
+    def _with_integers(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """28.0 as 28: not every reader of JSON takes the one for the other."""
+        floats = {name: inputs[name] for name in self._integers if type(inputs.get(name)) is float}
+        for name, value in floats.items():
+            if abs(value) >= _LONGEST_INTEGER:
+                raise InvalidInput(name, f"must be {_rule(self._integers[name])}; got {_shown(value)}")
+        return inputs | {name: int(value) for name, value in floats.items()}
 
 
 def _check_size(row: Parameter, text: str) -> None:

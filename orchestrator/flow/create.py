@@ -76,7 +76,7 @@ def prepare(runtime: Runtime, new: NewJob) -> Creation:
     if not isinstance(inputs.pop("enable_sync_mode", None), bool | None):
         raise InvalidInput("enable_sync_mode", "must be true or false")
     webhook = _take_webhook(runtime, inputs, new.webhook)
-    runtime.catalogue.check(new.model, new.api_version, inputs)
+    inputs = runtime.catalogue.check(new.model, new.api_version, inputs)
     media = runtime.catalogue.media_class(new.model)
     now = runtime.clock.now()
     job = Job(

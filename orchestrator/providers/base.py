@@ -17,7 +17,7 @@ from orchestrator.signing import Verdict
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """One POST to be sent: `input` is the JSON object exactly as the user gave it, ours stripped."""
+    """One POST to be sent: `input` is the JSON object as the user gave it, ours stripped."""
 
     model: str
     api_version: str

@@ -259,11 +259,18 @@ def test_unknown_models_and_versions_without_a_page_pass_unchecked() -> None:
     assert CATALOGUE.page(KONTEXT, "v2") is None
 
 
-def test_inputs_that_were_checked_are_unchanged() -> None:
-    inputs = inputs_with(DEV, "v3", image=None, seed=3.0)
-    CATALOGUE.check(DEV, "v3", inputs)
-    assert inputs == {"prompt": "p", "image": None, "seed": 3.0}
+def test_a_whole_number_is_sent_as_one_and_nothing_else_is_changed() -> None:
+    inputs = inputs_with(DEV, "v3", image=None, seed=3.0, strength=1.0, other=[5.0])
+    sent = CATALOGUE.check(DEV, "v3", inputs)
+    assert strict_json.encode(sent) == b'{"prompt":"p","image":null,"seed":3,"strength":1.0,"other":[5.0]}'
     assert isinstance(inputs["seed"], float)
+    assert CATALOGUE.check(DEV, "v3", sent) is sent
+
+
+@pytest.mark.parametrize("seed", [1e300, -1e300, 2.0**63])
+def test_a_whole_number_that_no_integer_holds_is_refused(seed: float) -> None:
+    with pytest.raises(InvalidInput, match=r"^seed: must be a whole number; got "):
+        CATALOGUE.check(DEV, "v2", {"prompt": "p", "seed": seed})
 
 
 @pytest.mark.parametrize(
