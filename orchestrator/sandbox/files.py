@@ -94,12 +94,15 @@ async def download_output(request: Request) -> Response:
     """GET of an output: painted now, if it was not yet."""
     house = house_of(request)
     task = house.ledger.find(request.path_params["id"])
-    stem, _, kind = request.path_params["name"].partition(".")
-    has_it = task is not None and isinstance(task.outputs, list) and stem.isdigit()
-    if task is None or not has_it or not 1 <= int(stem) <= len(task.outputs) or kind != format_of(task):
+    if task is None or not isinstance(task.outputs, list):
+        raise Refusal(404, "no such output")
+    kind = format_of(task)
+    numbers = {f"{number}.{kind}": number for number in range(1, len(task.outputs) + 1)}
+    number = numbers.get(request.path_params["name"])
+    if number is None:
         raise Refusal(404, "no such output")
     try:
-        picture = await house.studio.picture(task, int(stem))
+        picture = await house.studio.picture(task, number)
     except UnreadableError as error:
         raise Refusal(404, "the input of this output is gone") from error
     return Response(picture, media_type=f"image/{kind}", headers={"Cache-Control": "public, max-age=604800"})

@@ -1,6 +1,6 @@
 """The models that the sandbox knows, as their pages describe them, and the check of an input against them.
 
-A field that the page does not list passes, as WaveSpeed lets it pass.
+A field that the page does not list passes, as WaveSpeed lets it pass, and changes nothing.
 """
 
 from __future__ import annotations
@@ -53,6 +53,10 @@ class Model:
                     raise Refusal(400, f"missing required parameter: {field.name}")
                 continue
             CHECKS[field.kind](field, value)
+
+    def listed(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """What the page lists, and `check` has therefore checked."""
+        return {field.name: inputs[field.name] for field in self.fields if field.name in inputs}
 
     def is_moderated(self, inputs: dict[str, Any]) -> bool:
         """Whether the safety checker stops this prompt; a client may switch it off."""

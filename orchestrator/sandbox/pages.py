@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.sandbox.models import Field, Model
+from orchestrator.sandbox.tasks import Task
 
 BIGGEST_SEED = 2**31 - 1
 
@@ -26,7 +28,7 @@ def _size(low: int) -> Field:
 
 
 def _seed(high: int = BIGGEST_SEED) -> Field:
-    return Field("seed", "integer", "The random seed; -1 for a random one.", default=-1, low=-1, high=high)
+    return replace(SEED, low=-1, high=high)
 
 
 def _guidance(*, default: float, low: float, high: float) -> Field:
@@ -41,6 +43,7 @@ def _strength(default: float) -> Field:
     )
 
 
+SEED = Field("seed", "integer", "The random seed; -1 for a random one.", default=-1)
 STEPS = Field("num_inference_steps", "integer", "Number of inference steps.", default=28, low=1, high=50)
 COUNT = Field("num_images", "integer", "Number of images to generate.", default=1, low=1, high=4)
 LORAS = Field("loras", "array", "LoRA models to apply.", default=[], high=5)
@@ -68,7 +71,7 @@ PAGES = (
             LORAS,
             _size(512),
             STEPS,
-            _seed(),
+            SEED,
             _guidance(default=5.0, low=0.0, high=10.0),
             COUNT,
             SAFETY,
@@ -167,6 +170,13 @@ PAGES = (
     ),
 )
 MODELS = {(page.version, page.id): page for page in PAGES}
+
+
+def inputs_of(task: Task) -> dict[str, Any]:
+    """What the task was asked for, in the words of its model's page."""
+    return MODELS[task.version, task.model].listed(task.decoded_input())
+
+
 WIRE_TYPES = {"size": "string", "choice": "string"}
 
 
@@ -207,7 +217,8 @@ def _property(field: Field) -> dict[str, Any]:
     if field.default is not None:
         schema["default"] = field.default
     if field.kind in {"number", "integer"}:
-        schema |= {"minimum": field.low, "maximum": field.high}
+        limits = {"minimum": field.low, "maximum": field.high}
+        schema |= {word: limit for word, limit in limits.items() if limit is not None}
     if field.kind == "size":
         schema |= {"x-minimum-side": field.low, "x-maximum-side": field.high}
     if field.kind == "choice":

@@ -164,4 +164,4 @@ async def _quoted(request: Request) -> tuple[Model, dict[str, Any]]:
     if model is None:
         raise Refusal(400, f"model not found: {body.get('model_id')}")
     inputs = body.get("inputs")
-    return model, inputs if isinstance(inputs, dict) else {}
+    return model, model.listed(inputs) if isinstance(inputs, dict) else {}

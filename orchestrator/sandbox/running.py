@@ -12,6 +12,7 @@ from orchestrator.sandbox.limits import Account
 from orchestrator.sandbox.media import Media, UnreadableError
 from orchestrator.sandbox.models import Model
 from orchestrator.sandbox.options import Options
+from orchestrator.sandbox.pages import inputs_of
 from orchestrator.sandbox.protocol import TEXT_OF_CODE
 from orchestrator.sandbox.studio import Studio, format_of
 from orchestrator.sandbox.tasks import ENDED, Task, now_ms
@@ -96,7 +97,7 @@ class Runner:
         await asyncio.sleep(self._duration(model, plan))
         if held is not None:
             await held.wait()
-        inputs = task.decoded_input()
+        inputs = inputs_of(task)
         code = plan.fail or self._forced.pop(task.id, 0)
         if not code and model.is_moderated(inputs):
             code = 1200

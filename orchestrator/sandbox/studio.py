@@ -9,13 +9,12 @@ from collections import OrderedDict
 
 from orchestrator.sandbox.media import Media
 from orchestrator.sandbox.models import SIZE, Model
-from orchestrator.sandbox.pages import MODELS
+from orchestrator.sandbox.pages import MODELS, inputs_of
 from orchestrator.sandbox.paint.picture import Order, paint
 from orchestrator.sandbox.tasks import Task
 
 CACHE_BYTES = 128 * 2**20
 PAINTERS = 2
-FORMATS = ("jpeg", "png", "webp")
 
 
 class Studio:
@@ -51,7 +50,7 @@ class Studio:
             self._size -= len(self._cache.popitem(last=False)[1])
 
     async def _order(self, task: Task, number: int) -> Order:
-        inputs = task.decoded_input()
+        inputs = inputs_of(task)
         image = inputs.get("image")
         size = SIZE.match(str(inputs.get("size") or ""))
         model = MODELS[task.version, task.model]
@@ -74,5 +73,4 @@ def _strength(model: Model, given: float | None) -> float:
 
 def format_of(task: Task) -> str:
     """The pictures' format; pages without `output_format` mean jpeg."""
-    wanted = task.decoded_input().get("output_format")
-    return wanted if wanted in FORMATS else "jpeg"
+    return inputs_of(task).get("output_format") or "jpeg"

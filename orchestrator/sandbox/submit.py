@@ -56,7 +56,8 @@ async def _submit(request: Request, house: House) -> tuple[Response, str]:
     if (turned_away := at_the_door(plan)) is not None:
         await asyncio.sleep(plan.slow)
         return turned_away, ""
-    seed = inputs.get("seed")
+    asked = model.listed(inputs)
+    seed = asked.get("seed")
     task = house.ledger.create(
         account=key,
         version=version,
@@ -65,10 +66,12 @@ async def _submit(request: Request, house: House) -> tuple[Response, str]:
         base=base_url(request),
         webhook=request.query_params.get("webhook", ""),
         seed=random.randint(0, BIGGEST_SEED) if seed in {None, -1} else seed,  # noqa: S311  no secret
-        price=model.cost(inputs),
+        price=model.cost(asked),
     )
     task.gone_until_ms = task.created_ms + int(plan.gone * 1000)
-    response = await _begin(house, task, model=model, plan=plan, is_sync=bool(inputs.get("enable_sync_mode")))
+    # How the answer travels is no matter of the model's: every page understands it.
+    is_sync = inputs.get("enable_sync_mode") is True
+    response = await _begin(house, task, model=model, plan=plan, is_sync=is_sync)
     return response, task.id
 
 

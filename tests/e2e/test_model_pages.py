@@ -17,7 +17,12 @@ SIZE = (320, 256)
 PROMPT, SOURCE = {"prompt": "a lake"}, {"image": "the uploaded image"}
 SIZED = {"size": "320*256"}
 RUNS = {
-    ("v2", "flux-dev"): (PROMPT | {"size": "512*640", "num_images": 2}, 2, (512, 640), "JPEG"),
+    ("v2", "flux-dev"): (
+        PROMPT | {"size": "512*640", "num_images": 2, "seed": 5_000_000_000},
+        2,
+        (512, 640),
+        "JPEG",
+    ),
     ("v3", "flux-dev"): (PROMPT | SIZED | {"num_images": 2.0, "output_format": "webp"}, 2, SIZE, "WEBP"),
     ("v2", "flux-redux-dev"): (SOURCE | {"size": "512*512", "num_images": 2}, 2, (512, 512), "JPEG"),
     ("v3", "flux-redux-dev"): (SOURCE | SIZED | {"output_format": "png"}, 1, SIZE, "PNG"),

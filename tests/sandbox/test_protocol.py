@@ -158,6 +158,40 @@ async def test_unknown_fields_pass(client: Client) -> None:
     assert (await client.ended(max_images=3, enable_safety_checker=False))["status"] == "completed"
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"seed": []},
+        {"num_images": 500_000},
+        {"num_images": -1},
+        {"output_format": ["png"]},
+        {"enable_base64_output": True, "size": "9*9"},
+    ],
+)
+async def test_what_a_page_does_not_list_changes_nothing(client: Client, fields: dict[str, Any]) -> None:
+    path = "/api/v3/wavespeed-ai/flux-kontext-pro"
+    task = await client.ended(path, prompt="a quiet sea", image=data_uri(), **fields)
+    (output,) = task["outputs"]
+    assert output.endswith(f"/outputs/{task['id']}/1.jpeg")
+    assert (await client.http.get(output)).is_success
+    (billed,) = (await client.control("tasks"))["tasks"]
+    assert billed["price"] == 0.04
+
+
+async def test_a_seed_may_be_any_where_the_page_prints_no_range(client: Client) -> None:
+    path = "/api/v2/wavespeed-ai/flux-dev"
+    task = await client.ended(path, seed=5_000_000_000, size="512*512")
+    assert (await client.http.get(task["outputs"][0])).is_success
+    assert (await client.submit(seed=5_000_000_000)).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["²", "0", "2", "01", "1" * 5_000])
+async def test_an_output_that_there_is_not_is_404(client: Client, name: str) -> None:
+    task = await client.ended()
+    response = await client.http.get(f"/outputs/{task['id']}/{name}.jpeg")
+    assert response.status_code == 404
+
+
 async def test_a_null_counts_as_absent(client: Client) -> None:
     nulls: dict[str, Any] = dict.fromkeys(
         ["image", "seed", "size", "strength", "num_images", "output_format"]
