@@ -246,7 +246,7 @@ FLUX_REDUX_PRO_V3 = Page(
     ),
 )
 
-# `safety_tolerance` prints no range, but its description names both ends.
+# `safety_tolerance` prints no range, but its description names both ends. `enable_sync_mode` came later.
 FLUX_KONTEXT_PRO_V3 = Page(
     model="wavespeed-ai/flux-kontext-pro",
     version="v3",
@@ -266,6 +266,7 @@ FLUX_KONTEXT_PRO_V3 = Page(
             default="2",
             choices=("1", "2", "3", "4", "5"),
         ),
+        _SYNC_MODE,
     ),
 )
 

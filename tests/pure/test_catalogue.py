@@ -95,6 +95,7 @@ TABLES: dict[tuple[str, str], list[tuple[str, bool, Any, Any]]] = {
         ("image", True, None, "media"),
         ("guidance_scale", False, 3.5, (1.0, 10.0)),
         ("safety_tolerance", False, "2", ["1", "2", "3", "4", "5"]),
+        ("enable_sync_mode", False, False, bool),
     ],
 }
 INTEGERS = {"num_inference_steps", "seed", "num_images"}
