@@ -32,6 +32,7 @@ FLOORS = [
         "sealing",
         "webhook_events",
         "retry_after",
+        "model_names",
     ],
     # 1  the shape of what is stored and of what is configured
     ["tables", "settings"],

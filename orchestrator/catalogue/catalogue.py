@@ -6,7 +6,6 @@ checked, because the other version may know other names, types and ranges. Unkno
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,9 +15,8 @@ from orchestrator.catalogue.media import MediaClass, class_of, holds_embedded, i
 from orchestrator.catalogue.page import Page
 from orchestrator.catalogue.pages import BUILT_IN
 from orchestrator.errors import InvalidInput
+from orchestrator.model_names import is_model_name
 
-# Two to four segments, as in the paths of the API.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*){1,3}")
 # How the answer travels, not what is made: these never tell two tasks apart.
 _TRAVEL = ("enable_sync_mode", "webhook", "webhook_url")
 _PLAIN = frozenset({str, int, bool})
@@ -43,7 +41,7 @@ class Catalogue:
         return Catalogue(self.pages, learned=new)
 
     def _is_new(self, model: str) -> bool:
-        return model not in self._types and _NAME.fullmatch(model) is not None
+        return model not in self._types and is_model_name(model)
 
     def page(self, model: str, version: str) -> Page | None:
         """The model's page in this very API version."""
@@ -53,7 +51,7 @@ class Catalogue:
         """Raise InvalidInput for what is no model's name and, if strict, for a model without a page."""
         if (model, version) in self._pages:
             return
-        if _NAME.fullmatch(model) is None:
+        if not is_model_name(model):
             raise InvalidInput("model", "must be a model's name, such as wavespeed-ai/flux-dev")
         if is_strict:
             raise InvalidInput("model", f"is not known in {version}: {model[:100]}")

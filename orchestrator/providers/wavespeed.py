@@ -18,6 +18,7 @@ import msgspec
 from orchestrator import signing
 from orchestrator.clock import MINUTE, SECOND, Clock
 from orchestrator.evidence import Error, ErrorKind, Evidence, Source, Status
+from orchestrator.model_names import is_model_name
 from orchestrator.providers import wavespeed_history, wavespeed_passthrough
 from orchestrator.providers.base import Account, History, IsAlike, Passed, Submission, TaskRef
 from orchestrator.providers.exchange import NoAnswer, exchange
@@ -40,12 +41,7 @@ _SECRET_DEADLINE_S = 5.0
 _SECRET_PAUSE_MS = MINUTE
 
 _API_VERSIONS = frozenset({"v2", "v3"})
-_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.~-]")
-_MODEL = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{1,5}}")
-# Submitting is WaveSpeed's catch-all route: a model of such a name would be another endpoint, and
-# `predictions/delete` one that deletes other people's tasks.
-_NOT_MODELS = ("balance/", "media/", "model/", "models/", "predictions/", "webhook/")
 
 
 class _Secret(msgspec.Struct, frozen=True):
@@ -184,12 +180,7 @@ def _read(body: bytes, kind: type[_Data]) -> _Data | None:
 
 
 def _is_submittable(submission: Submission) -> bool:
-    model = submission.model
-    return (
-        submission.api_version in _API_VERSIONS
-        and _MODEL.fullmatch(model) is not None
-        and not model.startswith(_NOT_MODELS)
-    )
+    return submission.api_version in _API_VERSIONS and is_model_name(submission.model)
 
 
 def _not_submittable(submission: Submission) -> Evidence:

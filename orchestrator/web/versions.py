@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from starlette.convertors import Convertor, register_url_convertor
 
+from orchestrator import model_names
+
 # A POST to a path of the API that takes none is a mistake, and no model of that name.
-_RESERVED = (
-    "accounts|actions|balance|batches|dead-letters|deliveries|endpoints|events|jobs|keys|lanes|login-links"
-    "|media|model|models|predictions|tenants|webhook"
+_OURS = (
+    "accounts|actions|batches|dead-letters|deliveries|endpoints|events|jobs|keys|lanes|login-links|tenants"
 )
-_SEGMENT = "[A-Za-z0-9][A-Za-z0-9._-]*"
-MODEL = f"{_SEGMENT}(?:/{_SEGMENT}){{1,3}}"
 
 
 class VersionConvertor(Convertor[str]):
@@ -26,9 +25,9 @@ class VersionConvertor(Convertor[str]):
 
 
 class ModelConvertor(VersionConvertor):
-    """A model's name: two to four segments, the first no path of the API's own."""
+    """A model's name, whose first segment is no path of our own additions."""
 
-    regex = f"(?!(?:{_RESERVED})/){MODEL}"
+    regex = f"(?!(?:{_OURS})/){model_names.PATTERN}"
 
 
 def register() -> None:

@@ -119,6 +119,8 @@ async def test_a_submission_is_one_post_with_the_callback_url_quoted_in_the_quer
         "a/b#c",
         "a/%2e%2e/b",
         "a/b\n",
+        "_a/b",
+        "a/b/c/d/e",
         "",
     ],
 )

@@ -260,6 +260,20 @@ def test_unknown_models_and_versions_without_a_page_pass_unchecked() -> None:
     assert CATALOGUE.page(KONTEXT, "v2") is None
 
 
+@pytest.mark.parametrize(
+    "model", ["predictions/delete", "media/x", "webhook/x", "a/b/c/d/e", "_a/b", "a", "a/b\n"]
+)
+def test_what_the_adapter_would_not_send_is_no_name_of_a_model(model: str) -> None:
+    with pytest.raises(InvalidInput, match="must be a model's name"):
+        CATALOGUE.check_name(model, "v3", is_strict=False)
+    assert CATALOGUE.with_provider_models([provider_item({}, model=model)]).pages == CATALOGUE.pages
+
+
+@pytest.mark.parametrize("model", ["a/b", "model-x/b", "predictions-lab/b", "a/predictions", "a/b/c/d.1_x-y"])
+def test_names_that_only_look_like_paths_of_the_api_are_models(model: str) -> None:
+    CATALOGUE.check_name(model, "v3", is_strict=False)
+
+
 def test_a_whole_number_is_sent_as_one_and_nothing_else_is_changed() -> None:
     inputs = inputs_with(DEV, "v3", image=None, seed=3.0, strength=1.0, other=[5.0])
     sent = CATALOGUE.check(DEV, "v3", inputs)

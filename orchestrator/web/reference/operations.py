@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.errors import BeingSent, Busy, OrchestratorError, TooMany
+from orchestrator.model_names import PATTERN
 from orchestrator.web.query import Parameter
 from orchestrator.web.reference.endpoint import Endpoint
 from orchestrator.web.reference.schemas import Json, Schemas
 from orchestrator.web.reference.shapes.problems import Problem
-from orchestrator.web.versions import MODEL
 
 KEY = "key"
 _PLACE = re.compile(r"{(\w+)(?::(\w+))?}")
 _PLACES: dict[str, Json] = {
     "version": {"type": "string", "enum": ["v3", "v2"], "default": "v3"},
-    "model": {"type": "string", "pattern": f"^{MODEL}$", "examples": ["wavespeed-ai/flux-dev"]},
+    "model": {"type": "string", "pattern": f"^{PATTERN}$", "examples": ["wavespeed-ai/flux-dev"]},
     "attempt": {"type": "integer", "minimum": 0},
 }
 # With `:path` it may hold slashes.
