@@ -52,14 +52,13 @@ ALLOWED = {
     ("broker", "socket.socket"): "the private Valkey's Unix socket",
     ("serving", "socket.socket"): "the listening socket",
     ("cli.client", "httpx.Client"): "the user's own server",
-    ("cli.provider_check", "httpx.get"): "the provider of the settings",
     ("cli.save", "httpx.Client"): "outputs, on the machine of whoever asked for them",
     ("cli.bulk.saving", "httpx.Client"): "outputs, on the machine of whoever asked for them",
 }
 # Who may have a client that goes out, and which.
 CLIENTS = {
     "guarded_client": {"runtime"},
-    "provider_client": {"runtime"},
+    "provider_client": {"runtime", "cli.provider_check"},
     "AiohttpTransport": set(),
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy import make_url
 
@@ -13,7 +12,6 @@ from orchestrator.cli.answers import Account, Lane, Lanes
 from orchestrator.cli.check import explain_waiting
 from orchestrator.cli.client import Running
 from orchestrator.cli.finding import Verdict
-from orchestrator.cli.provider_check import judge
 from tests.cli.conftest import Command
 from tests.services import postgres
 
@@ -28,14 +26,6 @@ def test_all_is_well_beside_a_running_up(
     assert told.returncode == 0, told.stdout
     assert "takes the key" in told.stdout
     assert f"{up.url} answers" in told.stdout
-
-
-def test_a_balance_may_come_as_a_text() -> None:
-    found = judge(
-        "http://provider.test", httpx.Response(200, json={"code": 200, "data": {"balance": "12.50"}})
-    )
-    assert found.verdict is Verdict.OK
-    assert "the balance is 12.50" in found.told
 
 
 def test_a_server_elsewhere_is_looked_at_where_it_is_named(
@@ -58,6 +48,25 @@ def test_a_new_folder_is_looked_at_and_left_as_it_was(
     assert told.returncode == 0, told.stdout
     assert "`orchestrator up` makes it" in told.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_provider_is_asked_as_the_server_asks_it(orchestrator: Command, sandbox_url: str) -> None:
+    told = orchestrator(
+        "check",
+        WAVESPEED_BASE_URL=sandbox_url,
+        WAVESPEED_API_KEY="demo",
+        http_proxy="http://127.0.0.1:1",  # which the server does not obey
+    )
+
+    assert told.returncode == 0, told.stdout
+    assert "takes the key; the balance is" in told.stdout
+
+
+def test_a_provider_that_cannot_be_asked_is_told(orchestrator: Command) -> None:
+    told = orchestrator("check", WAVESPEED_BASE_URL="http://127.0.0.1:1", WAVESPEED_API_KEY="demo")
+
+    assert told.returncode == 1
+    assert "http://127.0.0.1:1: WaveSpeed cannot be asked at the moment" in told.stdout
 
 
 def test_a_data_folder_that_is_a_file_is_a_fault(
