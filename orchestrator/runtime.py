@@ -23,6 +23,7 @@ from orchestrator.job import Phase
 from orchestrator.meters import Meters
 from orchestrator.net.clients import guarded_client, provider_client
 from orchestrator.net.guard import AddressPolicy
+from orchestrator.providers.base import CompatibleProvider
 from orchestrator.providers.wavespeed import WaveSpeed
 from orchestrator.sealing import Sealer
 from orchestrator.settings import Settings
@@ -56,7 +57,7 @@ class Runtime:
     clock: Clock
     store: Store
     bell: Bell
-    provider: WaveSpeed
+    provider: CompatibleProvider
     catalogue: Catalogue
     webhooks: httpx.AsyncClient
     address_policy: AddressPolicy

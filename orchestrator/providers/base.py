@@ -108,3 +108,7 @@ class PassThrough(Protocol):
 
     async def upload(self, path: str, *, headers: Mapping[str, str], body: AsyncIterator[bytes]) -> Passed:
         """Stream a multipart upload through; nothing is kept here. Raises ProviderTrouble."""
+
+
+class CompatibleProvider(Provider, PassThrough, Protocol):
+    """One whose API is our own as well, so that it can answer for us what we do not know."""
