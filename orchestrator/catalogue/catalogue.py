@@ -104,9 +104,9 @@ class Catalogue:
             dict(inputs)
         )
 
-    def media_class(self, model: str, provider_type: str | None = None) -> MediaClass:
-        """By the provider's word, now or from the model's page, else by the model's name."""
-        return class_of(model, provider_type or self._types.get(model))
+    def media_class(self, model: str) -> MediaClass:
+        """By the provider's word on the model's page, else by the model's name."""
+        return class_of(model, self._types.get(model))
 
 
 def _has_all_of(listed: Any, asked: Any) -> bool:

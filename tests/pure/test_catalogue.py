@@ -429,7 +429,7 @@ def test_base64_in_lines_is_media() -> None:
 @pytest.mark.parametrize(
     ("model", "provider_type", "media_class"),
     [
-        (DEV, None, "image"),
+        (DEV, "text-to-image", "image"),
         ("wavespeed-ai/wan-2.1/t2v-480p", None, "video"),
         ("wavespeed-ai/wan-2.1/i2v-720p-ultra-fast", None, "video"),
         ("wavespeed-ai/wan-2.1-14b-vace/v2v", None, "video"),
@@ -437,12 +437,14 @@ def test_base64_in_lines_is_media() -> None:
         ("someone/else", None, "image"),
         ("someone/else", "image-to-video", "video"),
         ("someone/not-a-video", "text-to-image", "image"),
+        ("someone/a-video", "", "video"),
     ],
 )
 def test_a_model_makes_images_unless_its_type_or_name_says_video(
     model: str, provider_type: str | None, media_class: str
 ) -> None:
-    assert CATALOGUE.media_class(model, provider_type) == media_class
+    told = [] if provider_type is None else [provider_item({}, model=model) | {"type": provider_type}]
+    assert CATALOGUE.with_provider_models(told).media_class(model) == media_class
 
 
 def provider_item(properties: Any, *, model: str = "acme/m", **schema: Any) -> dict[str, Any]:
