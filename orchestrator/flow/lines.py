@@ -103,10 +103,18 @@ def _custom_id(given: dict[str, Any]) -> str | None:
 
 def _check_length(runtime: Runtime, creation: Creation) -> None:
     """Only embedded media makes an input long; what all lines share counts in each of them."""
-    length, job = len(creation.input), creation.job
+    length = len(creation.input)
     if length <= LONGEST_INPUT:
         return
-    takes_media = runtime.catalogue.takes_media(job.model, job.api_version)
-    longest = LONGEST_WITH_MEDIA if takes_media else LONGEST_INPUT
+    longest = LONGEST_WITH_MEDIA if _may_be_long(runtime, creation) else LONGEST_INPUT
     if length > longest:
         raise InvalidInput("input", f"must not be longer than {longest // LONGEST_INPUT} MB")
+
+
+def _may_be_long(runtime: Runtime, creation: Creation) -> bool:
+    """Whether the model takes media, or, where its page was learned and cannot tell, this line has some."""
+    job, catalogue = creation.job, runtime.catalogue
+    if catalogue.takes_media(job.model, job.api_version):
+        return True
+    inputs = msgspec.json.decode(creation.input, type=dict[str, Any])
+    return catalogue.has_embedded_media(job.model, job.api_version, inputs)

@@ -56,6 +56,24 @@ async def test_what_all_lines_share_counts_in_the_length_of_each(runtime: Runtim
     assert "longer" in rejected.message
 
 
+@pytest.mark.parametrize("catalogue", [Catalogue(), Catalogue().with_provider_models(MODELS_ANSWER)])
+async def test_an_image_may_be_embedded_whatever_is_known_of_the_model(
+    runtime: Runtime, catalogue: Catalogue
+) -> None:
+    runtime.catalogue = catalogue
+    embedded = line(prompt="a lake", image="data:image/png;base64," + "A" * (9 * MB))
+    assert (await check(runtime, new_batch(model=NEW_MODEL), Lines([embedded]))).rejected == []
+
+
+async def test_a_long_line_without_media_is_refused_where_the_model_is_known_to_take_words(
+    runtime: Runtime,
+) -> None:
+    runtime.catalogue = Catalogue().with_provider_models(MODELS_ANSWER)
+    lines = Lines([line(prompt="a lake " * (MB // 7 - 20)), line(prompt="a lake " * (MB // 7 + 20))])
+    (rejected,) = (await check(runtime, new_batch(model=NEW_MODEL), lines)).rejected
+    assert (rejected.line, rejected.field, rejected.message) == (2, "input", "must not be longer than 1 MB")
+
+
 async def test_a_batch_whose_inputs_are_together_too_long_is_refused(runtime: Runtime) -> None:
     shared = new_batch(inputs={"prompt": "x" * (MB - 100)}, is_bare=True)
     assert (await check(runtime, shared, Lines([b"{}"] * 200))).rejected == []
