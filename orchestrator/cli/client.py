@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from orchestrator.cli.answers import Envelope, Job, Lanes, LoginLink, Page, Problem, Uploaded
-from orchestrator.cli.failures import Declined, KeyRefused, NoAnswer, NoServer, NoUrl
+from orchestrator.cli.failures import CommandFailed, Declined, KeyRefused, NoAnswer, NoServer, NoUrl
 from orchestrator.ids import key_prefix
 from orchestrator.settings import Settings
 
@@ -86,13 +86,21 @@ class Client:
         version: str = "v3",
         webhook: str | None = None,
     ) -> Job:
-        """Stored when this returns. A lost answer is asked for again: the key makes that harmless."""
-        for _ in range(_SUBMIT_TRIES - 1):
+        """Stored when this returns, and perhaps where NoAnswer is raised.
+
+        A lost answer is asked for again: the key makes that harmless.
+        """
+        for tries in range(1, _SUBMIT_TRIES + 1):
             try:
                 return self._submit(model, inputs, idempotency_key, version, webhook)
             except NoAnswer:
-                continue
-        return self._submit(model, inputs, idempotency_key, version, webhook)
+                if tries == _SUBMIT_TRIES:
+                    raise
+            except CommandFailed as failure:
+                if tries == 1:
+                    raise
+                raise NoAnswer(str(failure)) from failure  # of this try; an earlier one may be stored
+        raise AssertionError("unreachable")
 
     def upload(self, path: Path) -> str:
         """The URL under which the provider keeps the file."""

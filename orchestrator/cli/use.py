@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +16,14 @@ from rich.text import Text
 from orchestrator import settings
 from orchestrator.cli.answers import Job
 from orchestrator.cli.client import Client, find_server, open_client
-from orchestrator.cli.failures import INTERRUPTED, CommandFailed
+from orchestrator.cli.failures import INTERRUPTED, CommandFailed, Declined, NoAnswer
 from orchestrator.cli.follow import follow
 from orchestrator.cli.look import dead_letter_view, jobs_table, now_utc, to_stderr, to_stdout
 from orchestrator.cli.save import save_outputs, try_folder
 from orchestrator.cli.timeline import job_view
 from orchestrator.cli.values import LocalFile, parse_inputs
+
+_SERVER_FAILED = 500
 
 
 class State(StrEnum):
@@ -87,13 +90,17 @@ def submit(
     if wait:
         try_folder(out)
     with connected(url, key) as client:
-        job = client.submit(
-            model,
-            upload_files(client, inputs),
-            version="v2" if v2 else "v3",
-            webhook=webhook or None,
-            idempotency_key=idempotency_key or uuid.uuid4().hex,
-        )
+        sent = upload_files(client, inputs)
+        idempotency_key = idempotency_key or uuid.uuid4().hex
+        files = {name: sent[name] for name, value in inputs.items() if isinstance(value, LocalFile)}
+        with _telling_the_key(idempotency_key, files):
+            job = client.submit(
+                model,
+                sent,
+                version="v2" if v2 else "v3",
+                webhook=webhook or None,
+                idempotency_key=idempotency_key,
+            )
         if not wait:
             to_stdout().print(job.id)
             return
@@ -172,6 +179,28 @@ def upload_files(client: Client, inputs: Mapping[str, Any]) -> dict[str, Any]:
         name: client.upload(value.path) if isinstance(value, LocalFile) else value
         for name, value in inputs.items()
     }
+
+
+@contextmanager
+def _telling_the_key(idempotency_key: str, files: Mapping[str, str]) -> Iterator[None]:
+    """For a job that may be stored without anybody having seen its id: under another key it is paid twice.
+
+    `files` are the URLs of uploads: uploaded anew they are others, and make another request.
+    """
+    options = ["--idempotency-key", idempotency_key]
+    for name, url in files.items():
+        options += ["-p", f"{name}={url}"]
+    instead = " in place of the files" if files else ""
+    hint = f"It may be stored: the same command with `{shlex.join(options)}`{instead} finds it."
+    try:
+        yield
+    except KeyboardInterrupt:
+        to_stderr().print(Text(hint), soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except (NoAnswer, Declined) as failure:
+        if isinstance(failure, Declined) and failure.status < _SERVER_FAILED:
+            raise
+        raise NoAnswer(f"{failure}\n{hint}") from failure
 
 
 def tell_end(job: Job, out: Path) -> None:
