@@ -19,8 +19,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as PostgresDriver
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool, StaticPool
 
 from orchestrator.errors import Busy, Misconfigured
 from orchestrator.store import dialect
@@ -34,8 +34,21 @@ _REFUSED = (sqlite3.IntegrityError, sqlite3.DataError, asyncpg.IntegrityConstrai
 _WRONG = (sqlite3.ProgrammingError, asyncpg.SyntaxOrAccessError)
 # A role without rights, or a root certificate that is not there: whoever looks after the server can mend it.
 _CLOSED = (asyncpg.InsufficientPrivilegeError, asyncpg.ClientConfigurationError)
+# Reached, and held up: by a lock of another's, or by more work than one statement has time for.
+_SLOW = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 # What may stand behind the `?` of PostgreSQL's URL; asyncpg takes no other of libpq's words there.
 _PARAMETERS = {"host", "port", "ssl"}
+_BROKEN_OFF = (DBAPIError, PostgresDriver.Error, PoolTimeout, OSError, TimeoutError)
+# A migration may take its time, but nobody shall queue for long behind a lock that it waits for.
+_MIGRATING = {
+    "application_name": "orchestrator migrate",
+    "statement_timeout": "0",
+    "lock_timeout": "5000",
+    "idle_in_transaction_session_timeout": "15000",
+}
+# Any number that other programs are not likely to lock.
+_TAKE_TURN = text("SELECT pg_try_advisory_lock(7240871354202531)")
+_TURN_PAUSE_S = 0.2
 _NOW = {
     "postgresql": text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"),
     "sqlite": text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
@@ -44,6 +57,10 @@ _NOW = {
 
 class DatabaseTrouble(Busy):
     """The database cannot be reached right now; try again in a moment."""
+
+
+class TookTooLong(DatabaseTrouble):
+    """The database took too long for this; try again in a moment."""
 
 
 class CommitLost(DatabaseTrouble):
@@ -76,7 +93,7 @@ class Database(Protocol):
     async def close(self) -> None: ...
 
 
-def open_database(url: str, *, pool_size: int = 10) -> Database:
+def open_database(url: str, *, pool_size: int = 10) -> PostgresDatabase | SqliteDatabase:
     """`postgresql+asyncpg://…` or `sqlite:///…`. Raises Misconfigured for what cannot be one of them."""
     if url.startswith("sqlite"):
         return SqliteDatabase(url)
@@ -131,7 +148,7 @@ class PostgresDatabase:
             async with self._engine.begin() as connection:
                 result = await connection.run_sync(_run_or_invalidate, work)
                 is_committing = True
-        except (DBAPIError, PostgresDriver.Error, PoolTimeout, OSError, TimeoutError) as error:
+        except _BROKEN_OFF as error:
             if isinstance(_cause(error), PostgresDriver.InvalidCachedStatementError):
                 await self._engine.dispose()  # each connection has plans for the schema as it was
             trouble = _trouble(error)
@@ -147,8 +164,34 @@ class PostgresDatabase:
         except DatabaseTrouble:
             return await self.write(work)
 
+    async def migrate(self, work: Work[None]) -> None:
+        """Run what opens transactions of its own, without a limit of time, and nowhere twice at once."""
+        engine = create_async_engine(
+            self._engine.url,
+            poolclass=NullPool,
+            connect_args={"timeout": 5, "server_settings": _MIGRATING},
+        )
+        try:
+            async with engine.connect() as connection:
+                await _take_turn(connection)
+                await connection.run_sync(work)
+        except _BROKEN_OFF as error:
+            raise _trouble(error) from error
+        finally:
+            await engine.dispose()
+
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    """Asked for again and again: a statement that waits is a transaction, and a build of an index beside
+    writers waits for the end of those.
+    """
+    while not await connection.scalar(_TAKE_TURN):
+        await connection.commit()
+        await asyncio.sleep(_TURN_PAUSE_S)
+    await connection.commit()
 
 
 def _postgres_url(text: str) -> URL:
@@ -200,6 +243,10 @@ class SqliteDatabase:
     async def read(self, work: Work[T]) -> T:
         return _run(self._reader, work)
 
+    async def migrate(self, work: Work[None]) -> None:
+        """In one transaction, which keeps every other writer out."""
+        await self.write(work)
+
     async def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
@@ -241,7 +288,8 @@ def _trouble(error: Exception) -> Exception:
         return RowRefused(_words(cause))
     if isinstance(cause, _WRONG) or _is_of_a_statement(cause):
         return error
-    return DatabaseTrouble(cause=f"{type(cause).__name__}: {_words(cause)}")
+    kind = TookTooLong if isinstance(cause, _SLOW) else DatabaseTrouble
+    return kind(cause=f"{type(cause).__name__}: {_words(cause)}")
 
 
 def _cause(error: BaseException) -> BaseException:

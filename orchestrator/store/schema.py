@@ -12,24 +12,40 @@ from sqlalchemy import Connection, inspect
 
 from orchestrator.errors import Misconfigured
 from orchestrator.store import event_log
-from orchestrator.store.database import Database, DatabaseTrouble
+from orchestrator.store.database import (
+    Database,
+    DatabaseTrouble,
+    PostgresDatabase,
+    SqliteDatabase,
+    TookTooLong,
+)
 from orchestrator.tables import metadata
 
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 def upgrade(connection: Connection) -> None:
-    """Run every migration that is missing, and adopt a log from elsewhere.
+    """Run every migration that is missing, and adopt a log from elsewhere, in the connection's transaction.
 
-    Safe to call when none is, also where the database is newer than this program. Raises Misconfigured for
-    another program's database.
+    For a database that nobody uses yet. Safe to call when none is missing, also where the database is newer
+    than this program. Raises Misconfigured for another program's database.
     """
-    if not is_current(connection):
-        _refuse_foreign(connection)
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    if not _is_done(connection):
+        _migrate(connection)
     event_log.adopt(connection)
+
+
+async def bring_up_to_date(database: PostgresDatabase | SqliteDatabase) -> None:
+    """`upgrade` beside programs that run, each migration in a transaction of its own.
+
+    Raises Misconfigured also when the database is out of reach or something in it takes too long.
+    """
+    try:
+        if not await database.read(_is_done):
+            await database.migrate(_migrate)
+        await database.write(event_log.adopt)
+    except DatabaseTrouble as trouble:
+        raise _not_done(trouble) from trouble
 
 
 def is_current(connection: Connection) -> bool:
@@ -40,23 +56,23 @@ def is_current(connection: Connection) -> bool:
     return there is not None and (there == script.get_current_head() or there not in known)
 
 
-def _refuse_foreign(connection: Connection) -> None:
-    """Where none of our migrations has run, none of our tables may stand."""
-    if MigrationContext.configure(connection).get_current_revision() is None:
-        taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
-        if taken:
-            raise Misconfigured(
-                f"DATABASE_URL: this database holds tables of another program ({', '.join(taken)});"
-                " give Orchestrator one of its own"
-            )
+def _is_done(connection: Connection) -> bool:
+    """Raises Misconfigured where none of our migrations has run, but some of our tables stand."""
+    if is_current(connection):
+        return True
+    taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
+    if taken and MigrationContext.configure(connection).get_current_revision() is None:
+        raise Misconfigured(
+            f"DATABASE_URL: this database holds tables of another program ({', '.join(taken)});"
+            " give Orchestrator one of its own"
+        )
+    return False
 
 
-async def bring_up_to_date(database: Database) -> None:
-    """`upgrade` for who starts it; raises Misconfigured when the database is out of reach."""
-    try:
-        await database.write(upgrade)
-    except DatabaseTrouble as trouble:
-        raise _out_of_reach(trouble) from trouble
+def _migrate(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 async def require_current(database: Database) -> None:
@@ -64,12 +80,17 @@ async def require_current(database: Database) -> None:
     try:
         current = await database.read(is_current)
     except DatabaseTrouble as trouble:
-        raise _out_of_reach(trouble) from trouble
+        raise _not_done(trouble) from trouble
     if not current:
         raise Misconfigured("The database is not at the newest version: run `orchestrator migrate`.")
 
 
-def _out_of_reach(trouble: DatabaseTrouble) -> Misconfigured:
+def _not_done(trouble: DatabaseTrouble) -> Misconfigured:
+    if isinstance(trouble, TookTooLong):
+        return Misconfigured(
+            "DATABASE_URL: something in the database takes too long, such as another transaction that holds"
+            f" a table; try again when it has ended ({trouble.cause})"
+        )
     return Misconfigured(f"DATABASE_URL: the database cannot be reached ({trouble.cause})")
 
 

@@ -1,0 +1,133 @@
+"""`migrate` beside programs that run, on PostgreSQL: it keeps nobody from writing, and runs but once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.util import await_only
+
+from orchestrator.errors import Misconfigured
+from orchestrator.store import database, schema
+from orchestrator.store.database import PostgresDatabase, open_database
+from orchestrator.store.store import Store
+from tests.cli.conftest import PROJECT
+from tests.factories import SetClock
+from tests.store.locks import until_blocked
+from tests.store.rows import count, execute, select
+from tests.store.test_migrations import differences
+
+ADD = (
+    "INSERT INTO deliveries (id, endpoint_id, tenant_id, event, scheme, url, host, ending, state, created_at,"
+    " finished_at) VALUES (:id, 'e', 't', 'job.dead', 'v1', 'https://there', 'there', '1', 'dead', 1, 1)"
+)
+OLD = (
+    "DROP INDEX ix_deliveries_died",
+    "DROP INDEX ix_deliveries_died_of_all",
+    "UPDATE alembic_version SET version_num = '0002'",
+)
+
+
+@pytest.fixture
+async def old(postgres_url: str) -> AsyncIterator[PostgresDatabase]:
+    """A database before the indexes of dead deliveries."""
+    opened = open_database(postgres_url)
+    assert isinstance(opened, PostgresDatabase)
+    await schema.bring_up_to_date(opened)
+    for statement in OLD:
+        await execute(Store(opened, SetClock()), statement)
+    yield opened
+    await opened.close()
+
+
+async def migrated(url: str) -> tuple[int | None, str]:
+    """Its exit code and what it says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "orchestrator.cli", "migrate"),
+        env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "DATABASE_URL": url},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await process.communicate()
+    return process.returncode, told.decode()
+
+
+async def test_others_write_while_an_index_is_built(old: PostgresDatabase) -> None:
+    store = Store(old, SetClock())
+    await execute(store, ADD, id="before")
+    began, may_end = asyncio.Event(), asyncio.Event()
+
+    def write_slowly(connection: Connection) -> None:
+        connection.execute(text(ADD), {"id": "slow"})
+        began.set()
+        await_only(may_end.wait())
+
+    slow = asyncio.create_task(old.write(write_slowly))
+    await began.wait()
+    migrating = asyncio.create_task(schema.bring_up_to_date(old))
+    async with asyncio.timeout(30):
+        await until_blocked(store, 1)
+        await execute(store, ADD, id="beside")
+        assert not migrating.done()
+        may_end.set()
+        await asyncio.gather(slow, migrating)
+    assert await count(store, "deliveries") == 3
+    assert await old.write(differences) == []
+
+
+async def test_an_index_whose_build_was_broken_off_is_built_again(old: PostgresDatabase) -> None:
+    store = Store(old, SetClock())
+    await execute(store, ADD, id="before")
+    await execute(store, "CREATE INDEX ix_deliveries_died ON deliveries (id)")
+
+    await schema.bring_up_to_date(old)
+
+    assert await old.write(differences) == []
+
+
+async def test_two_at_once_are_one_after_the_other(old: PostgresDatabase, postgres_url: str) -> None:
+    await execute(Store(old, SetClock()), ADD, id="before")
+
+    first, second = await asyncio.gather(migrated(postgres_url), migrated(postgres_url))
+    assert first == second == (0, "The database is at the newest version.\n")
+
+    assert await old.write(differences) == []
+
+
+async def test_two_at_once_on_a_new_database_are_one_after_the_other(postgres_url: str) -> None:
+    first, second = await asyncio.gather(migrated(postgres_url), migrated(postgres_url))
+    assert first == second == (0, "The database is at the newest version.\n")
+
+
+async def test_a_lock_that_is_not_given_back_is_told_as_such(
+    old: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(database._MIGRATING, "lock_timeout", "50")
+    began, may_end = asyncio.Event(), asyncio.Event()
+
+    def hold(connection: Connection) -> None:
+        connection.execute(text("LOCK TABLE deliveries IN ROW EXCLUSIVE MODE"))
+        began.set()
+        await_only(may_end.wait())
+
+    holding = asyncio.create_task(old.write(hold))
+    await began.wait()
+    with pytest.raises(Misconfigured, match=r"takes too long, such as another .* \(LockNotAvailable"):
+        await schema.bring_up_to_date(old)
+    may_end.set()
+    await holding
+    await schema.bring_up_to_date(old)
+    assert await old.read(schema.is_current)
+
+
+async def test_a_migration_may_take_longer_than_a_servers_statement(
+    old: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [name] = await select(Store(old, SetClock()), "SELECT current_database()")
+    await execute(Store(old, SetClock()), f'ALTER DATABASE "{name[0]}" SET statement_timeout = 1')
+    monkeypatch.setattr(schema, "_migrate", lambda found: found.execute(text("SELECT pg_sleep(0.1)")))
+    await schema.bring_up_to_date(old)
