@@ -50,7 +50,7 @@ def find_server(settings: Settings, *, url: str = "", key: str = "") -> Server:
     The key of a running `up` goes to that server alone, never to an address from elsewhere. Raises NoUrl.
     """
     running = read_running(settings.data_dir)
-    if url and not url.startswith(("http://", "https://")):
+    if url and not _is_address(url):
         raise NoUrl(url)
     found_url = (url or (running.url if running else USUAL_URL)).rstrip("/")
     if key:
@@ -60,6 +60,15 @@ def find_server(settings: Settings, *, url: str = "", key: str = "") -> Server:
     if running is not None and running.url == found_url:
         return Server(found_url, running.api_key, str(settings.data_dir / SERVER_FILE))
     return Server(found_url, "", f"--key, ORCHESTRATOR_API_KEY or {settings.data_dir / SERVER_FILE}")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+        host = parsed.host.encode("idna")  # as the look-up of the name does
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+    return parsed.scheme in ("http", "https") and bool(host)
 
 
 def read_running(data_dir: Path) -> Running | None:

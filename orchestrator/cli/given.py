@@ -1,4 +1,4 @@
-"""What people type about tenants and keys, checked; typer says at which option or argument it is wrong."""
+"""What people type about tenants, keys and limits, checked; typer says at which option it is wrong."""
 
 from __future__ import annotations
 
@@ -30,6 +30,20 @@ def checked_name(name: str) -> str:
     if len(name) > _LONGEST_NAME:
         raise typer.BadParameter(f"must have at most {_LONGEST_NAME} characters")
     return name
+
+
+def checked_key(key: str) -> str:
+    """An API key that can be sent, as the settings check it. Raises BadParameter."""
+    if not all("!" <= sign <= "~" for sign in key):
+        raise typer.BadParameter("must have only letters, digits and signs of ASCII, and no spaces")
+    return key
+
+
+def checked_idempotency_key(key: str) -> str:
+    """Raises BadParameter for one that cannot be sent in a header."""
+    if not (key.isascii() and key.isprintable()):
+        raise typer.BadParameter("must have only letters, digits, signs and spaces of ASCII")
+    return key
 
 
 def checked_weight(weight: float | None) -> float | None:

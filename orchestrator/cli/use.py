@@ -18,6 +18,7 @@ from orchestrator.cli.answers import Job
 from orchestrator.cli.client import Client, find_server, open_client
 from orchestrator.cli.failures import INTERRUPTED, CommandFailed, Declined, NoAnswer
 from orchestrator.cli.follow import follow
+from orchestrator.cli.given import checked_idempotency_key, checked_key
 from orchestrator.cli.look import dead_letter_view, jobs_table, now_utc, to_stderr, to_stdout
 from orchestrator.cli.save import save_outputs, try_folder
 from orchestrator.cli.timeline import job_view
@@ -48,6 +49,7 @@ Key = Annotated[
     str,
     typer.Option(
         metavar="KEY",
+        callback=checked_key,
         show_default=False,
         help="Its API key; else ORCHESTRATOR_API_KEY, or what `up` wrote down here.",
     ),
@@ -79,7 +81,10 @@ def submit(
     idempotency_key: Annotated[
         str,
         typer.Option(
-            metavar="KEY", show_default=False, help="The same key and request again is the same job."
+            metavar="KEY",
+            callback=checked_idempotency_key,
+            show_default=False,
+            help="The same key and request again is the same job.",
         ),
     ] = "",
     url: Url = "",

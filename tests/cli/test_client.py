@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -50,9 +51,12 @@ def test_a_given_key_comes_before_the_settings_and_those_before_what_up_wrote(tm
     assert find_server(configured).key_from == "ORCHESTRATOR_API_KEY"
 
 
-def test_what_is_no_address_is_told_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(NoUrl, match="'foo' is no address of a server, such as http://"):
-        find_server(found_settings(tmp_path), url="foo")
+@pytest.mark.parametrize(
+    "given", ["foo", "http://", "http://[::1", "http://a:b", "http://a..b", "http://xn--a"]
+)
+def test_what_is_no_address_is_told_in_a_sentence(tmp_path: Path, given: str) -> None:
+    with pytest.raises(NoUrl, match=f"'{re.escape(given)}' is no address of a server, such as http://"):
+        find_server(found_settings(tmp_path), url=given)
 
 
 def test_without_any_key_it_is_told_where_it_was_looked_for() -> None:

@@ -157,6 +157,15 @@ def test_no_server_is_one_line(orchestrator: Command) -> None:
     assert told.stderr == "No server answers at http://127.0.0.1:1: start one with `orchestrator up`.\n"
 
 
+@pytest.mark.parametrize("option", ["--key", "--idempotency-key"])
+def test_a_key_that_no_header_can_hold_is_told_at_its_option(orchestrator: Command, option: str) -> None:
+    told = orchestrator("submit", MODEL, "--url", "http://127.0.0.1:1", option, "schlüssel")
+
+    assert told.returncode == 2
+    assert option in told.stderr
+    assert "must have only letters" in told.stderr
+
+
 def test_the_server_may_be_named_in_the_environment(orchestrator: Command, home: Path, up: Running) -> None:
     told = orchestrator("jobs", ORCHESTRATOR_URL=up.url, ORCHESTRATOR_API_KEY=up.api_key)
 
