@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from orchestrator.cli.finding import Finding
 from orchestrator.settings import Settings
 
@@ -17,6 +14,9 @@ _TIMEOUT_S = 2.0
 
 def look_at_broker(found: Settings) -> Iterator[Finding]:
     """It carries no job: without it, work starts at the next tick."""
+    from redis import Redis
+    from redis.exceptions import RedisError
+
     if not found.redis_url:
         yield Finding.note(_SUBJECT, "private, inside `orchestrator up`")
         return
