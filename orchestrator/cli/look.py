@@ -5,11 +5,12 @@ On a terminal it fits the terminal; piped, nothing is coloured and nothing is cu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -22,18 +23,35 @@ _COLOURS = {
     "completed": "green",
     "failed": "red",
 }
+# C0, DEL and C1, which some terminals obey, too.
+_CONTROLS = {
+    code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if code not in b"\n\t"
+}
 _STEPS = ((60, "s", 1), (3_600, "min", 60), (86_400, "h", 3_600))
 
 
 def to_stdout() -> Console:
-    return _console(Console(highlight=False))
+    return _piped_wide(_PlainConsole(highlight=False))
 
 
 def to_stderr() -> Console:
-    return _console(Console(highlight=False, stderr=True))
+    return _piped_wide(_PlainConsole(highlight=False, stderr=True))
 
 
-def _console(console: Console) -> Console:
+class _PlainConsole(Console):
+    """Whatever it prints, a prompt or a provider's error, cannot steer the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=plain(segment.text))
+
+
+def plain(text: str) -> str:
+    """Without escapes: each control character but newline and tab is a replacement character."""
+    return text.translate(_CONTROLS)
+
+
+def _piped_wide(console: Console) -> Console:
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
     return console

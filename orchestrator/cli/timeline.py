@@ -54,7 +54,7 @@ def _facts(job: Job, now: datetime) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("Job", Text(job.id, style="bold"))
-    grid.add_row("Model", f"{job.model} ({job.api_version})")
+    grid.add_row("Model", Text(f"{job.model} ({job.api_version})"))
     grid.add_row("State", _state(job))
     grid.add_row("Created", f"{job.created_at}, {age(job.created_at, now)} ago")
     for name, value in job.inputs.items():

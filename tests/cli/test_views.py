@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.text import Text
 
-from orchestrator.cli.answers import Attempt, Callback, Event, Job
+from orchestrator.cli.answers import Attempt, BadLine, Callback, Event, Job
+from orchestrator.cli.bulk.answers import Failure
+from orchestrator.cli.bulk.report import bad_lines_view, failures_table
 from orchestrator.cli.deliveries import Delivery, deliveries_table, deliveries_view
 from orchestrator.cli.demo_jobs import Line, Run
 from orchestrator.cli.demo_report import expectations_text, runs_table, told_by, troubles_of, troubles_text
-from orchestrator.cli.look import age, dead_letter_view, jobs_table
+from orchestrator.cli.look import age, dead_letter_view, jobs_table, to_stderr, to_stdout
 from orchestrator.cli.timeline import job_view, moments
 from orchestrator.cli.watch import Happened, _View
 
@@ -58,6 +63,33 @@ def rendered(view: RenderableType, *, width: int = 80) -> list[str]:
     console.print(view)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
+
+
+ESCAPES = "a \x1b]0;PWNED\x07sea \x9b31m\x7f\rred [red]\tin\na line"
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        job_view(job(inputs={"prompt": ESCAPES}, outputs=[ESCAPES], error=ESCAPES, model=ESCAPES), NOW),
+        jobs_table([job(model=ESCAPES)], NOW),
+        dead_letter_view(job(error=ESCAPES), NOW),
+        failures_table([Failure(fingerprint="f", reason="rejected", message=ESCAPES, count=1)]),
+        bad_lines_view([BadLine(line=1, custom_id=ESCAPES, field=ESCAPES, message=ESCAPES)]),
+        Text(ESCAPES),
+        escape(ESCAPES),
+    ],
+    ids=["job", "jobs", "dead letter", "failures", "bad lines", "text", "sentence"],
+)
+def test_foreign_words_cannot_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str], view: RenderableType
+) -> None:
+    to_stdout().print(view)
+    to_stderr().print(view)
+
+    for told in capsys.readouterr():
+        assert "a \N{REPLACEMENT CHARACTER}]0;PWNEDsea \N{REPLACEMENT CHARACTER}31m" in told
+        assert {sign for sign in told if unicodedata.category(sign) == "Cc"} <= {"\n", "\t"}
 
 
 def test_a_table_of_jobs_fits_80_columns_with_whole_ids() -> None:

@@ -83,7 +83,7 @@ def batch_view(batch: Batch, now: datetime) -> RenderableType:
     if batch.name:
         grid.add_row("Name", Text(batch.name))
     if batch.model:
-        grid.add_row("Model", batch.model)
+        grid.add_row("Model", Text(batch.model))
     grid.add_row("State", _state(batch))
     if batch.waiting_for:
         grid.add_row("Waits", Text(batch.waiting_for, style="red"))
