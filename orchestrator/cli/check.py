@@ -153,13 +153,13 @@ def look_at_server(found: Settings, *, url: str, key: str) -> Iterator[Finding]:
             yield Finding.note("Server", "none runs here")
             return
         mend = "start it: `orchestrator serve`" if url else "start it again: `orchestrator up`"
-        yield Finding.wrong("Server", f"{server.url} does not answer", mend)
+        yield Finding.wrong("Server", f"{server.name} does not answer", mend)
     except KeyRefused as refused:
         yield Finding.wrong("Server", str(refused), "")
     except CommandFailed as failure:
         yield Finding.wrong("Server", str(failure), "see its log")
     else:
-        yield Finding.ok("Server", f"{server.url} answers")
+        yield Finding.ok("Server", f"{server.name} answers")
         yield from explain_waiting(lanes)
 
 

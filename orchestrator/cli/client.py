@@ -14,7 +14,15 @@ import httpx
 import msgspec
 
 from orchestrator.cli.answers import Envelope, Job, Lanes, LoginLink, Page, Problem, Uploaded
-from orchestrator.cli.failures import CommandFailed, Declined, KeyRefused, NoAnswer, NoServer, NoUrl
+from orchestrator.cli.failures import (
+    CommandFailed,
+    Declined,
+    KeyRefused,
+    NoAnswer,
+    NoServer,
+    NoUrl,
+    without_login,
+)
 from orchestrator.ids import key_prefix
 from orchestrator.settings import Settings
 
@@ -42,6 +50,11 @@ class Server:
     url: str
     key: str
     key_from: str
+
+    @property
+    def name(self) -> str:
+        """The address as it may be shown."""
+        return without_login(self.url)
 
 
 def find_server(settings: Settings, *, url: str = "", key: str = "") -> Server:
@@ -172,7 +185,7 @@ class Client:
         try:
             return msgspec.json.decode(msgspec.json.decode(response.content, type=Envelope).data, type=kind)
         except msgspec.DecodeError as error:
-            raise NoAnswer(f"What answers at {self.server.url} is no Orchestrator: {error}.") from error
+            raise NoAnswer(f"What answers at {self.server.name} is no Orchestrator: {error}.") from error
 
     def stream(self, path: str, **request: Any) -> Iterator[bytes]:
         """The lines of an answer that may be long, each as it comes; raises NoAnswer where it breaks off."""
@@ -187,14 +200,14 @@ class Client:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout):
-            raise NoServer(self.server.url) from None
+            raise NoServer(self.server.name) from None
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise NoAnswer(f"The server at {self.server.url} gave no answer ({error}).") from error
+            raise NoAnswer(f"The server at {self.server.name} gave no answer ({error}).") from error
 
     def _refuse_failure(self, response: httpx.Response) -> None:
         if response.status_code == 401:
             raise KeyRefused(
-                url=self.server.url, shown=_shown(self.server.key), key_from=self.server.key_from
+                url=self.server.name, shown=_shown(self.server.key), key_from=self.server.key_from
             )
         if not response.is_success:
             raise _declined(response)

@@ -12,6 +12,7 @@ CommandFailed     1   it did not work out
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,13 +65,20 @@ class Declined(CommandFailed):
         self.retry_after_s = retry_after_s
 
 
+def without_login(url: str) -> str:
+    """What may be shown of an address, also of a wrong one: not the user and password before its host."""
+    return re.sub(r"^([^/]*//)?.*@", r"\1", url, flags=re.DOTALL)
+
+
 class NoUrl(CommandFailed):
     """No address of a server."""
 
     exit_code = 2
 
     def __init__(self, given: str) -> None:
-        super().__init__(f"{given!r} is no address of a server, such as http://127.0.0.1:8080.")
+        super().__init__(
+            f"{without_login(given)!r} is no address of a server, such as http://127.0.0.1:8080."
+        )
 
 
 class NoServer(CommandFailed):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
 from orchestrator import settings
-from orchestrator.cli.client import USUAL_URL, Running, Server, find_server
-from orchestrator.cli.failures import KeyRefused, NoUrl
+from orchestrator.cli.client import USUAL_URL, Client, Running, Server, find_server
+from orchestrator.cli.failures import CommandFailed, KeyRefused, NoUrl
 from orchestrator.settings import Settings
 
 
@@ -57,6 +58,33 @@ def test_a_given_key_comes_before_the_settings_and_those_before_what_up_wrote(tm
 def test_what_is_no_address_is_told_in_a_sentence(tmp_path: Path, given: str) -> None:
     with pytest.raises(NoUrl, match=f"'{re.escape(given)}' is no address of a server, such as http://"):
         find_server(found_settings(tmp_path), url=given)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.ConnectError("refused"), httpx.ReadError("cut"), httpx.Response(401), httpx.Response(200)],
+    ids=["no server", "no answer", "key refused", "no JSON"],
+)
+def test_a_password_in_the_address_is_not_shown(answer: Exception | httpx.Response) -> None:
+    def answering(_request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    server = Server("http://me:secret@there:1/x", "", "--key")
+    with (
+        httpx.Client(base_url=server.url, transport=httpx.MockTransport(answering)) as http,
+        pytest.raises(CommandFailed, match="http://there:1/x") as told,
+    ):
+        Client(server, http).lanes()
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("given", ["me:secret@there", "http://me:sec/ret@th[ere", "ftp://me:secret@there"])
+def test_a_password_in_what_is_no_address_is_not_shown_either(tmp_path: Path, given: str) -> None:
+    with pytest.raises(NoUrl, match=r"^'[fhtp:/]*th\[?ere' is no address") as told:
+        find_server(found_settings(tmp_path), url=given)
+    assert "secret" not in str(told.value)
 
 
 def test_without_any_key_it_is_told_where_it_was_looked_for() -> None:
