@@ -16,6 +16,7 @@ from rich.text import Text
 
 from orchestrator.cli.bulk.answers import Batch
 from orchestrator.cli.client import Client
+from orchestrator.cli.failures import INTERRUPTED
 from orchestrator.cli.look import state_text, to_stderr, to_stdout, to_time
 from orchestrator.cli.sse import Message, follow_events
 from orchestrator.cli.use import Key, Url, connected
@@ -56,6 +57,8 @@ def watch(
         try:
             watching.run()
         except KeyboardInterrupt:
+            if batch or job:
+                raise typer.Exit(INTERRUPTED) from None
             return  # it has no other end
     if job and watching.last_status == "failed":
         raise typer.Exit(1)

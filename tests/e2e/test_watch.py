@@ -76,6 +76,19 @@ async def test_what_happened_while_the_server_was_away_is_shown_once_it_is_back(
     assert watching.said().count("Cut off") == 1
 
 
+async def test_ctrl_c_before_the_jobs_end_is_told_by_the_exit_code(stack: Stack, tmp_path: Path) -> None:
+    job_id = await stack.created(marked("hold"))
+    watching = Shell(stack, tmp_path).started("watch", "--job", job_id)
+
+    async def is_shown() -> bool:
+        return job_id in watching.said()
+
+    await until(is_shown, what="the job to be shown")
+    watching.send(signal.SIGINT)
+    assert await watching.ends() == 130
+    assert "Traceback" not in watching.said()
+
+
 async def test_a_batch_and_a_job_together_are_refused(stack: Stack, tmp_path: Path) -> None:
     told = await Shell(stack, tmp_path).call("watch", "--batch", "a", "--job", "b")
     assert told.status == 2
