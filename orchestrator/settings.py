@@ -47,6 +47,11 @@ class Settings(BaseSettings):
         validation_alias="ORCHESTRATOR_API_KEY",
         description="A first API key with all rights; `up` makes one and prints it when it is empty.",
     )
+    url: str = Field(
+        "",
+        validation_alias="ORCHESTRATOR_URL",
+        description="The server that commands ask; empty: the one that `up` runs here, or on port 8080.",
+    )
     secret: str = Field(
         "",
         validation_alias="ORCHESTRATOR_SECRET",
@@ -171,7 +176,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must have {MIN_KEY_LENGTH} characters or more: openssl rand -hex 32")
         return key
 
-    @field_validator("public_url", "wavespeed_base_url")
+    @field_validator("url", "public_url", "wavespeed_base_url")
     @classmethod
     def _be_a_base_url(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):

@@ -140,6 +140,7 @@ def look_at_disk(found: Settings) -> Iterator[Finding]:
 
 def look_at_server(found: Settings, *, url: str, key: str) -> Iterator[Finding]:
     """The one at `url`, or that `up` runs here, or a `serve` on the usual port; and why its jobs wait."""
+    url = url or found.url
     is_meant = bool(url) or read_running(found.data_dir) is not None
     server = find_server(found, url=url, key=key)
     if not is_meant and not server.key:

@@ -63,6 +63,7 @@ def find_server(settings: Settings, *, url: str = "", key: str = "") -> Server:
     The key of a running `up` goes to that server alone, never to an address from elsewhere. Raises NoUrl.
     """
     running = read_running(settings.data_dir)
+    url = url or settings.url
     if url and not _is_address(url):
         raise NoUrl(url)
     found_url = (url or (running.url if running else USUAL_URL)).rstrip("/")

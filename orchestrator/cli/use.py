@@ -40,9 +40,8 @@ Url = Annotated[
     str,
     typer.Option(
         metavar="URL",
-        envvar="ORCHESTRATOR_URL",
         show_default=False,
-        help="The server; else the one that `up` runs here.",
+        help="The server; else ORCHESTRATOR_URL, or the one that `up` runs here.",
     ),
 ]
 Key = Annotated[

@@ -18,7 +18,8 @@ from orchestrator.settings import Settings
 @pytest.fixture(autouse=True)
 def _no_settings_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ORCHESTRATOR_API_KEY", raising=False)
+    for name in ("ORCHESTRATOR_API_KEY", "ORCHESTRATOR_URL"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def found_settings(tmp_path: Path, *, api_key: str = "") -> Settings:
