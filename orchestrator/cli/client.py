@@ -165,7 +165,7 @@ class Client:
         return self.ask(
             Job,
             "POST",
-            f"/api/{version}/{model}",
+            f"/api/{version}/{quote(model)}",  # whole: none of its signs begins a query
             params={"webhook": webhook} if webhook else {},
             content=msgspec.json.encode(inputs),
             headers={"content-type": "application/json", "idempotency-key": idempotency_key},

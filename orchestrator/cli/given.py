@@ -1,4 +1,4 @@
-"""What people type about tenants, keys and limits, checked; typer says at which option it is wrong."""
+"""What people type about tenants, keys and more, checked; typer says at which option it is wrong."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def checked_name(name: str) -> str:
     if len(name) > _LONGEST_NAME:
         raise typer.BadParameter(f"must have at most {_LONGEST_NAME} characters")
     return name
+
+
+def checked_model(model: str) -> str:
+    """Raises BadParameter for a path that leads elsewhere."""
+    if {"", ".", ".."} & set(model.split("/")):
+        raise typer.BadParameter(f"{model!r} is no model, such as wavespeed-ai/flux-dev")
+    return model
 
 
 def checked_key(key: str) -> str:

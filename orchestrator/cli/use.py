@@ -18,7 +18,7 @@ from orchestrator.cli.answers import Job
 from orchestrator.cli.client import Client, find_server, open_client
 from orchestrator.cli.failures import INTERRUPTED, CommandFailed, Declined, NoAnswer
 from orchestrator.cli.follow import follow
-from orchestrator.cli.given import checked_idempotency_key, checked_key
+from orchestrator.cli.given import checked_idempotency_key, checked_key, checked_model
 from orchestrator.cli.look import dead_letter_view, jobs_table, now_utc, to_stderr, to_stdout
 from orchestrator.cli.save import save_outputs, try_folder
 from orchestrator.cli.timeline import job_view
@@ -59,7 +59,9 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 
 def submit(
     *,
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Such as wavespeed-ai/flux-dev.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", callback=checked_model, help="Such as wavespeed-ai/flux-dev.")
+    ],
     param: Annotated[
         list[str],
         typer.Option(

@@ -131,6 +131,27 @@ def test_what_is_surely_not_stored_is_not_called_so(
     assert "stored" not in str(told.value)
 
 
+def test_the_whole_model_is_asked_for() -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.raw_path)
+        return httpx.Response(400)
+
+    http = httpx.Client(base_url="http://there", transport=httpx.MockTransport(answer))
+    with pytest.raises(Declined):
+        Client(Server("http://there", "", ""), http).submit("a/b?x=y#z%2f", {}, idempotency_key="k")
+    assert asked == [b"/api/v3/a/b%3Fx%3Dy%23z%252f"]
+
+
+@pytest.mark.parametrize("model", ["a/../b", "..", "a/./b", "/a", "a//b", ""])
+def test_a_path_is_no_model(orchestrator: Command, model: str) -> None:
+    told = orchestrator("submit", model, "--url", "http://127.0.0.1:1")
+
+    assert told.returncode == 2
+    assert "is no model" in told.stderr
+
+
 def test_uploaded_files_are_named_by_their_urls(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit) as ended, use._telling_the_key("k", {"image": "http://there/a?b"}):
         raise KeyboardInterrupt
