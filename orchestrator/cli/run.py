@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import settings
-from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.look import to_stderr
+from orchestrator.errors import Misconfigured
 from orchestrator.ids import key_prefix
 from orchestrator.settings import Settings
 
@@ -56,7 +56,7 @@ def serve(*, host: Host = "127.0.0.1", port: Port = 8080) -> None:
         settings.load(),
         host=host,
         port=port,
-        on_ready=lambda info: to_stderr().print(f"The API listens at {info.url}."),
+        on_ready=lambda info: to_stderr().print(Text(f"The API listens at {info.url}.")),
     )
 
 
@@ -101,7 +101,7 @@ def sandbox(
     try:
         serve(host=host, port=port, options=options)
     except OSError as error:
-        raise CommandFailed(f"Cannot listen on {host} port {port}: {error.strerror}.") from None
+        raise Misconfigured(f"Cannot listen on {host} port {port}: {error.strerror}.") from None
 
 
 def _greet(found: Settings, info: ServerInfo) -> None:
@@ -127,7 +127,7 @@ def _facts(found: Settings, info: ServerInfo) -> Table:
     grid.add_row("  Address", Text(info.url, style="bold"))
     grid.add_row("  API key", _key(found, info))
     grid.add_row("  Data", Text(_where_data_lives(found)))
-    grid.add_row("  Provider", f"{found.wavespeed_base_url}, {found.wavespeed_tier} limits")
+    grid.add_row("  Provider", Text(f"{found.wavespeed_base_url}, {found.wavespeed_tier} limits"))
     return grid
 
 

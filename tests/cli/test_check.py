@@ -190,10 +190,13 @@ def test_wrong_settings_end_a_command_with_2_and_a_sentence(
     assert "Traceback" not in told.stderr
 
 
-def test_a_taken_port_ends_the_sandbox_with_a_sentence(orchestrator: Command, sandbox_url: str) -> None:
-    told = orchestrator("sandbox", "--port", sandbox_url.rpartition(":")[2])
+@pytest.mark.parametrize("command", ["sandbox", "up"])
+def test_a_taken_port_ends_a_server_with_2_and_a_sentence(
+    orchestrator: Command, sandbox_url: str, command: str
+) -> None:
+    told = orchestrator(command, "--port", sandbox_url.rpartition(":")[2])
 
-    assert told.returncode == 1
+    assert told.returncode == 2
     assert told.stderr.startswith("Cannot listen on 127.0.0.1")
 
 

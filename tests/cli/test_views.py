@@ -14,6 +14,8 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
+from orchestrator import processes
+from orchestrator.cli import run as run_commands
 from orchestrator.cli.answers import Attempt, BadLine, Callback, Event, Job
 from orchestrator.cli.bulk.answers import Failure
 from orchestrator.cli.bulk.report import bad_lines_view, failures_table
@@ -23,6 +25,7 @@ from orchestrator.cli.demo_report import expectations_text, runs_table, told_by,
 from orchestrator.cli.look import age, dead_letter_view, jobs_table, to_stderr, to_stdout
 from orchestrator.cli.timeline import job_view, moments
 from orchestrator.cli.watch import Happened, _View
+from orchestrator.processes import OnReady, ServerInfo
 
 NOWHERE = Path("nowhere")
 NOW = datetime(2026, 1, 2, 3, 5, 0, tzinfo=UTC)
@@ -90,6 +93,17 @@ def test_foreign_words_cannot_steer_the_terminal(
     for told in capsys.readouterr():
         assert "a \N{REPLACEMENT CHARACTER}]0;PWNEDsea \N{REPLACEMENT CHARACTER}31m" in told
         assert {sign for sign in told if unicodedata.category(sign) == "Cc"} <= {"\n", "\t"}
+
+
+def test_where_the_api_listens_is_told_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_serve(*_: object, on_ready: OnReady, **_more: object) -> None:
+        on_ready(ServerInfo("http://[fe80::1]:8080", "key", 1))
+
+    monkeypatch.setattr(processes, "run_serve", run_serve)
+    run_commands.serve()
+    assert capsys.readouterr().err == "The API listens at http://[fe80::1]:8080.\n"
 
 
 def test_a_table_of_jobs_fits_80_columns_with_whole_ids() -> None:
