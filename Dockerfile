@@ -1,6 +1,6 @@
 # The server image: `serve` by default; `worker`, `migrate` and `check` are the same image with another command,
 # so that each has its own health check, in docker-compose.yml. It runs from its source tree, because the migrations
-# stand beside the package.
+# and the demo's jobs stand beside the package, and works where it may write.
 
 FROM python:3.11-slim AS build
 ARG UV_VERSION=0.13.8
@@ -12,6 +12,7 @@ RUN uv pip sync --no-cache --compile-bytecode --require-hashes requirements.lock
 COPY pyproject.toml README.md LICENSE alembic.ini ./
 COPY orchestrator/ orchestrator/
 COPY migrations/ migrations/
+COPY examples/ examples/
 RUN uv pip install --no-cache --no-deps --editable . && python -m compileall -q orchestrator
 
 FROM python:3.11-slim
@@ -20,7 +21,7 @@ COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ORCHESTRATOR_DATA_DIR=/data
-WORKDIR /app
+WORKDIR /data
 USER orchestrator
 VOLUME /data
 EXPOSE 8080

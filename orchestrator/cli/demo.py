@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 import threading
@@ -108,7 +109,8 @@ def stay(server: Running, console: Console) -> None:
     console.print(Text.assemble("\nLook at all of it on the dashboard: ", (link, "bold")), soft_wrap=True)
     console.print(Text.assemble("It stays up at ", (server.url, "bold"), ". Go on with"))
     console.print(f"  {curl_line(server.url, server.api_key)}", soft_wrap=True, markup=False)
-    batch = f"orchestrator batch examples/batch.jsonl --url {server.url} --key {server.api_key}"
+    lines = os.path.relpath(EXAMPLES.with_name("batch.jsonl"))
+    batch = f"orchestrator batch {lines} --url {server.url} --key {server.api_key}"
     console.print(f"  {batch}", soft_wrap=True, markup=False, highlight=False)
     with suppress(KeyboardInterrupt):
         console.print(Text("Ctrl-C ends it.", style="dim"))

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-from tests.cli.conftest import Command, format_of
+from orchestrator.cli import demo
+from tests.cli.conftest import PROJECT, Command, format_of
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = PROJECT / "examples"
 pytestmark = pytest.mark.xdist_group("cli")
 
 
@@ -91,6 +92,22 @@ def test_the_examples_can_be_read_and_have_their_files() -> None:
 
     assert {line["model"] for line in lines} >= {"wavespeed-ai/flux-dev", "wavespeed-ai/flux-redux-dev"}
     assert all((EXAMPLES / value[1:]).is_file() for value in values if value.startswith("@"))
+
+
+def test_the_image_has_the_examples_and_works_where_it_may_write() -> None:
+    dockerfile = (PROJECT / "Dockerfile").read_text()
+    copied = {
+        name
+        for line in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.MULTILINE)
+        for name in line.split()
+    }
+    let_in = {line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
+
+    assert f"{demo.EXAMPLES.parent.relative_to(PROJECT)}/" in copied
+    assert copied == let_in
+    assert re.findall(r"^WORKDIR (.+)", dockerfile, re.MULTILINE)[-1] in re.findall(
+        r"^VOLUME (.+)", dockerfile, re.M
+    )
 
 
 @pytest.fixture
