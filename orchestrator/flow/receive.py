@@ -113,7 +113,7 @@ async def _begin(runtime: Runtime, new: NewBatch) -> Upload | None:
     )
     started = await runtime.store.write_surely(batch_uploads.start, new=batch)
     if started.request_hash != new.request_hash:
-        raise Conflict("Idempotency-Key: this key was used before, for another request.")
+        raise _used_before(started)
     if started.state != "receiving":
         return None
     if started.receiver != batch.receiver:
@@ -130,6 +130,12 @@ async def _replay(runtime: Runtime, new: NewBatch, source: Source) -> Received:
         pass
     batch = await runtime.store.read(batches.find_by_key, tenant_id=new.tenant_id, key=new.idempotency_key)
     if batch is None or batch.body_hash != source.digest():
-        raise Conflict("Idempotency-Key: this key was used before, for another request.")
+        raise _used_before(batch)
     rejected = await runtime.store.read(batch_lines.read_rejected, batch_id=batch.id)
     return Received(batch, rejected, is_replay=True)
+
+
+def _used_before(batch: Batch | None) -> Conflict:
+    """Whoever cannot send the same again, such as where a file is now, may still look after that batch."""
+    which = f", batch {batch.id}" if batch else ""
+    return Conflict(f"Idempotency-Key: this key was used before, for another request{which}.")

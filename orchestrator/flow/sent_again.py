@@ -20,14 +20,19 @@ from orchestrator.store.batch_lines import Stored
 _AT_A_TIME = 25
 
 
-async def check_same(runtime: Runtime, came: Mapping[int, Job | None], stored: Stored, *, until: int) -> None:
+async def check_same(
+    runtime: Runtime, came: Mapping[int, Job | None], stored: Stored, *, until: int, batch_id: str
+) -> None:
     """Raises Conflict unless, up to this line, those that are stored came again; None is a bad line."""
     jobs = await _hashed_alike(runtime, came, stored.jobs)
     again = {line: _meaning(job) for line, job in came.items() if line <= until}
     known = {line: _meaning(job) for line, job in jobs.items()} | dict.fromkeys(stored.rejected)
     if again != known:
         line = min(line for line, _ in again.items() ^ known.items())
-        raise Conflict(f"Idempotency-Key: line {line} is not the one that was sent with this key before.")
+        raise Conflict(
+            f"Idempotency-Key: line {line} is not the one that was sent with this key before, for batch"
+            f" {batch_id}."
+        )
 
 
 async def _hashed_alike(

@@ -224,7 +224,7 @@ class Upload:
         )
         came: dict[int, Job | None] = {_line(one): one.job for one in self.accepted}
         came |= {one.line: None for one in self.rejected if one.line >= first}
-        await check_same(self._runtime, came, stored, until=self._stored_until)
+        await check_same(self._runtime, came, stored, until=self._stored_until, batch_id=self._batch_id)
         self.accepted = [one for one in self.accepted if _line(one) > self._stored_until]
 
     async def _has_room_for(self, wanted: int) -> bool:

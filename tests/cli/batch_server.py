@@ -5,6 +5,7 @@ It keeps batches as the contract says, ends every job at once, and records what 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -37,6 +38,9 @@ class BatchServer:
     bodies: list[list[bytes]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
+    uploading: threading.Event = field(default_factory=threading.Event)
+    may_upload: threading.Event = field(default_factory=threading.Event)
+    """Set unless a test keeps uploads waiting for their answer."""
     params: Json = field(default_factory=dict)
     batches: dict[str, Json] = field(default_factory=dict)
     by_key: dict[str, str] = field(default_factory=dict)
@@ -126,7 +130,10 @@ class BatchServer:
         async with request.form() as form:
             content = await form["file"].read()  # type: ignore[union-attr]  # a file, not a text
         self.uploads.append(content)
-        return good({"download_url": f"{self.url}/uploaded/{len(self.uploads)}.png"})
+        url = f"{self.url}/uploaded/{len(self.uploads)}.png"
+        self.uploading.set()
+        await asyncio.to_thread(self.may_upload.wait)
+        return good({"download_url": url})
 
     async def output(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -193,6 +200,7 @@ def good(data: Any, headers: dict[str, str] | None = None) -> Response:
 @contextmanager
 def running_batch_server() -> Iterator[BatchServer]:
     server = BatchServer()
+    server.may_upload.set()
     routes = [
         Route("/api/v3/batches", server.create, methods=["POST"]),
         Route("/api/v3/batches", server.listed),
@@ -211,5 +219,6 @@ def running_batch_server() -> Iterator[BatchServer]:
     try:
         yield server
     finally:
+        server.may_upload.set()
         runner.should_exit = True
         thread.join()

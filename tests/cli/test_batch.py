@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -273,6 +274,27 @@ def test_a_folders_images_are_uploaded_once_for_all_runs(
     assert sorted(server.uploads) == [b"cat", b"dog"]
     assert len(server.batches) == 1
     assert saved_in(tmp_path).keys() == {"cat.png", "dog.png", "copy-of-dog.png", "results.jsonl"}
+
+
+def test_two_commands_at_once_upload_a_folder_once(batch: Batch, server: BatchServer, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "cat.png").write_bytes(b"cat")
+    server.may_upload.clear()
+    words = [sys.executable, "-m", "orchestrator.cli", "batch", "b", "--no-wait"]
+    env = {"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "ORCHESTRATOR_URL": server.url}
+    env["HOME"] = str(tmp_path / "home")
+    pipe = subprocess.PIPE
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(batch, "b", "--no-wait")
+        assert server.uploading.wait(30)
+        with subprocess.Popen(words, cwd=tmp_path, env=env, stdout=pipe, stderr=pipe, text=True) as second:
+            assert second.stderr is not None
+            assert second.stderr.readline() == "Another command is sending this batch; waiting for it.\n"
+            server.may_upload.set()
+            batch_id, _ = second.communicate(timeout=30)
+
+    assert first.result().stdout == batch_id != ""
+    assert server.uploads == [b"cat"]
 
 
 @pytest.mark.parametrize("words", [("--dry-run",), ("-p", "seed=many")])

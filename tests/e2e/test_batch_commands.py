@@ -204,6 +204,18 @@ async def test_killed_while_it_uploads_it_uploads_the_rest(shell: Shell) -> None
     await cancelled(shell, told.out.strip())
 
 
+async def test_a_folder_sent_from_elsewhere_is_not_sent_twice_and_its_batch_is_named(shell: Shell) -> None:
+    photos(shell, "red")
+    command = ("batch", "photos", "--model", REDUX, "--not-before", LATER, "--no-wait")
+    first = await shell.call(*command)
+    told = await shell.call(*command, HOME=str(shell.folder / "elsewhere"))
+    batch_id = first.out.strip()
+    assert told.status == 1, told.said
+    assert f"Go on with: orchestrator batch {batch_id} --watch" in told.err
+    assert f"for another request, batch {batch_id}." in told.err
+    await cancelled(shell, batch_id)
+
+
 async def test_a_batch_that_somebody_else_is_sending_is_waited_for(shell: Shell, name: str) -> None:
     source = shell.jsonl("a boat")
     await shell.sent(source, "--name", name, "--not-before", LATER)
@@ -250,6 +262,7 @@ async def test_another_line_does_not_undo_what_was_stored_under_the_key(shell: S
     )
     assert (other.status_code, other.headers.get("retry-after")) == (409, None)
     assert "line 1 is not the one" in other.text
+    assert batch_id in other.text
     again = await shell.sent(source, "--name", name, "--not-before", LATER)
     assert again == batch_id
     await cancelled(shell, batch_id)

@@ -19,12 +19,13 @@ from orchestrator.cli.bulk.report import bad_lines_view, dry_run_view, left_out_
 from orchestrator.cli.bulk.sending import Order, prepare, send
 from orchestrator.cli.bulk.sources import Source
 from orchestrator.cli.bulk.staying import saved, sum_up, watched
-from orchestrator.cli.bulk.uploads import memory_of, upload_all
+from orchestrator.cli.bulk.uploads import Memory, memory_of, upload_all
 from orchestrator.cli.bulk.watching import counting
 from orchestrator.cli.client import Client
 from orchestrator.cli.failures import INTERRUPTED, BadSource, Declined, NoAnswer
 from orchestrator.cli.look import to_stderr, to_stdout
 from orchestrator.cli.save import try_folder
+from orchestrator.ids import is_id
 
 _BAD_INPUT = 2
 _GO_ON = "What is stored stays: the same command goes on with it."
@@ -54,7 +55,8 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
         if wishes.is_waited_for:
             try_folder(wishes.out or Path())
         order.newest.begin()
-        batch = _sent(batches, order, _uploaded(client, batches, order), is_new=wishes.is_new)
+        with _interruptible():
+            batch = _stored(client, batches, order, is_new=wishes.is_new)
     if not wishes.is_waited_for:
         to_stdout().print(batch.id)
         order.newest.finish()
@@ -80,10 +82,19 @@ def _try_out(batches: Batches, order: Order) -> None:
         raise typer.Exit(_BAD_INPUT)
 
 
-def _uploaded(client: Client, batches: Batches, order: Order) -> Urls:
-    """Where the files are. Before the first one goes up, the server has said that it would take the lines."""
+def _stored(client: Client, batches: Batches, order: Order, *, is_new: bool) -> Batch:
+    """The batch, with its files uploaded and its lines sent by one command at a time."""
     if not order.digests:
-        return {}
+        return _sent(batches, order, {}, is_new=is_new)
+    memory = memory_of(order.key, _memory())
+    with memory.held(
+        on_wait=lambda: to_stderr().print("Another command is sending this batch; waiting for it.")
+    ):
+        return _sent(batches, order, _uploaded(client, batches, order, memory), is_new=is_new)
+
+
+def _uploaded(client: Client, batches: Batches, order: Order, memory: Memory) -> Urls:
+    """Where the files are. Before the first one goes up, the server has said that it would take the lines."""
     report = batches.try_out(order.source.lines(order.stand_ins), order.params)
     if report.rejected and (order.params.get("mode") != "partial" or not report.accepted):
         raise Declined(
@@ -91,14 +102,13 @@ def _uploaded(client: Client, batches: Batches, order: Order) -> Urls:
             status=400,
             errors=report.rejected,
         )
-    memory = memory_of(order.key, _memory())
-    with _interruptible(), counting(to_stderr(), "Uploading", len(set(order.digests.values()))) as on_upload:
+    with counting(to_stderr(), "Uploading", len(set(order.digests.values()))) as on_upload:
         return upload_all(client, order.digests, memory, on_upload=on_upload)
 
 
 def _sent(batches: Batches, order: Order, urls: Urls, *, is_new: bool) -> Batch:
     console = to_stderr()
-    with _interruptible(), counting(console, "Sending", order.jobs) as on_line:
+    with counting(console, "Sending", order.jobs) as on_line:
         created = send(
             batches,
             order,
@@ -134,7 +144,15 @@ def _interruptible() -> Iterator[None]:
     except (NoAnswer, Declined) as failure:
         if isinstance(failure, NoAnswer) or failure.status in (429, 503):
             to_stderr().print(_GO_ON)
+        elif batch_id := _batch_named_by(failure):
+            to_stderr().print(f"Go on with: orchestrator batch {batch_id} --watch", soft_wrap=True)
         raise
+
+
+def _batch_named_by(failure: Declined) -> str:
+    """The batch that was sent with this key before."""
+    words = str(failure).split() if failure.status == 409 else []
+    return next((word.rstrip(".") for word in words if is_id(word.rstrip("."))), "")
 
 
 @contextmanager

@@ -3,11 +3,14 @@ same lines as the first."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import as_completed
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 import msgspec
@@ -35,12 +38,26 @@ class Memory:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @contextmanager
+    def held(self, *, on_wait: Callable[[], None]) -> Iterator[None]:
+        """One command at a time: two that upload for one batch would send different lines under its key."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch()
+        with self._path.open("ab") as file:
+            with suppress(OSError):  # there are disks that know no locks
+                _lock(file, on_wait)
+            yield
+
     def urls(self) -> dict[str, str]:
-        """By digest. A line that was cut off when the process died counts as not written."""
-        return {upload.digest: upload.url for upload in self._uploads()}
+        """By digest, the first that was written, for it may be sent already. A line that was cut off when the
+        process died counts as not written.
+        """
+        urls: dict[str, str] = {}
+        for upload in self._uploads():
+            urls.setdefault(upload.digest, upload.url)
+        return urls
 
     def add(self, upload: Upload) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab") as file:
             file.write(b"\n" + msgspec.json.encode(upload))
 
@@ -51,6 +68,14 @@ class Memory:
                 yield msgspec.json.decode(line, type=Upload)
             except msgspec.DecodeError:
                 continue
+
+
+def _lock(file: BinaryIO, on_wait: Callable[[], None]) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        on_wait()
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def memory_of(key: str, folder: Path) -> Memory:
@@ -79,8 +104,8 @@ def upload_all(
     there = len({*digests.values()} - missing.keys())
     for done, upload in enumerate(_uploaded(client, missing), start=there + 1):
         memory.add(upload)
-        known[upload.digest] = upload.url
         on_upload(done)
+    known = memory.urls()
     return {path: known[digest] for path, digest in digests.items()}
 
 
