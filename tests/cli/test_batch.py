@@ -297,6 +297,31 @@ def test_two_commands_at_once_upload_a_folder_once(batch: Batch, server: BatchSe
     assert server.uploads == [b"cat"]
 
 
+def test_what_was_uploaded_by_another_server_is_uploaded_anew(
+    batch: Batch, server: BatchServer, tmp_path: Path
+) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "cat.png").write_bytes(b"cat")
+    with running_batch_server() as other:
+        batch("b", "--no-wait", "--url", other.url)
+
+    batch("b", "--no-wait", "--key", "orc_of_one_that_was_there")
+    told = batch("b", "--no-wait")
+
+    assert told.returncode == 0, told.stderr
+    assert (server.uploads, len(other.uploads)) == ([b"cat", b"cat"], 1)
+
+
+def test_again_at_another_server_makes_none_here(batch: Batch, lines: Lines, server: BatchServer) -> None:
+    batch(lines("x"), "--no-wait")
+    with running_batch_server() as other:
+        batch("b.jsonl", "--no-wait", "--again", "--url", other.url)
+
+    batch("b.jsonl", "--no-wait")
+
+    assert (len(server.batches), len(other.batches)) == (1, 1)
+
+
 @pytest.mark.parametrize("words", [("--dry-run",), ("-p", "seed=many")])
 def test_nothing_is_uploaded_for_a_trial_or_for_wrong_lines(
     batch: Batch, server: BatchServer, tmp_path: Path, words: tuple[str, ...]

@@ -19,7 +19,7 @@ from orchestrator.cli.bulk.report import bad_lines_view, dry_run_view, left_out_
 from orchestrator.cli.bulk.sending import Order, prepare, send
 from orchestrator.cli.bulk.sources import Source
 from orchestrator.cli.bulk.staying import saved, sum_up, watched
-from orchestrator.cli.bulk.uploads import Memory, memory_of, upload_all
+from orchestrator.cli.bulk.uploads import upload_all
 from orchestrator.cli.bulk.watching import counting
 from orchestrator.cli.client import Client
 from orchestrator.cli.failures import INTERRUPTED, BadSource, Declined, NoAnswer
@@ -48,7 +48,7 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
     if source.left_out:
         to_stderr().print(left_out_text(source.left_out), soft_wrap=True)
     with _refusals_told(wishes.params):
-        order = prepare(source, wishes.params, is_new=wishes.is_new, memory=_memory())
+        order = prepare(source, wishes.params, is_new=wishes.is_new, folder=_memories(), server=client.server)
         if wishes.is_trial:
             _try_out(batches, order)
             return
@@ -68,7 +68,7 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
     sum_up(batch, found)
 
 
-def _memory() -> Path:
+def _memories() -> Path:
     """What is remembered between two commands."""
     return Path(typer.get_app_dir("orchestrator")) / "uploads"
 
@@ -86,14 +86,13 @@ def _stored(client: Client, batches: Batches, order: Order, *, is_new: bool) -> 
     """The batch, with its files uploaded and its lines sent by one command at a time."""
     if not order.digests:
         return _sent(batches, order, {}, is_new=is_new)
-    memory = memory_of(order.key, _memory())
-    with memory.held(
+    with order.memory.held(
         on_wait=lambda: to_stderr().print("Another command is sending this batch; waiting for it.")
     ):
-        return _sent(batches, order, _uploaded(client, batches, order, memory), is_new=is_new)
+        return _sent(batches, order, _uploaded(client, batches, order), is_new=is_new)
 
 
-def _uploaded(client: Client, batches: Batches, order: Order, memory: Memory) -> Urls:
+def _uploaded(client: Client, batches: Batches, order: Order) -> Urls:
     """Where the files are. Before the first one goes up, the server has said that it would take the lines."""
     report = batches.try_out(order.source.lines(order.stand_ins), order.params)
     if report.rejected and (order.params.get("mode") != "partial" or not report.accepted):
@@ -103,7 +102,7 @@ def _uploaded(client: Client, batches: Batches, order: Order, memory: Memory) ->
             errors=report.rejected,
         )
     with counting(to_stderr(), "Uploading", len(set(order.digests.values()))) as on_upload:
-        return upload_all(client, order.digests, memory, on_upload=on_upload)
+        return upload_all(client, order.digests, order.memory, on_upload=on_upload)
 
 
 def _sent(batches: Batches, order: Order, urls: Urls, *, is_new: bool) -> Batch:

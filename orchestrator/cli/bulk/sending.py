@@ -14,7 +14,8 @@ from orchestrator.cli.bulk.lines import Urls
 from orchestrator.cli.bulk.newest import Newest, newest_of
 from orchestrator.cli.bulk.sources import Source
 from orchestrator.cli.bulk.threads import OnDone
-from orchestrator.cli.bulk.uploads import digests_of, stand_ins
+from orchestrator.cli.bulk.uploads import Memory, digests_of, memory_of, stand_ins
+from orchestrator.cli.client import Server
 from orchestrator.cli.failures import BadSource, CommandFailed, Declined, NoAnswer, NoServer
 
 _TRIES = 7
@@ -23,8 +24,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 @dataclass(frozen=True)
 class Order:
-    """A batch ready to be sent: `jobs` counts its lines, `digests` are of the files that go along, and
-    `newest` is to be told when it begins and ends.
+    """A batch ready to be sent: `jobs` counts its lines, `digests` are of the files that go along, `memory`
+    says where they were uploaded, and `newest` is to be told when it begins and ends.
     """
 
     source: Source
@@ -32,6 +33,7 @@ class Order:
     key: str
     jobs: int
     digests: Mapping[Path, str]
+    memory: Memory
     newest: Newest
 
     @property
@@ -39,8 +41,14 @@ class Order:
         return stand_ins(self.digests)
 
 
-def prepare(source: Source, params: Mapping[str, str], *, is_new: bool, memory: Path) -> Order:
-    """Reads all of the source once. The same content and options have the same key, unless told otherwise."""
+def prepare(
+    source: Source, params: Mapping[str, str], *, is_new: bool, folder: Path, server: Server
+) -> Order:
+    """Reads all of the source once. The same content and options have the same key, unless told otherwise.
+
+    What `folder` remembers is of this server alone, which its key tells from others that were at its address:
+    another one's provider has not got the files.
+    """
     digests = digests_of(source.files)
     jobs, content = 0, hashlib.sha256()
     for line in source.lines(stand_ins(digests)):
@@ -48,8 +56,11 @@ def prepare(source: Source, params: Mapping[str, str], *, is_new: bool, memory: 
         content.update(line + b"\n")
     if not jobs:
         raise BadSource(f"{source.path} has no lines.")
-    newest = newest_of(_key(content.digest(), params), memory, is_new=is_new)
-    return Order(source, params, _key(content.digest(), params, newest.nonce), jobs, digests, newest)
+    there = f"{server.url} {server.key}"
+    newest = newest_of(_key(content.digest(), params, there), folder, is_new=is_new)
+    memory = memory_of(_key(content.digest(), params, newest.nonce, there), folder)
+    key = _key(content.digest(), params, newest.nonce)
+    return Order(source, params, key, jobs, digests, memory, newest)
 
 
 def send(
@@ -106,6 +117,6 @@ def _look(path: Path) -> tuple[int, int]:
     return (0, 0) if path.is_dir() else (seen.st_mtime_ns, seen.st_size)
 
 
-def _key(content: bytes, params: Mapping[str, str], nonce: str = "") -> str:
+def _key(content: bytes, params: Mapping[str, str], *more: str) -> str:
     facts: Iterable[str] = (f"{name}={params[name]}" for name in sorted(params))
-    return hashlib.sha256("\0".join([content.hex(), nonce, *facts]).encode()).hexdigest()
+    return hashlib.sha256("\0".join([content.hex(), *more, *facts]).encode()).hexdigest()

@@ -78,12 +78,12 @@ def _lock(file: BinaryIO, on_wait: Callable[[], None]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def memory_of(key: str, folder: Path) -> Memory:
-    """The memory of the batch with this key; those of batches long over are cleared away."""
+def memory_of(name: str, folder: Path) -> Memory:
+    """The memory of the batch that is called so; those of batches long over are cleared away."""
     for path in folder.glob("*.jsonl"):
         if time.time() - path.stat().st_mtime > _KEPT_S:
             path.unlink(missing_ok=True)
-    return Memory(folder / f"{key}.jsonl")
+    return Memory(folder / f"{name}.jsonl")
 
 
 def digests_of(files: Iterable[Path]) -> dict[Path, str]:
