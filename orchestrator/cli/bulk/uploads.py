@@ -22,14 +22,16 @@ from orchestrator.cli.failures import NoAnswer, NoServer
 _AT_A_TIME = 6
 _TRIES = 3
 _PAUSE_S = 1.0
-_KEPT_S = 30 * 86_400.0
+_KEPT_S = 7 * 86_400.0 - 3_600.0
+"""A little less than the provider keeps a file, and the server the key of a batch that has ended."""
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """One file that the provider has; told apart by what is in it, not by its name."""
+    """One file that the provider has since `at`; told apart by what is in it, not by its name."""
 
     digest: str
     url: str
+    at: float = 0.0
 
 
 class Memory:
@@ -48,13 +50,14 @@ class Memory:
                 _lock(file, on_wait)
             yield
 
-    def urls(self) -> dict[str, str]:
-        """By digest, the first that was written, for it may be sent already. A line that was cut off when the
-        process died counts as not written.
+    def urls(self, now: float) -> dict[str, str]:
+        """By digest, the first that is not too old, for it may be sent already. A line that was cut off when
+        the process died counts as not written.
         """
         urls: dict[str, str] = {}
         for upload in self._uploads():
-            urls.setdefault(upload.digest, upload.url)
+            if now - upload.at < _KEPT_S:
+                urls.setdefault(upload.digest, upload.url)
         return urls
 
     def add(self, upload: Upload) -> None:
@@ -99,13 +102,14 @@ def upload_all(
     client: Client, digests: Mapping[Path, str], memory: Memory, *, on_upload: OnDone
 ) -> dict[Path, str]:
     """Where each file is. Files that hold the same are uploaded once; what is remembered, not at all."""
-    known = memory.urls()
+    now = time.time()
+    known = memory.urls(now)
     missing = {digest: path for path, digest in digests.items() if digest not in known}
     there = len({*digests.values()} - missing.keys())
     for done, upload in enumerate(_uploaded(client, missing), start=there + 1):
         memory.add(upload)
         on_upload(done)
-    known = memory.urls()
+    known = memory.urls(now)
     return {path: known[digest] for path, digest in digests.items()}
 
 
@@ -119,10 +123,10 @@ def _uploaded(client: Client, missing: Mapping[str, Path]) -> Iterator[Upload]:
 def _upload(client: Client, digest: str, path: Path) -> Upload:
     for number in range(1, _TRIES):
         try:
-            return Upload(digest, client.upload(path))
+            return Upload(digest, client.upload(path), time.time())
         except (NoAnswer, NoServer):
             time.sleep(number * _PAUSE_S)
-    return Upload(digest, client.upload(path))
+    return Upload(digest, client.upload(path), time.time())
 
 
 def _digest(path: Path) -> str:
