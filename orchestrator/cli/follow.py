@@ -10,7 +10,8 @@ from rich.markup import escape
 
 from orchestrator.cli.answers import Job
 from orchestrator.cli.client import Client
-from orchestrator.cli.failures import NoAnswer, NoServer
+from orchestrator.cli.failures import CommandFailed
+from orchestrator.cli.passing import may_pass
 
 _FIRST_PAUSE_S, _PAUSE_GROWTH, _LONGEST_PAUSE_S = 0.2, 1.2, 1.0
 _PATIENCE_S = 60.0
@@ -27,14 +28,14 @@ def follow(client: Client, job: Job, console: Console) -> Job:
 
 
 def await_end(client: Client, job: Job, *, on_look: Callable[[Job], None]) -> Job:
-    """Looks again and again, less often with time; a server that restarts is waited for."""
+    """Looks again and again, less often with time; a server that restarts or is busy is waited for."""
     pause_s, heard_at = _FIRST_PAUSE_S, time.monotonic()
     while True:
         try:
             job = client.job(job.id)
             heard_at = time.monotonic()
-        except (NoServer, NoAnswer):
-            if time.monotonic() - heard_at > _PATIENCE_S:
+        except CommandFailed as failure:
+            if not may_pass(failure) or time.monotonic() - heard_at > _PATIENCE_S:
                 raise
         on_look(job)
         if job.is_ended:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestrator.cli.client import Client
-from orchestrator.cli.failures import Declined, NoAnswer, NoServer
+from orchestrator.cli.failures import CommandFailed
+from orchestrator.cli.passing import may_pass
 
 _FIRST_PAUSE_S, _PAUSE_GROWTH, _LONGEST_PAUSE_S = 0.2, 1.5, 5.0
-_TRY_AGAIN = (429, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def follow_events(
             if is_over():
                 return
             because = "the server ended the stream"
-        except (NoServer, NoAnswer, Declined) as failure:
-            if not last_id or (isinstance(failure, Declined) and failure.status not in _TRY_AGAIN):
+        except CommandFailed as failure:
+            if not last_id or not may_pass(failure):
                 raise
             because = str(failure)
         if not pause_s:

@@ -35,6 +35,8 @@ class BatchServer:
 
     url: str = ""
     faults: list[int] = field(default_factory=list)
+    troubles: dict[str, list[int]] = field(default_factory=dict)
+    """By `look`, `results` and `upload`, the statuses that the next of them are answered with."""
     bodies: list[list[bytes]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
@@ -101,6 +103,8 @@ class BatchServer:
         return good({"items": list(self.batches.values())[::-1]})
 
     async def one(self, request: Request) -> Response:
+        if status := self._trouble("look"):
+            return fault(status)
         found = self.batches[request.path_params["id"]]
         state = self.states.pop(0) if self.states else found["state"]
         self.looked_at.set()
@@ -113,6 +117,8 @@ class BatchServer:
         return good({**found, "retrying": 1} if verb == "retry-failed" else found)
 
     async def results(self, request: Request) -> Response:
+        if status := self._trouble("results"):
+            return fault(status)
         found = self.batches[request.path_params["id"]]
         after = int(request.query_params.get("after", "0"))
 
@@ -129,11 +135,17 @@ class BatchServer:
     async def upload(self, request: Request) -> Response:
         async with request.form() as form:
             content = await form["file"].read()  # type: ignore[union-attr]  # a file, not a text
+        if status := self._trouble("upload"):
+            return fault(status)
         self.uploads.append(content)
         url = f"{self.url}/uploaded/{len(self.uploads)}.png"
         self.uploading.set()
         await asyncio.to_thread(self.may_upload.wait)
         return good({"download_url": url})
+
+    def _trouble(self, what: str) -> int:
+        statuses = self.troubles.get(what)
+        return statuses.pop(0) if statuses else 0
 
     async def output(self, request: Request) -> Response:
         name = request.path_params["name"]

@@ -199,6 +199,20 @@ def test_results_that_break_off_are_read_on(
     assert results_in(tmp_path) == [["job1.png"], ["job2.png"], ["job3.png"]]
 
 
+@pytest.mark.parametrize("what", ["upload", "look", "results"])
+def test_a_server_that_is_busy_is_asked_again(
+    batch: Batch, server: BatchServer, tmp_path: Path, what: str
+) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "cat.png").write_bytes(b"cat")
+    server.troubles[what] = [503]
+
+    told = batch("b")
+
+    assert told.returncode == 0, told.stderr
+    assert server.troubles[what] == []
+
+
 @pytest.mark.parametrize("fault", [0, 429, 503, 409])
 def test_a_send_that_fails_is_repeated_with_the_same_key(
     batch: Batch, lines: Lines, server: BatchServer, fault: int

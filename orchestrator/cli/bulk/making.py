@@ -22,8 +22,9 @@ from orchestrator.cli.bulk.staying import saved, sum_up, watched
 from orchestrator.cli.bulk.uploads import upload_all
 from orchestrator.cli.bulk.watching import counting
 from orchestrator.cli.client import Client
-from orchestrator.cli.failures import INTERRUPTED, BadSource, Declined, NoAnswer
+from orchestrator.cli.failures import INTERRUPTED, BadSource, CommandFailed, Declined, NoAnswer
 from orchestrator.cli.look import to_stderr, to_stdout
+from orchestrator.cli.passing import may_pass
 from orchestrator.cli.save import try_folder
 from orchestrator.ids import is_id
 
@@ -141,16 +142,16 @@ def _interruptible() -> Iterator[None]:
         to_stderr().print(f"Interrupted. {_GO_ON}")
         raise typer.Exit(INTERRUPTED) from None
     except (NoAnswer, Declined) as failure:
-        if isinstance(failure, NoAnswer) or failure.status in (429, 503):
+        if may_pass(failure):
             to_stderr().print(_GO_ON)
         elif batch_id := _batch_named_by(failure):
             to_stderr().print(f"Go on with: orchestrator batch {batch_id} --watch", soft_wrap=True)
         raise
 
 
-def _batch_named_by(failure: Declined) -> str:
+def _batch_named_by(failure: CommandFailed) -> str:
     """The batch that was sent with this key before."""
-    words = str(failure).split() if failure.status == 409 else []
+    words = str(failure).split() if isinstance(failure, Declined) and failure.status == 409 else []
     return next((word.rstrip(".") for word in words if is_id(word.rstrip("."))), "")
 
 

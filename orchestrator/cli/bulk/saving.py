@@ -20,7 +20,8 @@ from orchestrator.cli.bulk.answers import Batch, Result
 from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.names import RESULTS, Names, claimed, output_names
 from orchestrator.cli.bulk.threads import OnDone, pool
-from orchestrator.cli.failures import CommandFailed, NoAnswer, NoServer
+from orchestrator.cli.failures import CommandFailed
+from orchestrator.cli.passing import may_pass
 from orchestrator.cli.save import UNFINISHED, save_output
 
 _AT_A_TIME = 8
@@ -73,9 +74,9 @@ def result_lines(batches: Batches, batch_id: str) -> Iterator[dict[str, Any]]:
                 result = msgspec.json.decode(text)
                 yield result
                 after, failures = result["line"], 0
-        except (NoServer, NoAnswer):
+        except CommandFailed as failure:
             failures += 1
-            if failures == _TRIES:
+            if failures == _TRIES or not may_pass(failure):
                 raise
             time.sleep(failures * _PAUSE_S)
         else:

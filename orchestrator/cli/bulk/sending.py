@@ -17,6 +17,7 @@ from orchestrator.cli.bulk.threads import OnDone
 from orchestrator.cli.bulk.uploads import Memory, digests_of, memory_of, stand_ins
 from orchestrator.cli.client import Server
 from orchestrator.cli.failures import BadSource, CommandFailed, Declined, NoAnswer, NoServer
+from orchestrator.cli.passing import may_pass
 
 _TRIES = 7
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
@@ -91,7 +92,7 @@ def pause_after(failure: CommandFailed, tries: int) -> float | None:
     match failure:
         case Declined(status=409, retry_after_s=0):
             return None
-        case Declined(status=409 | 429 | 502 | 503 | 504):
+        case Declined() if failure.status == 409 or may_pass(failure):
             return max(backoff_s, min(_LONGEST_PAUSE_S, failure.retry_after_s))
         case NoAnswer():
             return backoff_s

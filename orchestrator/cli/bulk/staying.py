@@ -13,8 +13,9 @@ from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.report import summary_view
 from orchestrator.cli.bulk.saving import Saved, save_results
 from orchestrator.cli.bulk.watching import counting, watch
-from orchestrator.cli.failures import INTERRUPTED, CommandFailed, NoAnswer, NoServer
+from orchestrator.cli.failures import INTERRUPTED, CommandFailed
 from orchestrator.cli.look import to_stderr, to_stdout
+from orchestrator.cli.passing import may_pass
 
 
 def watched(batches: Batches, batch: Batch, place: Path | None) -> Batch:
@@ -24,8 +25,9 @@ def watched(batches: Batches, batch: Batch, place: Path | None) -> Batch:
     except KeyboardInterrupt:
         _say(f"The batch goes on without you. {_come_back(batch, place)}")
         raise typer.Exit(INTERRUPTED) from None
-    except (NoServer, NoAnswer):
-        _say(f"The batch is safe. {_come_back(batch, place)}")
+    except CommandFailed as failure:
+        if may_pass(failure):
+            _say(f"The batch is safe. {_come_back(batch, place)}")
         raise
 
 

@@ -17,7 +17,8 @@ import msgspec
 
 from orchestrator.cli.bulk.threads import OnDone, pool
 from orchestrator.cli.client import Client
-from orchestrator.cli.failures import NoAnswer, NoServer
+from orchestrator.cli.failures import CommandFailed
+from orchestrator.cli.passing import may_pass
 
 _AT_A_TIME = 6
 _TRIES = 3
@@ -124,7 +125,9 @@ def _upload(client: Client, digest: str, path: Path) -> Upload:
     for number in range(1, _TRIES):
         try:
             return Upload(digest, client.upload(path), time.time())
-        except (NoAnswer, NoServer):
+        except CommandFailed as failure:
+            if not may_pass(failure):
+                raise
             time.sleep(number * _PAUSE_S)
     return Upload(digest, client.upload(path), time.time())
 

@@ -14,8 +14,9 @@ from orchestrator.cli.bulk.answers import Batch
 from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.report import batch_state_text, time_left
 from orchestrator.cli.bulk.threads import OnDone
-from orchestrator.cli.failures import NoAnswer, NoServer
+from orchestrator.cli.failures import CommandFailed, Declined
 from orchestrator.cli.look import giving_way
+from orchestrator.cli.passing import may_pass
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 _PATIENCE_S = 60.0
@@ -35,16 +36,17 @@ def watch(batches: Batches, batch: Batch, console: Console) -> Batch:
 
 
 def await_end(batches: Batches, batch: Batch, *, on_look: OnLook) -> Batch:
-    """Looks again and again, less often with time; a server that restarts is waited for."""
+    """Looks again and again, less often with time; a server that restarts or is busy is waited for."""
     started = heard_at = time.monotonic()
     while True:
         try:
             batch = batches.read(batch.id)
             heard_at, trouble = time.monotonic(), ""
-        except (NoServer, NoAnswer):
-            if time.monotonic() - heard_at > _PATIENCE_S:
+        except CommandFailed as failure:
+            if not may_pass(failure) or time.monotonic() - heard_at > _PATIENCE_S:
                 raise
-            trouble = "the server does not answer, and is looked for"
+            is_there = isinstance(failure, Declined)
+            trouble = "the server is busy" if is_there else "the server does not answer, and is looked for"
         on_look(batch, trouble)
         if batch.is_ended:
             return batch
