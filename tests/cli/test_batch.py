@@ -416,6 +416,60 @@ def test_a_batch_is_shown_acted_on_and_fetched_by_its_id(
     assert (tmp_path / "art" / "job1.png").exists()
 
 
+@pytest.mark.parametrize("words", [("--results", "all.jsonl"), ("--results", "-")])
+def test_results_that_break_off_on_their_way_to_a_file_are_read_on(
+    batch: Batch, lines: Lines, server: BatchServer, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    batch_id = batch(lines("x", "y", "z"), "--no-wait").stdout.strip()
+    server.results_cut_at = 2
+
+    told = batch(batch_id, *words)
+
+    assert told.returncode == 0, told.stderr
+    written = told.stdout if words[-1] == "-" else (tmp_path / "all.jsonl").read_text()
+    assert [json.loads(line)["line"] for line in written.splitlines()] == [1, 2, 3]
+
+
+def test_a_table_that_breaks_off_leaves_nothing_behind(
+    batch: Batch, lines: Lines, server: BatchServer, tmp_path: Path
+) -> None:
+    batch_id = batch(lines("x", "y", "z"), "--no-wait").stdout.strip()
+    (tmp_path / "all.csv").write_text("as it was")
+    server.results_cut_at = 2
+
+    told = batch(batch_id, "--results", "all.csv")
+
+    assert told.returncode == 1
+    assert (tmp_path / "all.csv").read_text() == "as it was"
+    assert not (tmp_path / "all.csv.part").exists()
+
+
+def test_results_go_through_a_link_to_its_file(batch: Batch, lines: Lines, tmp_path: Path) -> None:
+    batch_id = batch(lines("x"), "--no-wait").stdout.strip()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "all.jsonl").symlink_to("elsewhere/real.jsonl")
+
+    for _ in range(2):
+        assert batch(batch_id, "--results", "all.jsonl").returncode == 0
+
+    assert (tmp_path / "all.jsonl").is_symlink()
+    assert (tmp_path / "elsewhere" / "real.jsonl").read_text().count("\n") == 1
+
+
+def test_results_go_into_a_pipe_and_it_stays(batch: Batch, lines: Lines, tmp_path: Path) -> None:
+    batch_id = batch(lines("x", "y"), "--no-wait").stdout.strip()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        try:
+            told = batch(batch_id, "--results", "pipe")
+
+            assert (told.returncode, pipe.is_fifo()) == (0, True), told.stderr
+            assert reader.communicate(timeout=30)[0].count("\n") == 2
+        finally:
+            reader.kill()
+
+
 def test_interrupted_while_it_is_watched_it_goes_on_and_says_how_to_come_back(
     server: BatchServer, lines: Lines, tmp_path: Path
 ) -> None:

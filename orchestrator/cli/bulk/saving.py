@@ -41,6 +41,12 @@ class Saved:
     missing: list[str] = field(default_factory=list)
 
 
+class _Numbered(msgspec.Struct, frozen=True):
+    """As much of a result as says where to go on."""
+
+    line: int
+
+
 @dataclass(frozen=True)
 class _Pending:
     """A line of results whose files are on their way."""
@@ -65,15 +71,15 @@ def save_results(batches: Batches, batch: Batch, place: Path, *, on_line: OnDone
     return saved
 
 
-def result_lines(batches: Batches, batch_id: str) -> Iterator[dict[str, Any]]:
-    """All of them, in the order of lines; where the stream breaks off it goes on behind the last line."""
+def result_lines(batches: Batches, batch_id: str) -> Iterator[bytes]:
+    """All of them as JSON, in their order; where the stream breaks off it goes on behind the last line."""
     after = failures = 0
     while True:
         try:
             for text in batches.results(batch_id, form="jsonl", after=after):
-                result = msgspec.json.decode(text)
-                yield result
-                after, failures = result["line"], 0
+                line = msgspec.json.decode(text, type=_Numbered).line
+                yield text
+                after, failures = line, 0
         except CommandFailed as failure:
             failures += 1
             if failures == _TRIES or not may_pass(failure):
@@ -88,15 +94,15 @@ def _fetched(batches: Batches, batch: Batch, saved: Saved) -> Iterator[_Pending]
     names, there = Names(batch.total), _files_in(saved.place)
     waiting: deque[_Pending] = deque()
     with pool(_AT_A_TIME) as threads, httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as http:
-        for result in result_lines(batches, batch.id):
-            line = msgspec.convert(result, type=Result)
+        for text in result_lines(batches, batch.id):
+            line = msgspec.json.decode(text, type=Result)
             stems = output_names(names.stem(line.line, line.custom_id), line.outputs)
             files = [
                 _begin(threads, http, output, saved.place / stem, there.get(stem))
                 for stem, output in zip(stems, line.outputs, strict=True)
             ]
             saved.kept += sum(stem in there for stem in stems)
-            waiting.append(_Pending(result, files))
+            waiting.append(_Pending(msgspec.json.decode(text), files))
             while len(waiting) > _MOST_WAITING:
                 yield waiting.popleft()
         yield from waiting

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import typer
 from rich.text import Text
@@ -15,6 +17,7 @@ from orchestrator.cli.bulk.answers import Batch, Retrying
 from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.names import place_of
 from orchestrator.cli.bulk.report import batch_view
+from orchestrator.cli.bulk.saving import result_lines
 from orchestrator.cli.bulk.staying import saved, sum_up, watched
 from orchestrator.cli.client import Client
 from orchestrator.cli.failures import BadPlace, CommandFailed
@@ -68,7 +71,8 @@ def _refuse_bad_places(wishes: Visit) -> None:
     if wishes.results and wishes.results != _STDOUT:
         if wishes.results.is_dir():
             raise BadPlace(wishes.results, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
-        try_folder(wishes.results.parent)
+        if not _is_stream(wishes.results):
+            try_folder(_target(wishes.results).parent)
 
 
 def _acted_on(batches: Batches, wishes: Visit) -> Batch:
@@ -88,17 +92,42 @@ def _tell_retried(batch: Retrying) -> None:
 
 
 def _write_results(batches: Batches, batch: Batch, path: Path) -> None:
-    """Under the file's name only when it is whole."""
-    form = "csv" if path.suffix.lower() == ".csv" else "jsonl"
-    lines = batches.results(batch.id, form=form)
+    is_table = path.suffix.lower() == ".csv"
+    lines = batches.results(batch.id, form="csv") if is_table else result_lines(batches, batch.id)
     if path == _STDOUT:
-        sys.stdout.buffer.writelines(line + b"\n" for line in lines)
+        _write(sys.stdout.buffer, lines)
         return
-    part = path.with_name(path.name + UNFINISHED)
     try:
-        with part.open("wb") as file:
-            file.writelines(line + b"\n" for line in lines)
-        part.replace(path)
+        if _is_stream(path):
+            with path.open("wb") as stream:
+                _write(stream, lines)
+        else:
+            _write_whole(_target(path), lines)
     except OSError as error:
         raise CommandFailed(f"{path}: {error.strerror}.") from error
     to_stderr().print(Text(f"Wrote {path}."), soft_wrap=True)
+
+
+def _is_stream(path: Path) -> bool:
+    """A pipe or a device: what is written there is taken at once, and it must not be put aside for a file."""
+    return path.exists() and not path.is_file()
+
+
+def _target(path: Path) -> Path:
+    """The file itself, where a link leads to it."""
+    return Path(os.path.realpath(path))
+
+
+def _write_whole(path: Path, lines: Iterable[bytes]) -> None:
+    """Under the file's name only when it is whole."""
+    part = path.with_name(path.name + UNFINISHED)
+    try:
+        with part.open("wb") as file:
+            _write(file, lines)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(file: BinaryIO, lines: Iterable[bytes]) -> None:
+    file.writelines(line + b"\n" for line in lines)
