@@ -470,6 +470,16 @@ def test_results_go_into_a_pipe_and_it_stays(batch: Batch, lines: Lines, tmp_pat
             reader.kill()
 
 
+def test_a_summary_is_not_among_results_that_are_piped(batch: Batch, lines: Lines) -> None:
+    batch_id = batch(lines("x"), "--no-wait").stdout.strip()
+
+    told = batch(batch_id, "--results", "-", "--watch", "--out", "art")
+
+    assert told.returncode == 0, told.stderr
+    assert [json.loads(line)["line"] for line in told.stdout.splitlines()] == [1]
+    assert f"Batch    {batch_id}" in told.stderr
+
+
 def test_interrupted_while_it_is_watched_it_goes_on_and_says_how_to_come_back(
     server: BatchServer, lines: Lines, tmp_path: Path
 ) -> None:

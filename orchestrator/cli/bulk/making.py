@@ -66,7 +66,7 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
     batch = watched(batches, batch, place)
     found = saved(batches, batch, place)
     order.newest.finish()
-    sum_up(batch, found)
+    sum_up(batch, found, to_stdout())
 
 
 def _memories() -> Path:

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli.bulk.answers import Batch
@@ -14,7 +15,7 @@ from orchestrator.cli.bulk.report import summary_view
 from orchestrator.cli.bulk.saving import Saved, save_results
 from orchestrator.cli.bulk.watching import counting, watch
 from orchestrator.cli.failures import INTERRUPTED, CommandFailed
-from orchestrator.cli.look import to_stderr, to_stdout
+from orchestrator.cli.look import to_stderr
 from orchestrator.cli.passing import may_pass
 
 
@@ -48,9 +49,9 @@ def saved(batches: Batches, batch: Batch, place: Path) -> Saved:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def sum_up(batch: Batch, found: Saved | None) -> None:
+def sum_up(batch: Batch, found: Saved | None, console: Console) -> None:
     """Exits with 1 where anything is missing."""
-    to_stdout().print(summary_view(batch, found), soft_wrap=False)
+    console.print(summary_view(batch, found), soft_wrap=False)
     place = found.place if found else None
     if found and found.missing:
         _say(f"Fetch what is missing with: {command_for(batch, place=place)}")

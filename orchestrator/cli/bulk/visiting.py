@@ -51,7 +51,8 @@ def visit(client: Client, wishes: Visit) -> None:
     if wishes.results:
         _write_results(batches, batch, wishes.results)
     if wishes.watch or place:
-        sum_up(batch, saved(batches, batch, place) if place else None)
+        found = saved(batches, batch, place) if place else None
+        sum_up(batch, found, to_stderr() if wishes.results == _STDOUT else to_stdout())
     elif not wishes.results:
         to_stdout().print(batch_view(batch, now_utc()))
 
