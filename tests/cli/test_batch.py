@@ -480,6 +480,27 @@ def test_a_summary_is_not_among_results_that_are_piped(batch: Batch, lines: Line
     assert f"Batch    {batch_id}" in told.stderr
 
 
+def test_results_for_an_output_that_is_closed_are_told_before_anything_is_done(
+    server: BatchServer, batch: Batch, lines: Lines, tmp_path: Path
+) -> None:
+    batch_id = batch(lines("fail"), "--no-wait").stdout.strip()
+    server.params = {}
+    words = [sys.executable, "-m", "orchestrator.cli", "batch", batch_id, "--retry-failed", "--results", "-"]
+    env = {"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "ORCHESTRATOR_URL": server.url}
+
+    told = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *words],
+        cwd=tmp_path,
+        env=env,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    assert (told.returncode, server.params) == (2, {})
+    assert told.stderr == "-: nothing can be saved there (Bad file descriptor).\n"
+
+
 def test_interrupted_while_it_is_watched_it_goes_on_and_says_how_to_come_back(
     server: BatchServer, lines: Lines, tmp_path: Path
 ) -> None:

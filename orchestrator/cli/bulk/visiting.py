@@ -69,6 +69,8 @@ def _refuse_bad_places(wishes: Visit) -> None:
     """Before anything is done. Raises BadPlace."""
     if wishes.out:
         try_folder(wishes.out)
+    if wishes.results == _STDOUT and sys.stdout is None:
+        raise BadPlace(_STDOUT, OSError(errno.EBADF, os.strerror(errno.EBADF)))
     if wishes.results and wishes.results != _STDOUT:
         if wishes.results.is_dir():
             raise BadPlace(wishes.results, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
