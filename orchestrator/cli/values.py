@@ -47,6 +47,21 @@ def parse_value(text: str) -> Any:
     return _file(text) if text.startswith("@") else json_or_text(text)
 
 
+def parse_place(text: str) -> Path:
+    """Raises BadParameter for nothing, as a variable is that was never set: that is no folder to write in."""
+    if not text:
+        raise typer.BadParameter("is empty")
+    return Path(text)
+
+
+def to_path(text: str) -> Path:
+    """`~` is the home directory, and `~name` that of somebody who is known here."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def is_utf8(text: str) -> bool:
     """Whether this argument or file's name came as UTF-8: of other bytes Python makes half characters."""
     try:
@@ -57,10 +72,10 @@ def is_utf8(text: str) -> bool:
 
 
 def _file(text: str) -> LocalFile:
-    path = Path(text[1:]).expanduser()
+    path = to_path(text[1:])
     if not path.is_file():
         raise _wrong(
-            f"there is no file {str(path)!r} (a text that starts with @ goes in quotes: '\"{text}\"')"
+            f"there is no file {text[1:]!r} (a text that starts with @ goes in quotes: '\"{text}\"')"
         )
     return LocalFile(path)
 

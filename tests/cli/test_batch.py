@@ -521,6 +521,12 @@ def test_interrupted_while_it_is_watched_it_goes_on_and_says_how_to_come_back(
     ("words", "why"),
     [
         (("nowhere.jsonl",), "neither a file, nor a folder, nor the id"),
+        (("~nosuchuser/b.jsonl",), "neither a file, nor a folder, nor the id"),
+        (("b.jsonl", "-p", "image=@~nosuchuser/x"), "there is no file '~nosuchuser/x'"),
+        (("",), "'' is neither a file, nor a folder, nor the id"),
+        (("b.jsonl", "-p", "image=@"), "there is no file ''"),
+        (("b.jsonl", "--out", ""), "Invalid value for '--out': is empty"),
+        (("0193f0c2a7b97d6e8f1a2b3c4d5e6f70", "--results", ""), "Invalid value for '--results': is empty"),
         (("b.jsonl", "--cancel"), "goes with the id of a batch"),
         (("0193f0c2a7b97d6e8f1a2b3c4d5e6f70", "--model", "m"), "goes with a file or folder"),
         (("0193f0c2a7b97d6e8f1a2b3c4d5e6f70", "--pause", "--cancel"), "at once"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 from rich.text import Text
 
@@ -17,7 +15,7 @@ from orchestrator.cli.bulk.visiting import Visit, visit
 from orchestrator.cli.failures import BadSource
 from orchestrator.cli.look import now_utc, to_stderr, to_stdout
 from orchestrator.cli.use import Key, Limit, Url, connected
-from orchestrator.cli.values import parse_inputs
+from orchestrator.cli.values import parse_inputs, to_path
 from orchestrator.ids import is_id
 
 
@@ -55,8 +53,8 @@ def batch(
 
     The same source and options again go on with the same batch: nothing is paid or downloaded twice.
     """
-    path = Path(subject).expanduser()
-    if not path.exists():
+    path = to_path(subject)
+    if not subject or not path.exists():
         batch_id = _batch_id(subject)
         _refuse_options(ctx, of=opt.SENDING, because="goes with a file or folder, and this is an id")
         wanted = {"retry-failed": retry_failed, "cancel": cancel, "pause": pause, "resume": resume}

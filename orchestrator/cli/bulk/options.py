@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.values import parse_place
+
 SENDING, THERE = "A new batch", "A batch that is there"
 
 
@@ -29,6 +31,7 @@ Subject = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
+        parser=parse_place,
         metavar="DIR",
         show_default=False,
         help="Where outputs are saved; by default in a folder NAME-ID. With an ID: save them now.",
@@ -159,6 +162,7 @@ Resume = Annotated[bool, typer.Option("--resume", rich_help_panel=THERE, help="G
 Results = Annotated[
     Path | None,
     typer.Option(
+        parser=parse_place,
         metavar="FILE",
         show_default=False,
         rich_help_panel=THERE,
