@@ -22,7 +22,7 @@ from orchestrator.cli.given import checked_idempotency_key, checked_key, checked
 from orchestrator.cli.look import dead_letter_view, jobs_table, now_utc, to_stderr, to_stdout
 from orchestrator.cli.save import save_outputs, try_folder
 from orchestrator.cli.timeline import job_view
-from orchestrator.cli.values import LocalFile, parse_inputs
+from orchestrator.cli.values import LocalFile, parse_inputs, parse_place
 
 _SERVER_FAILED = 500
 
@@ -74,7 +74,10 @@ def submit(
         ),
     ],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until it ends and save it.")] = True,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where outputs are saved.")] = Path(),
+    out: Annotated[
+        Path | None,
+        typer.Option(parser=parse_place, metavar="DIR", show_default=".", help="Where outputs are saved."),
+    ] = None,
     v2: Annotated[bool, typer.Option("--v2", help="Use the API's older version.")] = False,
     webhook: Annotated[
         str, typer.Option(metavar="URL", show_default=False, help="Where the end is to be told.")
@@ -92,9 +95,11 @@ def submit(
     key: Key = "",
 ) -> None:
     """Submit a job, wait for it, and save what it made."""
+    if out and not wait:
+        raise typer.BadParameter("nothing is saved with --no-wait", param_hint="--out")
     inputs = parse_inputs(param, model=model)
     if wait:
-        try_folder(out)
+        try_folder(out or Path())
     with connected(url, key) as client:
         sent = upload_files(client, inputs)
         idempotency_key = idempotency_key or uuid.uuid4().hex
@@ -110,7 +115,7 @@ def submit(
         if not wait:
             to_stdout().print(job.id)
             return
-        tell_end(_followed(client, job), out)
+        tell_end(_followed(client, job), out or Path())
 
 
 def jobs(

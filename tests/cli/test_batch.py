@@ -527,6 +527,7 @@ def test_interrupted_while_it_is_watched_it_goes_on_and_says_how_to_come_back(
         (("b.jsonl", "-p", "image=@"), "there is no file ''"),
         (("b.jsonl", "--out", ""), "Invalid value for '--out': is empty"),
         (("0193f0c2a7b97d6e8f1a2b3c4d5e6f70", "--results", ""), "Invalid value for '--results': is empty"),
+        (("b.jsonl", "--no-wait", "--out", "art"), "nothing is saved with --no-wait"),
         (("b.jsonl", "--cancel"), "goes with the id of a batch"),
         (("0193f0c2a7b97d6e8f1a2b3c4d5e6f70", "--model", "m"), "goes with a file or folder"),
         (("0193f0c2a7b97d6e8f1a2b3c4d5e6f70", "--pause", "--cancel"), "at once"),

@@ -150,6 +150,13 @@ def test_cancelling_says_whether_it_may_be_billed(orchestrator: Command, home: P
     assert ("may be billed" in told.stdout) or ("nothing was sent" in told.stdout)
 
 
+def test_a_place_to_save_is_refused_where_nothing_will_be_saved(orchestrator: Command) -> None:
+    told = orchestrator("submit", MODEL, "-p", "prompt=x", "--no-wait", "--out", "art")
+
+    assert told.returncode == 2
+    assert "nothing is saved with --no-wait" in told.stderr
+
+
 def test_no_server_is_one_line(orchestrator: Command) -> None:
     told = orchestrator("jobs", "--url", "http://127.0.0.1:1")
 

@@ -64,6 +64,8 @@ def batch(
             visit(client, wishes)
         return
     _refuse_options(ctx, of=opt.THERE, because=f"goes with the id of a batch, and {subject!r} is none")
+    if no_wait and out:
+        raise typer.BadParameter("nothing is saved with --no-wait", param_hint="--out")
     source = open_source(path, Shared(model, parse_inputs(param, model=model or ""), image_field))
     given = {
         "name": name or source.name,
