@@ -132,6 +132,17 @@ def test_other_options_are_another_batch(
     assert len(server.batches) == 2
 
 
+def test_a_copy_is_the_same_batch_under_the_same_name(
+    batch: Batch, lines: Lines, server: BatchServer, tmp_path: Path
+) -> None:
+    batch(lines("x"), "--no-wait")
+    (tmp_path / "b.jsonl").rename(tmp_path / "copy.jsonl")
+
+    batch("copy.jsonl", "--no-wait", "--name", "b")
+
+    assert len(server.batches) == 1
+
+
 def test_again_goes_on_with_its_batch_until_that_is_finished(
     batch: Batch, lines: Lines, server: BatchServer
 ) -> None:

@@ -49,7 +49,10 @@ Model = Annotated[
 Name = Annotated[
     str,
     typer.Option(
-        metavar="NAME", show_default=False, rich_help_panel=SENDING, help="Its name; else that of the source."
+        metavar="NAME",
+        show_default=False,
+        rich_help_panel=SENDING,
+        help="Its name; else that of the source. The same lines under another name are another batch.",
     ),
 ]
 Param = Annotated[
