@@ -58,6 +58,7 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 
 
 def submit(
+    ctx: typer.Context,
     *,
     model: Annotated[
         str, typer.Argument(metavar="MODEL", callback=checked_model, help="Such as wavespeed-ai/flux-dev.")
@@ -115,7 +116,8 @@ def submit(
         if not wait:
             to_stdout().print(job.id)
             return
-        tell_end(_followed(client, job), out or Path())
+        server = as_typed(ctx)
+        tell_end(_followed(client, job, server), out or Path(), server)
 
 
 def jobs(
@@ -141,14 +143,14 @@ def job(*, job_id: JobId, url: Url = "", key: Key = "") -> None:
         to_stdout().print(job_view(client.job(job_id), now_utc()), crop=False)
 
 
-def dead(*, limit: Limit = 20, url: Url = "", key: Key = "") -> None:
+def dead(ctx: typer.Context, *, limit: Limit = 20, url: Url = "", key: Key = "") -> None:
     """List dead letters: failed jobs that somebody should look at."""
     with connected(url, key) as client:
         found = client.dead_letters(limit=limit)
     for letter in found:
         to_stdout().print(dead_letter_view(letter, now_utc()))
-    hint = "Send one again with `orchestrator redrive ID`." if found else "There are no dead letters."
-    to_stderr().print(Text(hint, style="dim"))
+    hint = f"Send one again with `orchestrator redrive ID{as_typed(ctx)}`."
+    to_stderr().print(Text(hint if found else "There are no dead letters.", style="dim"), soft_wrap=True)
 
 
 def redrive(
@@ -184,6 +186,13 @@ def connected(url: str, key: str) -> Iterator[Client]:
         yield client
 
 
+def as_typed(ctx: typer.Context) -> str:
+    """` --url URL` where the server was named so: what is told to be typed next asks the same one."""
+    source = ctx.get_parameter_source("url")
+    is_typed = source is not None and source.name == "COMMANDLINE"
+    return f" --url {shlex.quote(ctx.params['url'])}" if is_typed else ""
+
+
 def upload_files(client: Client, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs with each local file replaced by the URL it has now."""
     return {
@@ -214,37 +223,40 @@ def _telling_the_key(idempotency_key: str, files: Mapping[str, str]) -> Iterator
         raise NoAnswer(f"{failure}\n{hint}") from failure
 
 
-def tell_end(job: Job, out: Path) -> None:
+def tell_end(job: Job, out: Path, server: str) -> None:
     """Paths of the saved files on stdout, everything else on stderr. Exits with 1 for a failed job."""
     if job.status == "failed":
         to_stderr().print(Text.assemble(("failed", "red"), f" ({job.reason}): {job.error}"), soft_wrap=True)
-        to_stderr().print(Text(f"`orchestrator job {job.id}` tells all of it.", style="dim"))
+        to_stderr().print(
+            Text(f"`orchestrator job {job.id}{server}` tells all of it.", style="dim"), soft_wrap=True
+        )
         raise typer.Exit(1)
     try:
         saved = save_outputs(job.outputs, folder=out, stem=job.id)
     except CommandFailed:
-        _tell_unsaved(job)
+        _tell_unsaved(job, server)
         raise
     for path in saved:
         to_stdout().print(Text(str(path)), soft_wrap=True)
 
 
-def _tell_unsaved(job: Job) -> None:
+def _tell_unsaved(job: Job, server: str) -> None:
     """It is paid for: where its outputs are, and how to see them another time."""
     console = to_stderr()
     for output in job.outputs:
         if isinstance(output, str) and output.startswith(("http://", "https://")):
             console.print(Text(output), soft_wrap=True)
-    words = f"Job {job.id} is completed but not saved: `orchestrator job {job.id}` shows its outputs."
+    words = f"Job {job.id} is completed but not saved: `orchestrator job {job.id}{server}` shows its outputs."
     console.print(Text(words), soft_wrap=True)
 
 
-def _followed(client: Client, job: Job) -> Job:
+def _followed(client: Client, job: Job, server: str) -> Job:
     console = to_stderr()
     try:
         ended = follow(client, job, console)
     except KeyboardInterrupt:
-        console.print(f"The job goes on without you: `orchestrator job {job.id}` shows it.")
+        words = f"The job goes on without you: `orchestrator job {job.id}{server}` shows it."
+        console.print(Text(words), soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     if ended.seconds is not None and ended.status == "completed":
         tries = f" at attempt {ended.attempt}" if ended.attempt > 1 else ""

@@ -108,6 +108,18 @@ def test_failed_jobs_end_it_with_1_and_the_command_to_go_on(batch: Batch, lines:
     assert "--retry-failed --watch --out b-" in told.stderr
 
 
+def test_commands_to_go_on_with_ask_the_server_that_was_named(
+    batch: Batch, lines: Lines, server: BatchServer
+) -> None:
+    told = batch(lines("x", "fail"), "--url", server.url, "--key", "orc_secret")
+
+    again = batch(*told.stderr.splitlines()[-1].partition("orchestrator batch ")[2].split())
+
+    assert told.stderr.endswith(f" --url {server.url}\n")
+    assert again.stderr.endswith(f" --url {server.url}\n")
+    assert "orc_secret" not in told.stderr + again.stderr
+
+
 def test_the_same_file_again_goes_on_and_fetches_nothing_twice(
     batch: Batch, lines: Lines, server: BatchServer
 ) -> None:

@@ -78,11 +78,11 @@ def test_a_server_that_is_gone_is_told_and_how_to_come_back(
     monkeypatch.setattr(watching, "_PATIENCE_S", 0.1)
 
     with pytest.raises(NoServer):
-        watched(Gone(), a_batch(), Path("art"))
+        watched(Gone(), a_batch(), Path("art"), server=" --url http://x")
 
     told = capsys.readouterr().err
     assert "running: 0 of 9 · the server does not answer, and is looked for" in told
-    assert "Come back with: orchestrator batch b --watch --out art" in told
+    assert "Come back with: orchestrator batch b --watch --out art --url http://x\n" in told
 
 
 def test_the_words_beside_the_bar_end_with_why_it_waits() -> None:

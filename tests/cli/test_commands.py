@@ -99,10 +99,13 @@ def test_a_refused_input_names_its_field(orchestrator: Command, home: Path, up: 
 
 
 def test_a_failed_job_ends_with_1_and_its_error(orchestrator: Command, home: Path, up: Running) -> None:
-    told = orchestrator("submit", MODEL, "--v2", "-p", f"prompt=a forbidden bay {QUICK}", cwd=home)
+    told = orchestrator(
+        "submit", MODEL, "--v2", "-p", f"prompt=a forbidden bay {QUICK}", "--url", up.url, cwd=home
+    )
 
     assert told.returncode == 1
     assert "failed (rejected): The content was flagged" in told.stderr
+    assert f" --url {up.url}` tells all of it." in told.stderr
 
 
 def test_piped_output_is_plain_and_whole(orchestrator: Command, home: Path, failed_job: str) -> None:

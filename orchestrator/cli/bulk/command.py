@@ -14,7 +14,7 @@ from orchestrator.cli.bulk.sources import open_source
 from orchestrator.cli.bulk.visiting import Visit, visit
 from orchestrator.cli.failures import BadSource
 from orchestrator.cli.look import now_utc, to_stderr, to_stdout
-from orchestrator.cli.use import Key, Limit, Url, connected
+from orchestrator.cli.use import Key, Limit, Url, as_typed, connected
 from orchestrator.cli.values import parse_inputs, to_path
 from orchestrator.ids import is_id
 
@@ -59,9 +59,11 @@ def batch(
         _refuse_options(ctx, of=opt.SENDING, because="goes with a file or folder, and this is an id")
         wanted = {"retry-failed": retry_failed, "cancel": cancel, "pause": pause, "resume": resume}
         verbs = tuple(verb for verb, is_wanted in wanted.items() if is_wanted)
-        wishes = Visit(batch_id, verbs, fingerprint, results=results, watch=watch, out=out)
+        asked = Visit(
+            batch_id, verbs, fingerprint, results=results, watch=watch, out=out, server=as_typed(ctx)
+        )
         with connected(url, key) as client:
-            visit(client, wishes)
+            visit(client, asked)
         return
     _refuse_options(ctx, of=opt.THERE, because=f"goes with the id of a batch, and {subject!r} is none")
     if no_wait and out:
@@ -81,7 +83,10 @@ def batch(
     }
     params = {word: value for word, value in given.items() if value}
     with connected(url, key) as client:
-        make(client, source, Wishes(params, out, is_trial=dry_run, is_new=again, is_waited_for=not no_wait))
+        wishes = Wishes(
+            params, out, is_trial=dry_run, is_new=again, is_waited_for=not no_wait, server=as_typed(ctx)
+        )
+        make(client, source, wishes)
 
 
 def batches(*, limit: Limit = 20, url: Url = "", key: Key = "") -> None:

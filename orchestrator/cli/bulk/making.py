@@ -34,13 +34,16 @@ _GO_ON = "What is stored stays: the same command goes on with it."
 
 @dataclass(frozen=True)
 class Wishes:
-    """`params` are the server's own words for the options of a batch."""
+    """`params` are the server's own words for the options of a batch, and `server` is what a command needs
+    that is to ask the same one.
+    """
 
     params: Mapping[str, str]
     out: Path | None
     is_trial: bool
     is_new: bool
     is_waited_for: bool
+    server: str
 
 
 def make(client: Client, source: Source, wishes: Wishes) -> None:
@@ -56,17 +59,17 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
         if wishes.is_waited_for:
             try_folder(wishes.out or Path())
         order.newest.begin()
-        with _interruptible():
+        with _interruptible(wishes.server):
             batch = _stored(client, batches, order, is_new=wishes.is_new)
     if not wishes.is_waited_for:
         to_stdout().print(batch.id)
         order.newest.finish()
         return
     place = place_of(batch, wishes.out)
-    batch = watched(batches, batch, place)
-    found = saved(batches, batch, place)
+    batch = watched(batches, batch, place, server=wishes.server)
+    found = saved(batches, batch, place, server=wishes.server)
     order.newest.finish()
-    sum_up(batch, found, to_stdout())
+    sum_up(batch, found, to_stdout(), server=wishes.server)
 
 
 def _memories() -> Path:
@@ -134,7 +137,7 @@ def _tell_sent(batch: Batch, sent_before: str) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(server: str) -> Iterator[None]:
     """Until the batch is stored, the way on is the same command."""
     try:
         yield
@@ -145,7 +148,8 @@ def _interruptible() -> Iterator[None]:
         if may_pass(failure):
             to_stderr().print(_GO_ON)
         elif batch_id := _batch_named_by(failure):
-            to_stderr().print(f"Go on with: orchestrator batch {batch_id} --watch", soft_wrap=True)
+            told = f"Go on with: orchestrator batch {batch_id} --watch{server}"
+            to_stderr().print(Text(told), soft_wrap=True)
         raise
 
 

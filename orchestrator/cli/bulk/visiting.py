@@ -29,7 +29,9 @@ _STDOUT = Path("-")
 
 @dataclass(frozen=True)
 class Visit:
-    """`verbs` holds one at most: the server's own words for what can be done to a batch."""
+    """`verbs` holds one at most: the server's own words for what can be done to a batch. `server` is what a
+    command needs that is to ask the same one.
+    """
 
     batch_id: str
     verbs: tuple[str, ...]
@@ -37,6 +39,7 @@ class Visit:
     results: Path | None = None
     watch: bool = False
     out: Path | None = None
+    server: str = ""
 
 
 def visit(client: Client, wishes: Visit) -> None:
@@ -47,12 +50,13 @@ def visit(client: Client, wishes: Visit) -> None:
     batch = _acted_on(batches, wishes)
     place = place_of(batch, wishes.out) if wishes.out else None
     if wishes.watch:
-        batch = watched(batches, batch, place)
+        batch = watched(batches, batch, place, server=wishes.server)
     if wishes.results:
         _write_results(batches, batch, wishes.results)
     if wishes.watch or place:
-        found = saved(batches, batch, place) if place else None
-        sum_up(batch, found, to_stderr() if wishes.results == _STDOUT else to_stdout())
+        found = saved(batches, batch, place, server=wishes.server) if place else None
+        console = to_stderr() if wishes.results == _STDOUT else to_stdout()
+        sum_up(batch, found, console, server=wishes.server)
     elif not wishes.results:
         to_stdout().print(batch_view(batch, now_utc()))
 
