@@ -102,6 +102,9 @@ accounts = Table(
     Column("trouble", Text),
     Column("trouble_at", BigInteger),
     Column("checked_at", BigInteger, nullable=False, server_default="0"),
+    # No open attempt was claimed before. Those that ended stay in an index for a while, and as long as
+    # anybody's old transaction lasts.
+    Column("open_from", BigInteger, nullable=False, server_default="0"),
 )
 
 lanes = Table(

@@ -152,6 +152,7 @@ def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
             if group.attempts[key] is not before
         ],
     )
+    _reopen_attempts(connection, group)
     rows.insert_events(connection, group.events)
     many_rows.insert_many(connection, "audit", group.audit, on_conflict="DO NOTHING")
     _write_endings(connection, group.endings)
@@ -160,6 +161,21 @@ def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
     lane_signals.apply_signals(connection, group.signals, now)
     lanes.reopen(connection, [after for _, after in changed if after.phase == Phase.READY])
     return list(changed)
+
+
+def _reopen_attempts(connection: Connection, group: _Group) -> None:
+    """An attempt that had ended and is open again takes a slot again, however old it is."""
+    reopened = [
+        group.attempts[key]
+        for key, before in group.attempts_before.items()
+        if before.ended_at is not None and group.attempts[key].ended_at is None
+    ]
+    for attempt in sorted(reopened, key=lambda attempt: attempt.account_id):
+        dialect.run(
+            connection,
+            "UPDATE accounts SET open_from = :claimed_at WHERE id = :id AND open_from > :claimed_at",
+            {"claimed_at": attempt.claimed_at, "id": attempt.account_id},
+        )
 
 
 def _write_endings(connection: Connection, endings: Sequence[Move]) -> None:

@@ -24,6 +24,8 @@ from orchestrator.store.changes import Change, apply_uncounted
 from orchestrator.store.lanes import Lane, read_lanes
 from orchestrator.store.tallies import Pair
 
+# So much later `open_from` is written again.
+_OPEN_FROM_MS = 1_000
 # Long after the lease: by then the sweep has the attempt looked for by itself.
 _UNANSWERED_MS = 60_000
 
@@ -51,7 +53,7 @@ def claim(
     `is_idle` says that this worker has no POST under way: only then a job that may be poisonous is
     given out, and it alone, so that its neighbours do not die with it.
     """
-    free = min(slots, _free_slots(connection, account_id))
+    free = min(slots, _free_slots(connection, account_id, now))
     claims: list[Claim] = []
     moved = _Moved([], [])
     lanes = read_lanes(connection, account_id, lock=True) if free > 0 else []
@@ -68,35 +70,49 @@ def claim(
     return claims
 
 
-def _free_slots(connection: Connection, account_id: str) -> int:
-    """0 when the account is in trouble."""
+def _free_slots(connection: Connection, account_id: str, now: int) -> int:
+    """0 when the account is in trouble. Of a locked account no attempt is claimed meanwhile."""
     locking = dialect.lock(connection.dialect.name)
-    ((most, trouble),) = dialect.fetch(
+    ((most, trouble, open_from),) = dialect.fetch(
         connection,
-        f"SELECT max_in_flight, trouble FROM accounts WHERE id = :id{locking}",
+        f"SELECT max_in_flight, trouble, open_from FROM accounts WHERE id = :id{locking}",
         {"id": account_id},
     )
     if trouble is not None:
         return 0
-    return int(most) - count_in_flight(connection, account_id)
-
-
-def count_in_flight(connection: Connection, account_id: str) -> int:
-    """Attempts that have not ended, whatever became of their jobs: a count, so it cannot drift."""
-    ((count,),) = dialect.fetch(
-        connection,
-        "SELECT count(*) FROM attempts WHERE account_id = :id AND ended_at IS NULL",
-        {"id": account_id},
-    )
-    return int(count)
+    count, oldest = _open_attempts(connection, account_id, open_from)
+    # This worker's clock may be late: what it claims now is not left out of the next count.
+    begin = min(oldest or now, now)
+    if begin < open_from or begin >= open_from + _OPEN_FROM_MS:
+        dialect.run(
+            connection,
+            "UPDATE accounts SET open_from = :begin WHERE id = :id",
+            {"begin": begin, "id": account_id},
+        )
+    return int(most) - count
 
 
 def is_account_full(connection: Connection, *, account_id: str) -> bool:
     """Whether jobs may be waiting for a slot at the provider."""
-    most = connection.execute(
-        dialect.sql("SELECT max_in_flight FROM accounts WHERE id = :id"), {"id": account_id}
-    ).scalar_one()
-    return count_in_flight(connection, account_id) >= int(most)
+    ((most, open_from),) = dialect.fetch(
+        connection, "SELECT max_in_flight, open_from FROM accounts WHERE id = :id", {"id": account_id}
+    )
+    count, _ = _open_attempts(connection, account_id, open_from)
+    return count >= int(most)
+
+
+def _open_attempts(connection: Connection, account_id: str, open_from: int) -> tuple[int, int | None]:
+    """Attempts that have not ended, whatever became of their jobs, and when the oldest was claimed.
+
+    A count, so it cannot drift; those that ended long ago, and are in the index still, are not looked at.
+    """
+    ((count, oldest),) = dialect.fetch(
+        connection,
+        "SELECT count(*), min(claimed_at) FROM attempts"
+        " WHERE account_id = :id AND ended_at IS NULL AND claimed_at >= :open_from",
+        {"id": account_id, "open_from": open_from},
+    )
+    return int(count), oldest
 
 
 def _claim_lane(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from orchestrator import policy
-from orchestrator.job import Phase
+from orchestrator.decision import Decision
+from orchestrator.job import Attempt, Job, Phase
 from orchestrator.policy import LEASE_MS
 from orchestrator.store import claims, lane_clocks, lane_signals, lanes
 from orchestrator.store.database import database_now
@@ -51,9 +54,49 @@ async def test_open_attempts_take_slots_even_when_their_job_has_ended(store: Sto
     )
     assert len(await claim(store)) == 3
     assert await claim(store) == []
-    assert await store.read(claims.count_in_flight, account_id=ACCOUNT) == 5
+    assert await store.read(claims.is_account_full, account_id=ACCOUNT)
     await end_attempts(store, first)
     assert len(await claim(store)) == 2
+
+
+async def test_attempts_that_have_ended_are_left_behind(store: Store) -> None:
+    await set_limits(store, max_in_flight=2)
+    await add_ready(store, 10)
+    (first,) = await claim(store, slots=1, now=T0)
+    await end_attempts(store, [first])
+    (second,) = await claim(store, slots=1, now=T0 + 60_000)
+    assert await open_from(store) == T0 + 60_000
+    assert len(await claim(store, now=T0 + 120_000)) == 1
+    assert await open_from(store) == second.attempt.claimed_at
+    assert await claim(store, now=T0 + 180_000) == []
+
+
+async def test_the_attempt_of_a_worker_whose_clock_is_late_takes_a_slot(store: Store) -> None:
+    await set_limits(store, max_in_flight=3)
+    await add_ready(store, 10)
+    await claim(store, slots=1, now=T0 + 60_000)
+    await claim(store, slots=1, now=T0 + 57_000)
+    assert len(await claim(store, now=T0 + 61_000)) == 1
+    assert await store.read(claims.is_account_full, account_id=ACCOUNT)
+
+
+async def test_an_old_attempt_that_is_open_again_takes_a_slot_again(store: Store) -> None:
+    await set_limits(store, max_in_flight=2)
+    await add_ready(store, 10)
+    (old,) = await claim(store, slots=1, now=T0)
+    await end_attempts(store, [old])
+    await claim(store, slots=1, now=T0 + 60_000)
+
+    def reopen(_job: Job, attempt: Attempt | None) -> Decision:
+        assert attempt is not None
+        return Decision(note="open again", attempt=replace(attempt, ended_at=None))
+
+    await store.change(old.job.id, reopen, source="worker", attempt=1)
+    assert await claim(store, now=T0 + 61_000) == []
+
+
+async def open_from(store: Store) -> int:
+    return int((await select(store, "SELECT open_from FROM accounts"))[0][0])
 
 
 async def test_more_open_attempts_than_the_limit_claim_nothing(store: Store) -> None:

@@ -28,6 +28,7 @@ ADD = (
 OLD = (
     "DROP INDEX ix_deliveries_died",
     "DROP INDEX ix_deliveries_died_of_all",
+    "ALTER TABLE accounts DROP COLUMN open_from",
     "UPDATE alembic_version SET version_num = '0002'",
 )
 
