@@ -23,6 +23,7 @@ from orchestrator.store import batches, dialect, quotas, rows, tallies, turns
 from orchestrator.store.changes import Change, apply_uncounted
 from orchestrator.store.lanes import Lane, read_lanes
 from orchestrator.store.tallies import Pair
+from orchestrator.store.turns import Share
 
 # So much later `open_from` is written again.
 _OPEN_FROM_MS = 1_000
@@ -57,11 +58,13 @@ def claim(
     claims: list[Claim] = []
     moved = _Moved([], [])
     lanes = read_lanes(connection, account_id, lock=True) if free > 0 else []
+    shares = _lock_shares(connection, lanes, now)
     # Who was served longest ago goes first: else images would take every slot that ever gets free.
     for lane in sorted(lanes, key=lambda lane: lane.tokens_at):
         if len(claims) == free:
             break
-        got = _claim_lane(connection, lane, owner, free - len(claims), is_idle and not claims, now, moved)
+        slots = free - len(claims)
+        got = _claim_lane(connection, lane, shares[lane.id], owner, slots, is_idle and not claims, now, moved)
         claims += got or ()
         if got is None or any(one.attempt.is_solo for one in claims):
             break
@@ -115,18 +118,36 @@ def _open_attempts(connection: Connection, account_id: str, open_from: int) -> t
     return int(count), oldest
 
 
+def _lock_shares(connection: Connection, lanes: Sequence[Lane], now: int) -> dict[str, list[Share]]:
+    """Those next in line of each lane that may send now, locked in the order of the lanes' ids, as whoever
+    makes jobs of several lanes ready locks them.
+    """
+    may_send = [
+        lane for lane in lanes if lane.closed_until <= now and policy.refill(lane.bucket, now).tokens >= 1
+    ]
+    room = quotas.room_in_flight(connection, account_id=lanes[0].account_id) if may_send else {}
+    locked = {lane.id: turns.lock_shares(connection, lane.id, room) for lane in may_send}
+    return {lane.id: locked.get(lane.id, []) for lane in lanes}
+
+
 def _claim_lane(
-    connection: Connection, lane: Lane, owner: str, slots: int, is_idle: bool, now: int, moved: _Moved
+    connection: Connection,
+    lane: Lane,
+    shares: list[Share],
+    owner: str,
+    slots: int,
+    is_idle: bool,
+    now: int,
+    moved: _Moved,
 ) -> list[Claim] | None:
     """None when a job must be sent alone and this worker is not idle: then it claims nothing more."""
-    if lane.closed_until > now:
+    room = quotas.room_in_flight(connection, account_id=lane.account_id) if shares else {}
+    # Another lane may have filled a tenant's own limit meanwhile.
+    shares = [share for share in shares if room.get(share.tenant_id, 1) > 0]
+    if not shares:
         return []
     bucket = policy.refill(lane.bucket, now)
     most = min(slots, int(bucket.tokens), 1 if lane.is_half_open else slots)
-    room = quotas.room_in_flight(connection, account_id=lane.account_id) if most > 0 else {}
-    shares = turns.lock_shares(connection, lane.id, room) if most > 0 else []
-    if not shares:
-        return []
     seen = turns.choose(connection, lane, shares, most, room, now)
     locked = rows.lock_jobs(connection, chain(*seen.values()), skip_locked=True).values()
     # Somebody may have held or ended one of them since it was chosen.

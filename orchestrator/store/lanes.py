@@ -106,9 +106,9 @@ def ensure_account(
     )
     for media, per_minute in (
         ("image", limits.image_per_minute),
-        ("video", limits.video_per_minute),
         (POLLS, limits.polls_per_minute),
-    ):
+        ("video", limits.video_per_minute),
+    ):  # in the order of their ids, as all who touch several lock them
         connection.execute(
             dialect.sql(
                 "INSERT INTO lanes (id, account_id, media, per_minute, tokens, tokens_at)"

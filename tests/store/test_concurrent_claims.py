@@ -6,19 +6,20 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
 from orchestrator.decision import Decide
 from orchestrator.policy import Limits
-from orchestrator.store import claims, lanes, turns
+from orchestrator.store import lanes, turns
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.claims import Claim
 from orchestrator.store.store import Store
-from tests.factories import ACCOUNT, T0, add_tenant, make_id
+from tests.factories import ACCOUNT, IMAGE_LANE, T0, VIDEO_LANE, add_tenant, make_id
 from tests.store import decisions
 from tests.store.claiming import add_ready, claim, claimed_ids, end_attempts
-from tests.store.rows import lane_of
+from tests.store.locks import until_blocked
+from tests.store.rows import count, execute, lane_of
 
 
 async def claim_all(store: Store, *, workers: int, slots: int, rounds: int = 20) -> list[Claim]:
@@ -46,7 +47,7 @@ async def test_all_workers_together_stay_within_the_limits(postgres_store: Store
     )
     await add_ready(postgres_store, 100)
     claimed = await claim_all(postgres_store, workers=6, slots=4, rounds=4)
-    assert len(claimed) == 30 == await postgres_store.read(claims.count_in_flight, account_id=ACCOUNT)
+    assert len(claimed) == 30 == await count(postgres_store, "attempts")
     await end_attempts(postgres_store, claimed)
     assert len(await claim_all(postgres_store, workers=6, slots=10, rounds=4)) == 20
     assert (await lane_of(postgres_store)).tokens == 0
@@ -85,3 +86,30 @@ async def test_a_job_that_ends_or_is_held_after_it_was_chosen_is_left_alone(
     assert await claiming == [jobs[0].id, jobs[2].id]
     await store.change(jobs[1].id, decisions.release_or_redrive, source="client")
     assert await claimed_ids(store, now=T0 + 60_000) == [jobs[1].id]
+
+
+async def test_a_claim_and_jobs_of_two_lanes_that_become_ready_never_wait_for_each_other(
+    postgres_store: Store,
+) -> None:
+    store = postgres_store
+    await add_ready(store, 1)
+    await add_ready(store, 1, lane_id=VIDEO_LANE, media="video")
+    # Videos were served longer ago: their turn comes first, and the images' after it.
+    await execute(store, "UPDATE lanes SET tokens_at = :at WHERE id = :lane", at=T0 - 1, lane=VIDEO_LANE)
+    is_locked, goes_on = asyncio.Event(), asyncio.Event()
+
+    def make_ready(connection: Connection) -> None:
+        """As `lanes.reopen` does, with a pause between its rows."""
+        touched = text("UPDATE shares SET ready_from = ready_from WHERE lane_id = :lane")
+        connection.execute(touched, {"lane": IMAGE_LANE})
+        is_locked.set()
+        await_only(goes_on.wait())
+        connection.execute(touched, {"lane": VIDEO_LANE})
+
+    making = asyncio.create_task(store.write(make_ready))
+    await is_locked.wait()
+    claiming = asyncio.create_task(claim(store))
+    await until_blocked(store, 1)
+    goes_on.set()
+    _, claimed = await asyncio.gather(making, claiming)
+    assert [one.job.media for one in claimed] == ["video", "image"]
