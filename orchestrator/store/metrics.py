@@ -1,7 +1,7 @@
-"""What a monitoring system asks every few seconds: how the whole installation stands, and what has happened.
+"""What a monitoring system asks every few seconds: how the installation stands, and what has happened.
 
 What has happened is read from the figures that are never forgotten (`figures.EVER`), so that a look reads few
-rows, however many jobs there were; all counts are of all tenants.
+rows, however many jobs there were. `tenant_id` None means all tenants.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     database_size: int
 
 
-def look(connection: Connection, *, now: int) -> Installation:
-    oldest = board.oldest(connection, tenant_id=None)
-    ever = Wanted(span=figures.EVER, since=0, names=())
+def look(connection: Connection, *, tenant_id: str | None, now: int) -> Installation:
+    oldest = board.oldest(connection, tenant_id=tenant_id)
+    ever = Wanted(span=figures.EVER, since=0, names=(), tenant_id=tenant_id)
 
     def named(*names: str) -> Wanted:
         return msgspec.structs.replace(ever, names=names)
@@ -56,10 +56,10 @@ def look(connection: Connection, *, now: int) -> Installation:
     return Installation(
         accounts=lanes.read_accounts(connection),
         lanes=lanes.read_lanes(connection),
-        in_flight=lane_board.in_flight(connection, tenant_id=None),
-        phases=series.stages(connection),
+        in_flight=lane_board.in_flight(connection, tenant_id=tenant_id),
+        phases=series.stages(connection, tenant_id=tenant_id),
         oldest=oldest,
-        seen=board.see(connection, tenant_id=None, oldest=oldest, now=now),
+        seen=board.see(connection, tenant_id=tenant_id, oldest=oldest, now=now),
         processes=processes.running(connection),
         claimed=series.by_lane(connection, wanted=named("claimed")),
         ended=series.by_lane(connection, wanted=named(*ENDS)),

@@ -1,4 +1,4 @@
-"""GET /metrics: the whole installation in the text format that Prometheus reads.
+"""GET /metrics: how the installation stands, or a tenant's part of it, in the text that Prometheus reads.
 
 Every process that serves tells the same, since all of it is read from the database: scrape one of them.
 """
@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from orchestrator import policy
 from orchestrator.clock import SECOND
-from orchestrator.errors import Forbidden
 from orchestrator.store import figures, metrics
 from orchestrator.store.board import SILENT_AFTER_MS
 from orchestrator.store.metrics import Installation
@@ -29,29 +28,33 @@ _BOUNDS_S = tuple(2.0**power for power in range(-7, 16))
 
 
 async def read_metrics(request: Request) -> Response:
-    """GET /metrics, for a key of the first tenant: it tells of all tenants. Raises Forbidden."""
+    """GET /metrics: of all tenants for a key of the first, else of the key's own."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     here = Context.of(request)
     key = await here.authenticate(request, "read")
-    if not key.is_of_first_tenant:
-        raise Forbidden("Only a key of the tenant `default` may ask: this tells of all tenants.")
-    now = here.runtime.clock.now()
-    found = await here.runtime.store.read(metrics.look, now=now)
+    is_whole, now = key.is_of_first_tenant, here.runtime.clock.now()
+    tenant_id = None if is_whole else key.tenant_id
+    found = await here.runtime.store.read(metrics.look, tenant_id=tenant_id, now=now)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Told(found, now))
+    registry.register(_Told(found, now, is_whole=is_whole))
     return Response(generate_latest(registry), headers={"content-type": MEDIA_TYPE})
 
 
 class _Told:
     """What the library calls a collector."""
 
-    def __init__(self, found: Installation, now: int) -> None:
+    def __init__(self, found: Installation, now: int, *, is_whole: bool) -> None:
+        """What the installation is made of is its owner's to know: `is_whole`."""
         self._found = found
         self._now = now
+        self._is_whole = is_whole
 
     def collect(self) -> Iterator[Metric]:
         yield from _gauges(self._found, self._now)
+        yield from _limits(self._found, self._now)
+        if self._is_whole:
+            yield from _health(self._found, self._now)
         yield from _counters(self._found)
         yield _durations(self._found)
 
@@ -83,8 +86,6 @@ def _gauges(found: Installation, now: int) -> Iterator[Metric]:
         (),
         [((), seen.overdue.count)],
     )
-    yield from _limits(found, now)
-    yield from _health(found, now)
 
 
 def _limits(found: Installation, now: int) -> Iterator[Metric]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.errors import Busy, Forbidden, TooLarge, Unauthorized, UnsupportedBody
+from orchestrator.errors import Busy, TooLarge, Unauthorized, UnsupportedBody
 from orchestrator.web import callbacks, health, metrics
 from orchestrator.web.reference import pages
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group, Plain
@@ -51,9 +51,10 @@ GROUP = Group(
             handler=metrics.read_metrics,
             scope="read",
             summary="Read what a monitoring system wants to know, as Prometheus reads it",
-            about="Of the whole installation, so it takes a key of the tenant `default`.",
+            about="With a key of the tenant `default` of all tenants and of the processes themselves, else of"
+            " the key's own tenant.",
             gives={"text/plain": Plain({"type": "string"})},
-            refuses=(Forbidden, Busy),
+            refuses=(Busy,),
         ),
         Endpoint(
             name="openapi",
