@@ -61,22 +61,24 @@ async def _compare(where: str, few: Stored, many: Stored) -> Figure:
     return Figure(f"claiming {AT_ONCE}, {where}", large / small, " times", at_most=1.5, note=note)
 
 
-async def _beside_old_transaction(alone_url: str, beside_url: str) -> Figure:
-    """Both live through the same claims, and are then cleaned, which the transaction keeps one of them from;
-    in turn, so that both meet the machine in the same mood.
+async def _beside_old_transaction(few_url: str, many_url: str) -> Figure:
+    """A thousand jobs stored without such a transaction against a million beside it, after both lived through
+    the same claims and were cleaned, which the transaction keeps the larger from.
     """
-    alone, beside = [await _stored(url, FEW, READY_OF_FEW) for url in (alone_url, beside_url)]
-    async with _old_transaction(beside_url):
+    few = await _stored(few_url, FEW, READY_OF_FEW)
+    many = await _stored(many_url, MANY, READY_OF_MANY)
+    async with _old_transaction(many_url):
         for _ in range(CLAIMS_BEFORE):
-            await alone.claim()
-            await beside.claim()
-        await _clean(alone_url)
-        await _clean(beside_url)
-        costs = [(await alone.claim(), await beside.claim()) for _ in range(CLAIMS)]
-    without, with_it = (1_000 * median(times) for times in zip(*costs, strict=True))
-    note = f"{with_it:.2f} ms, {CLAIMS_BEFORE * AT_ONCE:,} jobs after it was opened; {without:.2f} ms without"
+            await few.claim()
+            await many.claim()
+        await _clean(few_url)
+        await _clean(many_url)
+        costs = [(await few.claim(), await many.claim()) for _ in range(CLAIMS)]
+    small, large = (1_000 * median(times) for times in zip(*costs, strict=True))
+    claimed = CLAIMS_BEFORE * AT_ONCE
+    note = f"{large:.2f} ms, {claimed:,} jobs after it was opened; {small:.2f} ms with {FEW:,} and without it"
     what = f"claiming {AT_ONCE} beside an old transaction, PostgreSQL"
-    return Figure(what, with_it / without, " times", at_most=1.5, note=note)
+    return Figure(what, large / small, " times", at_most=1.5, note=note)
 
 
 async def _clean(url: str) -> None:
