@@ -516,7 +516,8 @@ figures = Table(
     Column("at", BigInteger, nullable=False),
     Column("lane_id", Text, nullable=False),
     Column("tenant_id", Id, nullable=False),
-    Column("name", String(24), nullable=False),
+    # In the order of its bytes: asked for by what it begins with.
+    Column("name", String(24).with_variant(String(24, collation="C"), "postgresql"), nullable=False),
     Column("bucket", Integer, nullable=False),
     Column("count", BigInteger, nullable=False),
     PrimaryKeyConstraint("span", "name", "at", "lane_id", "tenant_id", "bucket"),
