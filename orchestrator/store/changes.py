@@ -173,7 +173,10 @@ def _reopen_attempts(connection: Connection, group: _Group) -> None:
     for attempt in sorted(reopened, key=lambda attempt: attempt.account_id):
         dialect.run(
             connection,
-            "UPDATE accounts SET open_from = :claimed_at WHERE id = :id AND open_from > :claimed_at",
+            # Written even where nothing changes: that waits for a claim under way, which would otherwise
+            # raise `open_from` past this attempt without having counted it.
+            "UPDATE accounts SET open_from ="
+            " CASE WHEN open_from > :claimed_at THEN :claimed_at ELSE open_from END WHERE id = :id",
             {"claimed_at": attempt.claimed_at, "id": attempt.account_id},
         )
 

@@ -7,7 +7,7 @@ the limit leaves beside the attempts that have not ended, tokens come from each 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -54,18 +54,25 @@ def claim(
     `is_idle` says that this worker has no POST under way: only then a job that may be poisonous is
     given out, and it alone, so that its neighbours do not die with it.
     """
-    free = min(slots, _free_slots(connection, account_id, now))
+    unused, open_from = _free_slots(connection, account_id, now)
+    free = min(slots, unused)
     claims: list[Claim] = []
     moved = _Moved([], [])
     lanes = read_lanes(connection, account_id, lock=True) if free > 0 else []
-    shares = _lock_shares(connection, lanes, now)
+    room = quotas.room_in_flight(connection, account_id=account_id, open_from=open_from) if lanes else {}
+    shares = _lock_shares(connection, lanes, room, now)
     # Who was served longest ago goes first: else images would take every slot that ever gets free.
     for lane in sorted(lanes, key=lambda lane: lane.tokens_at):
         if len(claims) == free:
             break
         slots = free - len(claims)
-        got = _claim_lane(connection, lane, shares[lane.id], owner, slots, is_idle and not claims, now, moved)
+        got = _claim_lane(
+            connection, lane, shares[lane.id], room, owner, slots, is_idle and not claims, now, moved
+        )
         claims += got or ()
+        for one in got or ():
+            if one.job.tenant_id in room:
+                room[one.job.tenant_id] -= 1
         if got is None or any(one.attempt.is_solo for one in claims):
             break
     # Rows of batches are locked last, when every lane has been gone through: as changes do.
@@ -73,8 +80,11 @@ def claim(
     return claims
 
 
-def _free_slots(connection: Connection, account_id: str, now: int) -> int:
-    """0 when the account is in trouble. Of a locked account no attempt is claimed meanwhile."""
+def _free_slots(connection: Connection, account_id: str, now: int) -> tuple[int, int]:
+    """How many there are, none when the account is in trouble, and since when attempts may be open.
+
+    Of a locked account no attempt is claimed meanwhile.
+    """
     locking = dialect.lock(connection.dialect.name)
     ((most, trouble, open_from),) = dialect.fetch(
         connection,
@@ -82,7 +92,7 @@ def _free_slots(connection: Connection, account_id: str, now: int) -> int:
         {"id": account_id},
     )
     if trouble is not None:
-        return 0
+        return 0, open_from
     count, oldest = _open_attempts(connection, account_id, open_from)
     # This worker's clock may be late: what it claims now is not left out of the next count.
     begin = min(oldest or now, now)
@@ -92,7 +102,7 @@ def _free_slots(connection: Connection, account_id: str, now: int) -> int:
             "UPDATE accounts SET open_from = :begin WHERE id = :id",
             {"begin": begin, "id": account_id},
         )
-    return int(most) - count
+    return int(most) - count, begin
 
 
 def is_account_full(connection: Connection, *, account_id: str) -> bool:
@@ -118,14 +128,15 @@ def _open_attempts(connection: Connection, account_id: str, open_from: int) -> t
     return int(count), oldest
 
 
-def _lock_shares(connection: Connection, lanes: Sequence[Lane], now: int) -> dict[str, list[Share]]:
+def _lock_shares(
+    connection: Connection, lanes: Sequence[Lane], room: Mapping[str, int], now: int
+) -> dict[str, list[Share]]:
     """Those next in line of each lane that may send now, locked in the order of the lanes' ids, as whoever
     makes jobs of several lanes ready locks them.
     """
     may_send = [
         lane for lane in lanes if lane.closed_until <= now and policy.refill(lane.bucket, now).tokens >= 1
     ]
-    room = quotas.room_in_flight(connection, account_id=lanes[0].account_id) if may_send else {}
     locked = {lane.id: turns.lock_shares(connection, lane.id, room) for lane in may_send}
     return {lane.id: locked.get(lane.id, []) for lane in lanes}
 
@@ -134,6 +145,7 @@ def _claim_lane(
     connection: Connection,
     lane: Lane,
     shares: list[Share],
+    room: Mapping[str, int],
     owner: str,
     slots: int,
     is_idle: bool,
@@ -141,7 +153,6 @@ def _claim_lane(
     moved: _Moved,
 ) -> list[Claim] | None:
     """None when a job must be sent alone and this worker is not idle: then it claims nothing more."""
-    room = quotas.room_in_flight(connection, account_id=lane.account_id) if shares else {}
     # Another lane may have filled a tenant's own limit meanwhile.
     shares = [share for share in shares if room.get(share.tenant_id, 1) > 0]
     if not shares:

@@ -12,8 +12,10 @@ from sqlalchemy import Connection
 from orchestrator.store import dialect
 
 
-def room_in_flight(connection: Connection, *, account_id: str) -> dict[str, int]:
-    """How many more jobs may be sent now, of each tenant that has a limit."""
+def room_in_flight(connection: Connection, *, account_id: str, open_from: int) -> dict[str, int]:
+    """How many more jobs may be sent now, of each tenant that has a limit; no open attempt was claimed before
+    `open_from`.
+    """
     limits = dialect.fetch(
         connection, "SELECT id, max_in_flight FROM tenants WHERE max_in_flight IS NOT NULL", {}
     )
@@ -23,8 +25,9 @@ def room_in_flight(connection: Connection, *, account_id: str) -> dict[str, int]
     found = dialect.fetch(
         connection,
         "SELECT j.tenant_id, count(*) FROM attempts a JOIN jobs j ON j.id = a.job_id"
-        f" WHERE a.account_id = :account AND a.ended_at IS NULL AND {limited} GROUP BY j.tenant_id",
-        {"account": account_id, "ids": dialect.to_json([row[0] for row in limits])},
+        f" WHERE a.account_id = :account AND a.ended_at IS NULL AND a.claimed_at >= :open_from AND {limited}"
+        " GROUP BY j.tenant_id",
+        {"account": account_id, "open_from": open_from, "ids": dialect.to_json([row[0] for row in limits])},
     )
     in_flight = {row[0]: row[1] for row in found}
     return {row[0]: row[1] - in_flight.get(row[0], 0) for row in limits}

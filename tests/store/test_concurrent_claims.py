@@ -6,19 +6,21 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
-from orchestrator.decision import Decide
+from orchestrator.decision import Decide, Decision
+from orchestrator.job import Attempt, Job
 from orchestrator.policy import Limits
-from orchestrator.store import lanes, turns
+from orchestrator.store import claims, lanes, turns
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.claims import Claim
 from orchestrator.store.store import Store
 from tests.factories import ACCOUNT, IMAGE_LANE, T0, VIDEO_LANE, add_tenant, make_id
 from tests.store import decisions
 from tests.store.claiming import add_ready, claim, claimed_ids, end_attempts
-from tests.store.locks import until_blocked
+from tests.store.locks import done_or_blocked, until_blocked
 from tests.store.rows import count, execute, lane_of
 
 
@@ -113,3 +115,31 @@ async def test_a_claim_and_jobs_of_two_lanes_that_become_ready_never_wait_for_ea
     goes_on.set()
     _, claimed = await asyncio.gather(making, claiming)
     assert [one.job.media for one in claimed] == ["video", "image"]
+
+
+async def test_an_attempt_that_is_open_again_during_a_claim_is_counted_by_the_next(
+    postgres_store: Store,
+) -> None:
+    store = postgres_store
+    await add_ready(store, 3)
+    (old,) = await claim(store, slots=1, now=T0 + 2_000)
+    await end_attempts(store, [old])
+    await execute(store, "UPDATE accounts SET open_from = :at, max_in_flight = 1", at=T0)
+    has_counted, goes_on = asyncio.Event(), asyncio.Event()
+
+    def claim_slowly(connection: Connection) -> None:
+        assert claims._free_slots(connection, ACCOUNT, T0 + 60_000) == (1, T0 + 60_000)
+        has_counted.set()
+        await_only(goes_on.wait())
+
+    def reopen(_job: Job, attempt: Attempt | None) -> Decision:
+        assert attempt is not None
+        return Decision(note="open again", attempt=replace(attempt, ended_at=None))
+
+    claiming = asyncio.create_task(store.write(claim_slowly))
+    await has_counted.wait()
+    reopening = asyncio.create_task(store.change(old.job.id, reopen, source="worker", attempt=1))
+    await done_or_blocked(store, reopening, beside=0)
+    goes_on.set()
+    await asyncio.gather(claiming, reopening)
+    assert await claim(store, now=T0 + 61_000) == []
