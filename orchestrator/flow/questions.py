@@ -12,13 +12,14 @@ from orchestrator.store import polls
 
 async def may_ask(runtime: Runtime) -> bool:
     """Take one question out of the budget, for a task that is not due but hinted at."""
-    return await take(runtime, 1) == 1
-
-
-async def take(runtime: Runtime, most: int) -> int:
-    """Take so many questions out of the budget, or as many as are left; says how many."""
     now = runtime.clock.now()
-    return await runtime.store.write(polls.take_polls, account_id=ACCOUNT, most=most, now=now)
+    return bool(await runtime.store.write(polls.take_polls, account_id=ACCOUNT, most=1, now=now))
+
+
+async def pay(runtime: Runtime, count: int) -> None:
+    """Take questions that were asked already out of the budget."""
+    now = runtime.clock.now()
+    await runtime.store.write(polls.pay_polls, account_id=ACCOUNT, count=count, now=now)
 
 
 async def heed(runtime: Runtime, error: Error | None) -> None:

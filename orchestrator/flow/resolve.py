@@ -35,7 +35,7 @@ from orchestrator.store.checks import Check, Siblings
 
 _UNTAUGHT = Catalogue()
 # Of so many jobs at a time it is asked whether a task may be theirs.
-_MOST_OTHERS = 500
+_MOST_OTHERS = 200
 
 
 async def resolve(runtime: Runtime, check: Check) -> None:
@@ -50,7 +50,7 @@ async def resolve(runtime: Runtime, check: Check) -> None:
         await _decide(runtime, check, is_readable=False, found=0)
         return
     if history.pages > 1:  # the first was paid for when this look was taken
-        await questions.take(runtime, history.pages - 1)
+        await questions.pay(runtime, history.pages - 1)
     hashes = _hashes(runtime, check, inputs)
     unknown, siblings = await _at_one_time(
         runtime, check, history.tasks, hashes=hashes, after=after, before=before

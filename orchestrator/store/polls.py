@@ -26,6 +26,16 @@ def take_polls(connection: Connection, *, account_id: str, most: int, now: int) 
     return taken
 
 
+def pay_polls(connection: Connection, *, account_id: str, count: int, now: int) -> None:
+    """Take what was asked already out of the budget; what is missing fills up before anybody asks again."""
+    lane = lanes.lock_lane(connection, lanes.lane_id(account_id, lanes.POLLS))
+    bucket = policy.refill(lane.bucket, now)
+    connection.execute(
+        dialect.sql("UPDATE lanes SET tokens = :tokens, tokens_at = :tokens_at WHERE id = :id"),
+        {"tokens": bucket.tokens - count, "tokens_at": bucket.tokens_at, "id": lane.id},
+    )
+
+
 def throttle_polls(connection: Connection, *, account_id: str, pause_s: float, now: int) -> None:
     """After a 429 to a poll: what is due stays due until the pause is over."""
     signal = LaneSignal(Signal.THROTTLED, pause_s=pause_s)

@@ -86,3 +86,12 @@ async def test_the_lane_of_polls_is_none_of_submissions(store: Store) -> None:
 )
 def test_a_larger_account_may_ask_more(tier: str, per_minute: int) -> None:
     assert TIERS[tier].polls_per_minute == per_minute
+
+
+async def test_what_was_asked_already_is_paid_for_before_anybody_asks_again(store: Store) -> None:
+    """Such as the pages of a long history: 240 of them are two minutes' budget."""
+    await due_jobs(store, 20)
+    await store.write(polls.pay_polls, account_id=ACCOUNT, count=240, now=T0)
+    assert await take(store, now=T0 + 60_000) == []
+    assert await take(store, now=T0 + 115_000) == []
+    assert len(await take(store, now=T0 + 140_000)) == BURST
