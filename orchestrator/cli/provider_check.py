@@ -25,7 +25,11 @@ def look_at_provider(found: Settings) -> Iterator[Finding]:
         )
         return
     url = found.wavespeed_base_url
-    account = asyncio.run(_ask(found))
+    try:
+        account = asyncio.run(_ask(found))
+    except ValueError as error:  # of what reads addresses
+        yield Finding.wrong(_SUBJECT, f"{url} is no address: {error}", "see WAVESPEED_BASE_URL")
+        return
     if account.trouble:
         yield Finding.wrong(_SUBJECT, f"{url}: {account.trouble}", "")
     else:

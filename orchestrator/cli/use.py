@@ -16,7 +16,7 @@ from rich.text import Text
 from orchestrator import settings
 from orchestrator.cli.answers import Job
 from orchestrator.cli.client import Client, find_server, open_client
-from orchestrator.cli.failures import INTERRUPTED, CommandFailed, Declined, NoAnswer
+from orchestrator.cli.failures import INTERRUPTED, CommandFailed, Declined, NoAnswer, without_login
 from orchestrator.cli.follow import follow
 from orchestrator.cli.given import checked_idempotency_key, checked_key, checked_model
 from orchestrator.cli.look import dead_letter_view, jobs_table, now_utc, to_stderr, to_stdout
@@ -190,7 +190,7 @@ def as_typed(ctx: typer.Context) -> str:
     """` --url URL` where the server was named so: what is told to be typed next asks the same one."""
     source = ctx.get_parameter_source("url")
     is_typed = source is not None and source.name == "COMMANDLINE"
-    return f" --url {shlex.quote(ctx.params['url'])}" if is_typed else ""
+    return f" --url {shlex.quote(without_login(ctx.params['url']))}" if is_typed else ""
 
 
 def upload_files(client: Client, inputs: Mapping[str, Any]) -> dict[str, Any]:

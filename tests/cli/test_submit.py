@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +22,7 @@ import typer
 from orchestrator.cli import use
 from orchestrator.cli.client import Client, Server
 from orchestrator.cli.failures import Declined, NoAnswer, NoServer
+from orchestrator.cli.use import as_typed
 from tests.cli.conftest import PROJECT, Command
 
 MODEL = "wavespeed-ai/flux-dev"
@@ -160,3 +163,11 @@ def test_uploaded_files_are_named_by_their_urls(capsys: pytest.CaptureFixture[st
         "It may be stored: the same command with `--idempotency-key k -p 'image=http://there/a?b'`"
         " in place of the files finds it.\n"
     )
+
+
+def test_what_is_to_be_typed_next_names_the_server_without_its_login() -> None:
+    source = SimpleNamespace(name="COMMANDLINE")
+    typed: Any = SimpleNamespace(
+        params={"url": "http://bob:hunter2@there"}, get_parameter_source=lambda _: source
+    )
+    assert as_typed(typed) == " --url http://there"

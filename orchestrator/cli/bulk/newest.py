@@ -4,6 +4,7 @@ until it is finished.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass
@@ -38,8 +39,9 @@ class Newest:
 def newest_of(source: str, folder: Path, *, is_new: bool) -> Newest:
     """Of the source with this key; what is known of batches long over is cleared away."""
     for path in folder.glob("*.newest"):
-        if time.time() - path.stat().st_mtime > _KEPT_S:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another command clears away, too
+            if time.time() - path.stat().st_mtime > _KEPT_S:
+                path.unlink()
     path = folder / f"{source}.newest"
     nonce, _, end = path.read_text().partition(" ") if path.exists() else ("", "", _FINISHED)
     # A memory that was cut off says nothing: it is like none.

@@ -3,6 +3,7 @@ same lines as the first."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import time
@@ -85,8 +86,9 @@ def _lock(file: BinaryIO, on_wait: Callable[[], None]) -> None:
 def memory_of(name: str, folder: Path) -> Memory:
     """The memory of the batch that is called so; those of batches long over are cleared away."""
     for path in folder.glob("*.jsonl"):
-        if time.time() - path.stat().st_mtime > _KEPT_S:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another command clears away, too
+            if time.time() - path.stat().st_mtime > _KEPT_S:
+                path.unlink()
     return Memory(folder / f"{name}.jsonl")
 
 
