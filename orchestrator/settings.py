@@ -176,7 +176,7 @@ class Settings(BaseSettings):
             raise ValueError(f"must have {MIN_KEY_LENGTH} characters or more: openssl rand -hex 32")
         return key
 
-    @field_validator("url", "public_url", "wavespeed_base_url")
+    @field_validator("public_url", "wavespeed_base_url")
     @classmethod
     def _be_a_base_url(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):

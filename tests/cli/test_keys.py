@@ -243,6 +243,12 @@ def test_several_hosts_are_refused(orchestrator: Command, url: str) -> None:
     assert "hidden" not in told.stderr
 
 
+def test_a_wrong_address_for_commands_stops_none_that_asks_no_server(orchestrator: Command) -> None:
+    told = orchestrator("migrate", ORCHESTRATOR_URL="localhost:8080")
+
+    assert told.returncode == 0, told.stderr
+
+
 @pytest.mark.parametrize("weight", [0.0, -1.0, 1_000.1, float("nan"), float("inf"), 1e-300])
 def test_a_weight_that_upsets_the_turns_is_refused(weight: float) -> None:
     with pytest.raises(typer.BadParameter):
