@@ -34,8 +34,8 @@ from orchestrator.store import checks, views
 from orchestrator.store.checks import Check, Siblings
 
 _UNTAUGHT = Catalogue()
-# Of so many jobs at a time it is asked whether a task may be theirs.
-_MOST_OTHERS = 200
+# Of so many jobs at a time it is asked whether a task may be theirs, and of none with a longer input.
+_MOST_OTHERS, _LONGEST_OTHER = 200, 100_000
 
 
 async def resolve(runtime: Runtime, check: Check) -> None:
@@ -94,9 +94,10 @@ async def _are_nobody_elses(
         after=check.attempt.claimed_at - 2 * policy.DOUBT_WINDOW_MS,
         before=check.attempt.claimed_at + 2 * policy.DOUBT_WINDOW_MS,
         most=_MOST_OTHERS,
+        longest=_LONGEST_OTHER,
     )
-    asked = [msgspec.json.decode(text, type=dict[str, Any]) for text in others]
-    return len(others) < _MOST_OTHERS and not any(
+    asked = [msgspec.json.decode(text, type=dict[str, Any]) for text in others if text is not None]
+    return len(asked) == len(others) < _MOST_OTHERS and not any(
         may_be(runtime.catalogue, check.job, inputs, task.inputs or {})
         for inputs in asked
         for task in candidates

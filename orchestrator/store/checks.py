@@ -84,14 +84,16 @@ def other_inputs(
     after: int,
     before: int,
     most: int,
-) -> list[str]:
+    longest: int,
+) -> list[str | None]:
     """At most so many inputs, as JSON text, of attempts of the model that ask for something else and whose
-    task nobody knows yet.
+    task nobody knows yet; None for one that is longer than `longest`.
     """
     is_alike = dialect.one_of(connection.dialect.name, "attempts.input_hash")
     found = connection.execute(
         dialect.sql(
-            "SELECT documents.input FROM attempts JOIN jobs ON jobs.id = attempts.job_id"
+            "SELECT CASE WHEN length(documents.input) <= :longest THEN documents.input END"
+            " FROM attempts JOIN jobs ON jobs.id = attempts.job_id"
             " JOIN documents ON documents.job_id = attempts.job_id WHERE attempts.account_id = :account"
             " AND attempts.ended_at IS NULL AND attempts.provider_id IS NULL"
             " AND attempts.claimed_at BETWEEN :after AND :before"
@@ -104,9 +106,10 @@ def other_inputs(
             "after": after,
             "before": before,
             "most": most,
+            "longest": longest,
         },
     )
-    return [str(row[0]) for row in found]
+    return [row[0] for row in found]
 
 
 def known_among(connection: Connection, *, account_id: str, provider_ids: list[str], since: int) -> set[str]:
