@@ -19,6 +19,8 @@ from orchestrator.strict_json import decode as strict_decode
 MAX_SHOWN_CHARS = 1_000
 
 _ENDED_ON_PURPOSE = frozenset({"cancelled", "deleted"})
+# WaveSpeed's word for a task that is not worth another try as it stands.
+_TASK_FAILED = 1_403
 _FAILED = frozenset({"failed", "timeout"}) | _ENDED_ON_PURPOSE
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NOTHING = msgspec.Raw(b"null")
@@ -180,7 +182,8 @@ def _failure(prediction: Prediction) -> Error:
     """1xxx means that the request must be changed, and somebody who ended the task wants no other; anything
     else may pass at another try.
     """
-    code = integer(prediction.code)
+    is_on_purpose = prediction.status in _ENDED_ON_PURPOSE
+    code = integer(prediction.code) or (_TASK_FAILED if is_on_purpose else 0)
     message = shown(prediction.error) or f"The task ended as {prediction.status} without saying why."
-    is_final = 1_000 <= code < 2_000 or prediction.status in _ENDED_ON_PURPOSE
+    is_final = 1_000 <= code < 2_000 or is_on_purpose
     return Error(ErrorKind.REJECTED if is_final else ErrorKind.TASK_FAILED, message, code=code)

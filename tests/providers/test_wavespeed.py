@@ -266,6 +266,13 @@ async def test_failures_are_classed_by_their_code(status: str, code: Any, expect
     assert evidence.error.message == "no luck"
 
 
+@pytest.mark.parametrize("status", ["cancelled", "deleted"])
+async def test_a_task_that_somebody_ended_has_a_code_that_blames_no_parameter(status: str) -> None:
+    evidence = await poll_answered(status=status, code=0)
+    assert evidence.error is not None
+    assert evidence.error.code == 1403
+
+
 async def test_a_failure_without_words_still_has_a_reason() -> None:
     evidence = await poll_answered(status="failed", error=None)
     assert evidence.error is not None
