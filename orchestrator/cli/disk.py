@@ -1,4 +1,4 @@
-"""How fast the disk keeps its word, and where on it things are."""
+"""How fast the disk keeps its word, where on it things are, and what may go."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 _BLOCK = b"\0" * 4_096
@@ -30,6 +32,14 @@ def nearest(path: Path) -> Path:
     """The folder itself, or the nearest one above it that is there already, although it may be a file."""
     full = path.absolute()
     return next(one for one in (full, *full.parents) if one.exists())
+
+
+def clear_away(files: Iterable[Path], *, older_than_s: float) -> None:
+    """Delete those that nobody has written to for so long; another command may do the same."""
+    for path in files:
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > older_than_s:
+                path.unlink()
 
 
 def is_missing_file(database_url: str) -> bool:

@@ -4,11 +4,11 @@ until it is finished.
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from orchestrator.cli.disk import clear_away
 
 _FINISHED = "finished"
 _KEPT_S = 30 * 86_400.0
@@ -38,10 +38,7 @@ class Newest:
 
 def newest_of(source: str, folder: Path, *, is_new: bool) -> Newest:
     """Of the source with this key; what is known of batches long over is cleared away."""
-    for path in folder.glob("*.newest"):
-        with contextlib.suppress(FileNotFoundError):  # another command clears away, too
-            if time.time() - path.stat().st_mtime > _KEPT_S:
-                path.unlink()
+    clear_away(folder.glob("*.newest"), older_than_s=_KEPT_S)
     path = folder / f"{source}.newest"
     nonce, _, end = path.read_text().partition(" ") if path.exists() else ("", "", _FINISHED)
     # A memory that was cut off says nothing: it is like none.

@@ -3,7 +3,6 @@ same lines as the first."""
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import time
@@ -18,6 +17,7 @@ import msgspec
 
 from orchestrator.cli.bulk.threads import OnDone, pool
 from orchestrator.cli.client import Client
+from orchestrator.cli.disk import clear_away
 from orchestrator.cli.failures import CommandFailed
 from orchestrator.cli.passing import may_pass
 
@@ -85,10 +85,7 @@ def _lock(file: BinaryIO, on_wait: Callable[[], None]) -> None:
 
 def memory_of(name: str, folder: Path) -> Memory:
     """The memory of the batch that is called so; those of batches long over are cleared away."""
-    for path in folder.glob("*.jsonl"):
-        with contextlib.suppress(FileNotFoundError):  # another command clears away, too
-            if time.time() - path.stat().st_mtime > _KEPT_S:
-                path.unlink()
+    clear_away(folder.glob("*.jsonl"), older_than_s=_KEPT_S)
     return Memory(folder / f"{name}.jsonl")
 
 
