@@ -1,6 +1,7 @@
 """GET /metrics: how the installation stands, or a tenant's part of it, in the text that Prometheus reads.
 
-Every process that serves tells the same, since all of it is read from the database: scrape one of them.
+Every process that serves tells the same, since all of it is read from the database: scrape one of them. The
+library is loaded when somebody asks: few do, and it brings servers of its own.
 """
 
 from __future__ import annotations
