@@ -184,6 +184,16 @@ async def test_a_task_that_may_be_another_jobs_is_left_to_it(runtime: Runtime) -
     assert (await after(runtime, other))[1].provider_id == "task-1"
 
 
+async def test_a_task_with_more_than_was_sent_is_left_beside_a_job_whose_input_is_too_long_to_compare(
+    runtime: Runtime,
+) -> None:
+    check = await in_doubt(runtime)
+    await in_doubt(runtime, image="data:image/png;base64," + "A" * 200_000)
+    async with listing(runtime, more={"task-1": {"seed": 417}}):
+        await resolve(runtime, check)
+    assert (await after(runtime, check))[1].provider_id is None
+
+
 async def test_a_task_with_more_than_was_sent_is_not_adopted_beside_one_that_hides_its_input(
     runtime: Runtime,
 ) -> None:
