@@ -9,11 +9,11 @@ import time
 import structlog
 
 _AGAIN_AFTER_S = 10.0
-_REPEATED = frozenset({"tick.waits", "drain.waits", "work.waits"})
+_REPEATED = frozenset({"tick.waits", "drain.waits", "work.waits", "request.waits"})
 
 
 class OnceInAWhile:
-    """Drops what was said a moment ago: while the database is away, each drain and each tick waits for it."""
+    """Drops what was said a moment ago: while the database is away, whatever is done or asked waits."""
 
     def __init__(self) -> None:
         self._said_at: dict[tuple[object, object], float] = {}

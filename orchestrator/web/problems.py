@@ -26,7 +26,7 @@ async def on_error(_request: Request, error: Exception) -> Response:
     if error.cause:
         log = structlog.get_logger()
         if isinstance(error, Busy):
-            log.warning("request.refused", status=error.status, because=error.in_full)
+            log.warning("request.waits", status=error.status, because=error.in_full)
         else:
             log.info("request.refused", status=error.status, because=error.cause)
     if isinstance(error, BadLines):

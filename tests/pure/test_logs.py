@@ -24,6 +24,7 @@ def test_what_waits_says_so_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> 
     assert not kept(said, "drain.waits", drain="submit")
     assert kept(said, "drain.waits", drain="poll")
     assert kept(said, "tick.waits")
+    assert [kept(said, "request.waits", because="the database") for _ in range(3)] == [True, False, False]
     now += 10
     assert kept(said, "drain.waits", drain="submit")
 
