@@ -74,7 +74,8 @@ def look_at_database(found: Settings) -> Iterator[Finding]:
     """Reached, and at the newest version; and who works on it."""
     from orchestrator.store import processes, schema
     from orchestrator.store.board import SILENT_AFTER_MS
-    from orchestrator.store.database import DatabaseTrouble, database_now, open_database
+    from orchestrator.store.database import database_now, open_database
+    from orchestrator.store.trouble import DatabaseTrouble
 
     if disk.is_missing_file(found.resolved_database_url):
         yield Finding.note("Database", "none yet; `orchestrator up` makes it")

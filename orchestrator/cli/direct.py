@@ -46,7 +46,8 @@ def _run(use: Callable[[Database], Awaitable[T]]) -> T:
 
 async def _opened(url: str, use: Callable[[Database], Awaitable[T]]) -> T:
     from orchestrator.store import schema
-    from orchestrator.store.database import DatabaseTrouble, open_database
+    from orchestrator.store.database import open_database
+    from orchestrator.store.trouble import DatabaseTrouble
 
     database = open_database(url, pool_size=1)
     try:

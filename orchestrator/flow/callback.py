@@ -15,7 +15,7 @@ from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.signing import Verdict
 from orchestrator.store import checks
 from orchestrator.store.changes import Seen
-from orchestrator.store.database import RowRefused
+from orchestrator.store.trouble import RowRefused
 
 
 class Taken(Enum):

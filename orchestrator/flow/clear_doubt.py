@@ -14,7 +14,7 @@ from orchestrator.flow.settle import settle
 from orchestrator.job import Attempt, HeldFor, Job, Reason
 from orchestrator.providers.base import TaskRef
 from orchestrator.runtime import Runtime
-from orchestrator.store.database import RowRefused
+from orchestrator.store.trouble import RowRefused
 
 _NOT_HELD = "not held in doubt"
 

@@ -22,7 +22,7 @@ from orchestrator.runtime import Runtime
 from orchestrator.store import batch_lines, batch_uploads, batches
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batches import Batch
-from orchestrator.store.database import RowRefused
+from orchestrator.store.trouble import RowRefused
 
 _TAKEN_OVER = "This batch was taken over by another request, or given up, while its lines still came."
 

@@ -13,8 +13,8 @@ from orchestrator.clock import DAY
 from orchestrator.errors import Busy
 from orchestrator.runtime import Runtime
 from orchestrator.store import figures, processes
-from orchestrator.store.database import CommitLost
 from orchestrator.store.processes import Process
+from orchestrator.store.trouble import CommitLost
 
 # SQLite counts in the event loop: short rounds keep a move's way short.
 _EVENTS_AT_A_TIME = 500

@@ -16,7 +16,7 @@ from orchestrator.job import Attempt, Job
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import checks
 from orchestrator.store.changes import Seen
-from orchestrator.store.database import RowRefused
+from orchestrator.store.trouble import RowRefused
 
 
 async def settle(

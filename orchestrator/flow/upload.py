@@ -22,7 +22,7 @@ from orchestrator.store import batch_lines, batch_uploads, quotas
 from orchestrator.store.batch_lines import ReceiverGone, Rejected
 from orchestrator.store.batches import Batch
 from orchestrator.store.creation import Creation
-from orchestrator.store.database import DatabaseTrouble
+from orchestrator.store.trouble import DatabaseTrouble
 
 MOST_LINES = 100_000
 MOST_CHARACTERS = 200 * 1024 * 1024

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import asyncpg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as PostgresDriver
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
@@ -22,23 +21,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
 
-from orchestrator.errors import Busy, Misconfigured
+from orchestrator.errors import Misconfigured
 from orchestrator.store import dialect
+from orchestrator.store.trouble import CommitLost, DatabaseTrouble, Overtaken, cause_of, trouble_of
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 # Each time in a younger transaction, which is seldom overtaken, too.
 _OVERTAKEN_AT_MOST = 5
-_REFUSED = (sqlite3.IntegrityError, sqlite3.DataError, asyncpg.IntegrityConstraintViolationError)
-_WRONG = (sqlite3.ProgrammingError, asyncpg.SyntaxOrAccessError)
-# A role without rights, or a root certificate that is not there: whoever looks after the server can mend it.
-_CLOSED = (asyncpg.InsufficientPrivilegeError, asyncpg.ClientConfigurationError)
-# Reached, and held up: by a lock of another's, or by more work than one statement has time for.
-_SLOW = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+_BROKEN_OFF = (DBAPIError, PostgresDriver.Error, PoolTimeout, OSError, TimeoutError)
 # What may stand behind the `?` of PostgreSQL's URL; asyncpg takes no other of libpq's words there.
 _PARAMETERS = {"host", "port", "ssl"}
-_BROKEN_OFF = (DBAPIError, PostgresDriver.Error, PoolTimeout, OSError, TimeoutError)
 # A migration may take its time, but nobody shall queue for long behind a lock that it waits for.
 _MIGRATING = {
     "application_name": "orchestrator migrate",
@@ -53,30 +47,6 @@ _NOW = {
     "postgresql": text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"),
     "sqlite": text("SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"),
 }
-
-
-class DatabaseTrouble(Busy):
-    """The database cannot be reached right now; try again in a moment."""
-
-
-class TookTooLong(DatabaseTrouble):
-    """The database took too long for this; try again in a moment."""
-
-
-class CommitLost(DatabaseTrouble):
-    """The database went away while it stored this, so it may be stored or not: look before you repeat it."""
-
-
-class Overtaken(DatabaseTrouble):
-    """A younger transaction wrote one of these rows before this one came to it.
-
-    The event log is in the order of transactions, and would tell the later move first: the work is done
-    again in a new transaction.
-    """
-
-
-class RowRefused(Exception):
-    """A constraint of the tables refused a row, such as an id of the provider's that is taken."""
 
 
 class Database(Protocol):
@@ -149,9 +119,9 @@ class PostgresDatabase:
                 result = await connection.run_sync(_run_or_invalidate, work)
                 is_committing = True
         except _BROKEN_OFF as error:
-            if isinstance(_cause(error), PostgresDriver.InvalidCachedStatementError):
+            if isinstance(cause_of(error), PostgresDriver.InvalidCachedStatementError):
                 await self._engine.dispose()  # each connection has plans for the schema as it was
-            trouble = _trouble(error)
+            trouble = trouble_of(error)
             if is_committing and isinstance(trouble, DatabaseTrouble):
                 raise CommitLost(cause=trouble.cause) from error
             raise trouble from error
@@ -176,7 +146,7 @@ class PostgresDatabase:
                 await _take_turn(connection)
                 await connection.run_sync(work)
         except _BROKEN_OFF as error:
-            raise _trouble(error) from error
+            raise trouble_of(error) from error
         finally:
             await engine.dispose()
 
@@ -257,7 +227,7 @@ def _run(engine: Engine, work: Work[T]) -> T:
         with engine.begin() as connection:
             return work(connection)
     except (DBAPIError, sqlite3.Error) as error:
-        raise _trouble(error) from error
+        raise trouble_of(error) from error
 
 
 def _sqlite_engine(url: str, *, begin: str) -> Engine:
@@ -277,40 +247,3 @@ def _sqlite_engine(url: str, *, begin: str) -> Engine:
         dialect.driver(connection).execute(begin)
 
     return engine
-
-
-def _trouble(error: Exception) -> Exception:
-    """A wrong statement is a defect of ours and stays what it is; most else is the database's trouble."""
-    cause = _cause(error)
-    if isinstance(cause, _CLOSED):
-        return DatabaseTrouble(cause=f"{type(cause).__name__}: {_words(cause)}")
-    if isinstance(cause, _REFUSED) or _is_of_a_value(cause):
-        return RowRefused(_words(cause))
-    if isinstance(cause, _WRONG) or _is_of_a_statement(cause):
-        return error
-    kind = TookTooLong if isinstance(cause, _SLOW) else DatabaseTrouble
-    return kind(cause=f"{type(cause).__name__}: {_words(cause)}")
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The driver's own error, inside those that SQLAlchemy makes of it."""
-    while isinstance(inner := getattr(error, "orig", None), BaseException):
-        error = inner
-    return error
-
-
-def _words(cause: BaseException) -> str:
-    """Without what PostgreSQL adds to its message, which is the row itself."""
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror  # its first argument is a number
-    return str(cause.args[0] if cause.args else cause)[:500]
-
-
-def _is_of_a_statement(cause: BaseException) -> bool:
-    """SQLite's driver calls a wrong statement an OperationalError, like a full disk."""
-    return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-
-
-def _is_of_a_value(cause: BaseException) -> bool:
-    """SQLSTATE class 22 (data exception), such as a text with NUL, and what asyncpg could not encode."""
-    return (getattr(cause, "sqlstate", None) or "").startswith("22") or isinstance(cause, ValueError)

@@ -16,7 +16,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from orchestrator.errors import Busy
-from orchestrator.store.database import CommitLost, Database, DatabaseTrouble
+from orchestrator.store.database import Database
+from orchestrator.store.trouble import CommitLost, DatabaseTrouble
 
 Item = TypeVar("Item")
 Item_contra = TypeVar("Item_contra", contravariant=True)

@@ -15,7 +15,7 @@ from orchestrator.ids import new_id
 from orchestrator.job import Attempt, Job, Phase, Reason
 from orchestrator.lifecycle import Move
 from orchestrator.store import dialect, many_rows
-from orchestrator.store.database import Overtaken
+from orchestrator.store.trouble import Overtaken
 
 JOB_COLUMNS = ", ".join(f"jobs.{name}" for name in Job.__struct_fields__)
 ATTEMPT_COLUMNS = ", ".join(f"attempts.{name}" for name in Attempt.__struct_fields__)

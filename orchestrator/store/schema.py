@@ -12,13 +12,8 @@ from sqlalchemy import Connection, inspect
 
 from orchestrator.errors import Misconfigured
 from orchestrator.store import event_log
-from orchestrator.store.database import (
-    Database,
-    DatabaseTrouble,
-    PostgresDatabase,
-    SqliteDatabase,
-    TookTooLong,
-)
+from orchestrator.store.database import Database, PostgresDatabase, SqliteDatabase
+from orchestrator.store.trouble import DatabaseTrouble, TookTooLong
 from orchestrator.tables import metadata
 
 _ROOT = Path(__file__).resolve().parents[2]

@@ -21,10 +21,11 @@ from orchestrator.ids import id_time, new_id
 from orchestrator.store import endpoint_health, lanes, tallies
 from orchestrator.store.changes import Change, Seen, apply_uncounted
 from orchestrator.store.creation import Created, Creation, apply_creations
-from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now
+from orchestrator.store.database import Database, database_now
 from orchestrator.store.deliveries import Attempted
 from orchestrator.store.group import Grouper
 from orchestrator.store.lanes import Share, share_of
+from orchestrator.store.trouble import CommitLost, DatabaseTrouble
 
 T = TypeVar("T")
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, text
 
 from orchestrator.ids import key_digest, key_prefix, new_id
-from orchestrator.store.database import Database, DatabaseTrouble, open_database
+from orchestrator.store.database import Database, open_database
+from orchestrator.store.trouble import DatabaseTrouble
 
 T = TypeVar("T")
 

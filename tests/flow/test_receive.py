@@ -14,7 +14,8 @@ from orchestrator.errors import Conflict, TooLarge
 from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.receive import check, receive
 from orchestrator.runtime import Runtime
-from orchestrator.store.database import Database, DatabaseTrouble, T, Work
+from orchestrator.store.database import Database, T, Work
+from orchestrator.store.trouble import DatabaseTrouble
 from tests.factories import TENANT
 from tests.flow.test_alike import MODEL as NEW_MODEL
 from tests.flow.test_alike import MODELS_ANSWER

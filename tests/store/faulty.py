@@ -4,7 +4,8 @@ so that everything is stored and nobody knows.
 
 from __future__ import annotations
 
-from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, T, Work
+from orchestrator.store.database import Database, T, Work
+from orchestrator.store.trouble import CommitLost, DatabaseTrouble
 
 
 class FaultyDatabase:

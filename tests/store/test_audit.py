@@ -9,8 +9,9 @@ from orchestrator.decision import Audited, Decision
 from orchestrator.job import Attempt, Job, Phase
 from orchestrator.store import audit, lane_orders
 from orchestrator.store.audit import Act
-from orchestrator.store.database import Database, RowRefused
+from orchestrator.store.database import Database
 from orchestrator.store.store import Store
+from orchestrator.store.trouble import RowRefused
 from tests.factories import IMAGE_LANE, T0, TENANT, SetClock, add_jobs, make_job
 from tests.store.faulty import FaultyDatabase
 from tests.store.rows import count, lane_of, select

@@ -15,9 +15,9 @@ from orchestrator.lifecycle import IllegalMove
 from orchestrator.store import rows as stored
 from orchestrator.store import views
 from orchestrator.store.changes import Seen
-from orchestrator.store.database import RowRefused
 from orchestrator.store.rows import LostRace
 from orchestrator.store.store import Store
+from orchestrator.store.trouble import RowRefused
 from tests.factories import (
     T0,
     TENANT,

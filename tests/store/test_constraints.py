@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.job import Phase, Reason
-from orchestrator.store.database import RowRefused
 from orchestrator.store.store import Store
+from orchestrator.store.trouble import RowRefused
 from tests.factories import T0, add_attempts, add_jobs, make_attempt, make_job, stored_job
 from tests.store.rows import execute
 

@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.job import Phase
-from orchestrator.store.database import Database, RowRefused
+from orchestrator.store.database import Database
 from orchestrator.store.store import Store
+from orchestrator.store.trouble import RowRefused
 from tests.factories import IMAGE_LANE, TENANT, VIDEO_LANE, SetClock, add_tenant, make_creation, make_job
 from tests.store import decisions
 from tests.store.rows import count, job_of, select

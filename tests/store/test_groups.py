@@ -16,9 +16,10 @@ from sqlalchemy.exc import DBAPIError
 from orchestrator.errors import Busy
 from orchestrator.job import Phase
 from orchestrator.store import dialect, group, many_rows
-from orchestrator.store.database import Database, DatabaseTrouble, RowRefused, open_database
+from orchestrator.store.database import Database, open_database
 from orchestrator.store.group import Grouper
 from orchestrator.store.store import Store
+from orchestrator.store.trouble import DatabaseTrouble, RowRefused
 from tests.factories import SetClock, make_creation, stored_job
 from tests.store import decisions
 from tests.store.faulty import FaultyDatabase

@@ -16,9 +16,10 @@ from orchestrator.evidence import Source
 from orchestrator.job import Phase
 from orchestrator.store import dialect, group, schema
 from orchestrator.store.changes import Change, apply_changes
-from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, database_now, open_database
+from orchestrator.store.database import Database, database_now, open_database
 from orchestrator.store.group import Grouper
 from orchestrator.store.store import Store
+from orchestrator.store.trouble import CommitLost, DatabaseTrouble
 from tests.factories import T0, SetClock, make_creation, make_id, stored_job
 from tests.services.postgres import PostgresProcess
 from tests.store import decisions

@@ -15,8 +15,9 @@ from orchestrator.job import Attempt, Job, Phase
 from orchestrator.store import batch_uploads, group
 from orchestrator.store import store as stored_once
 from orchestrator.store.changes import Seen
-from orchestrator.store.database import CommitLost, Database, DatabaseTrouble, RowRefused
+from orchestrator.store.database import Database
 from orchestrator.store.store import Store
+from orchestrator.store.trouble import CommitLost, DatabaseTrouble, RowRefused
 from tests.factories import T0, SetClock, make_attempt, make_creation, make_evidence, make_job, stored_job
 from tests.store import decisions
 from tests.store.bulk import RECEIVER, make_batch, receiving

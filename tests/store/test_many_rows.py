@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection
 
 from orchestrator.store import many_rows
-from orchestrator.store.database import RowRefused
 from orchestrator.store.store import Store
+from orchestrator.store.trouble import RowRefused
 from tests.store.rows import select
 
 # On both sides of what SQLite gets with one statement.
