@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
+import structlog
 import uvloop
 
 from orchestrator import embedded, logs
@@ -61,7 +62,7 @@ def run_up(settings: Settings, *, host: str, port: int, on_ready: OnReady | None
             broker.start()
             settings = settings.model_copy(update={"redis_url": broker.url})
         try:
-            _run(_migrate(settings))
+            _run(_migrate(settings, on_wait=lambda: structlog.get_logger().warning("migrate.waits")))
             info = ServerInfo(url, settings.api_key, os.getpid(), is_new_key)
             _run(_up(settings, listener, info, data_dir, on_ready))
         finally:
@@ -94,9 +95,9 @@ def _require_servers(settings: Settings) -> None:
         raise Misconfigured("REDIS_URL: must be set, so that the API can ring the workers.")
 
 
-def run_migrate(settings: Settings) -> None:
-    """Bring the database to the newest version."""
-    _run(_migrate(settings))
+def run_migrate(settings: Settings, *, on_wait: Callable[[], None]) -> None:
+    """Bring the database to the newest version; `on_wait` is called when another is at it."""
+    _run(_migrate(settings, on_wait=on_wait))
 
 
 async def _up(
@@ -209,10 +210,10 @@ async def _finished(serving: asyncio.Task[None]) -> None:
     await serving
 
 
-async def _migrate(settings: Settings) -> None:
+async def _migrate(settings: Settings, *, on_wait: Callable[[], None]) -> None:
     database = open_database(settings.resolved_database_url, pool_size=1)
     try:
-        await schema.bring_up_to_date(database)
+        await schema.bring_up_to_date(database, on_wait=on_wait)
     finally:
         await database.close()
 

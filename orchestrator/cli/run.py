@@ -71,8 +71,9 @@ def migrate() -> None:
     """Bring the database to the newest version."""
     from orchestrator.processes import run_migrate
 
-    run_migrate(settings.load())
-    to_stderr().print("The database is at the newest version.")
+    console = to_stderr()
+    run_migrate(settings.load(), on_wait=lambda: console.print("Another migrate is at work; waiting for it."))
+    console.print("The database is at the newest version.")
 
 
 def sandbox(

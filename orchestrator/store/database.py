@@ -134,8 +134,10 @@ class PostgresDatabase:
         except DatabaseTrouble:
             return await self.write(work)
 
-    async def migrate(self, work: Work[None]) -> None:
-        """Run what opens transactions of its own, without a limit of time, and nowhere twice at once."""
+    async def migrate(self, work: Work[None], *, on_wait: Callable[[], None]) -> None:
+        """Run what opens transactions of its own, without a limit of time, and nowhere twice at once:
+        `on_wait` is called where another is at it.
+        """
         engine = create_async_engine(
             self._engine.url,
             poolclass=NullPool,
@@ -143,7 +145,7 @@ class PostgresDatabase:
         )
         try:
             async with engine.connect() as connection:
-                await _take_turn(connection)
+                await _take_turn(connection, on_wait)
                 await connection.run_sync(work)
         except _BROKEN_OFF as error:
             raise trouble_of(error) from error
@@ -154,11 +156,15 @@ class PostgresDatabase:
         await self._engine.dispose()
 
 
-async def _take_turn(connection: AsyncConnection) -> None:
+async def _take_turn(connection: AsyncConnection, on_wait: Callable[[], None]) -> None:
     """Asked for again and again: a statement that waits is a transaction, and a build of an index beside
     writers waits for the end of those.
     """
+    is_told = False
     while not await connection.scalar(_TAKE_TURN):
+        if not is_told:
+            on_wait()
+        is_told = True
         await connection.commit()
         await asyncio.sleep(_TURN_PAUSE_S)
     await connection.commit()
@@ -213,7 +219,7 @@ class SqliteDatabase:
     async def read(self, work: Work[T]) -> T:
         return _run(self._reader, work)
 
-    async def migrate(self, work: Work[None]) -> None:
+    async def migrate(self, work: Work[None], *, on_wait: Callable[[], None]) -> None:
         """In one transaction, which keeps every other writer out."""
         await self.write(work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -30,14 +31,17 @@ def upgrade(connection: Connection) -> None:
     event_log.adopt(connection)
 
 
-async def bring_up_to_date(database: PostgresDatabase | SqliteDatabase) -> None:
-    """`upgrade` beside programs that run, each migration in a transaction of its own.
+async def bring_up_to_date(
+    database: PostgresDatabase | SqliteDatabase, *, on_wait: Callable[[], None] = lambda: None
+) -> None:
+    """`upgrade` beside programs that run, each migration in a transaction of its own; `on_wait` is called
+    once when another of them has to be waited for.
 
     Raises Misconfigured also when the database is out of reach or something in it takes too long.
     """
     try:
         if not await database.read(_is_done):
-            await database.migrate(_migrate)
+            await database.migrate(_migrate, on_wait=on_wait)
         await database.write(event_log.adopt)
     except DatabaseTrouble as trouble:
         raise _not_done(trouble) from trouble

@@ -45,16 +45,20 @@ async def old(postgres_url: str) -> AsyncIterator[PostgresDatabase]:
     await opened.close()
 
 
-async def migrated(url: str) -> tuple[int | None, str]:
-    """Its exit code and what it says."""
-    process = await asyncio.create_subprocess_exec(
+async def migrating(url: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "orchestrator.cli", "migrate"),
         env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "DATABASE_URL": url},
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def migrated(url: str) -> tuple[int | None, str]:
+    """Its exit code and the last that it says: before that it may have waited for another."""
+    process = await migrating(url)
     _, told = await process.communicate()
-    return process.returncode, told.decode()
+    return process.returncode, told.decode().splitlines()[-1]
 
 
 async def test_others_write_while_an_index_is_built(old: PostgresDatabase) -> None:
@@ -94,14 +98,34 @@ async def test_two_at_once_are_one_after_the_other(old: PostgresDatabase, postgr
     await execute(Store(old, SetClock()), ADD, id="before")
 
     first, second = await asyncio.gather(migrated(postgres_url), migrated(postgres_url))
-    assert first == second == (0, "The database is at the newest version.\n")
+    assert first == second == (0, "The database is at the newest version.")
 
     assert await old.write(differences) == []
 
 
 async def test_two_at_once_on_a_new_database_are_one_after_the_other(postgres_url: str) -> None:
     first, second = await asyncio.gather(migrated(postgres_url), migrated(postgres_url))
-    assert first == second == (0, "The database is at the newest version.\n")
+    assert first == second == (0, "The database is at the newest version.")
+
+
+async def test_one_that_waits_for_another_says_so(old: PostgresDatabase, postgres_url: str) -> None:
+    taken, may_end = asyncio.Event(), asyncio.Event()
+
+    def hold(connection: Connection) -> None:
+        assert connection.scalar(database._TAKE_TURN)
+        taken.set()
+        await_only(may_end.wait())
+        connection.execute(text("SELECT pg_advisory_unlock_all()"))
+
+    holding = asyncio.create_task(old.write(hold))
+    await taken.wait()
+    process = await migrating(postgres_url)
+    assert process.stderr is not None
+    assert await process.stderr.readline() == b"Another migrate is at work; waiting for it.\n"
+    may_end.set()
+    _, told = await process.communicate()
+    assert told == b"The database is at the newest version.\n"
+    await holding
 
 
 async def test_a_lock_that_is_not_given_back_is_told_as_such(
