@@ -1,12 +1,14 @@
-"""uvicorn's HTTP protocol with an end to its patience: a client that sends no whole request is not kept.
+"""uvicorn's HTTP protocol with an end to its patience: a client that sends no whole request is not kept. And
+with answers that leave in one packet.
 
-It costs a request two additions: clocks are compared in one sweep a second over all connections. What is
-refused here never became a request of the application; `web/wire.py` bounds what did.
+The patience costs a request two additions: clocks are compared in one sweep a second over all connections.
+What is refused here never became a request of the application; `web/wire.py` bounds what did.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -19,6 +21,8 @@ OVERHEAD_LIMIT = 64 * 1024
 """Bytes that are no body: the headers, and what stands between chunks and behind them."""
 _FRAMING = 8
 """A chunk of one byte takes five more, and its length may be written with a few zeros."""
+_HELD_BACK = 16 * 1024
+"""Bytes of an answer that wait for more of it, until the event loop's next pass."""
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -31,7 +35,7 @@ class PatientProtocol(HttpToolsProtocol):
     _window_body = 0
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, _InOnePacket(transport, self.loop)))
         self._head_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
@@ -82,3 +86,35 @@ class PatientProtocol(HttpToolsProtocol):
             head = b"HTTP/1.1 %d \r\nconnection: close\r\ncontent-type: application/json\r\n" % status
             self.transport.write(head + b"content-length: %d\r\n\r\n%s" % (len(body), body))
         self.transport.close()
+
+
+class _InOnePacket:
+    """A transport that sends together what is written in one pass of the event loop: uvicorn writes the head
+    and the body of an answer apart, which is two calls of the system and two packets.
+    """
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > _HELD_BACK:
+            self._send()
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._held and not self._transport.is_closing():
+            self._transport.write(b"".join(self._held))
+        self._held, self._size = [], 0

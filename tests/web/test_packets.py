@@ -1,0 +1,86 @@
+"""An answer leaves in one packet, and a long one in pieces."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import uvicorn
+from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp
+from uvicorn.server import ServerState
+
+from orchestrator.listening import PatientProtocol
+
+PIECE, PIECES = b"." * 4_096, 64
+
+
+class Wire(asyncio.Transport):
+    """Keeps what would be sent, call by call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packets: list[bytes] = []
+        self.is_closed = False
+
+    def write(self, data: Any) -> None:
+        assert not self.is_closed
+        self.packets.append(bytes(data))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+
+async def answered(app: ASGIApp, request: bytes) -> Wire:
+    wire = Wire()
+    protocol = PatientProtocol(
+        uvicorn.Config(app, lifespan="off", log_config=None), server_state=ServerState(), app_state={}
+    )
+    protocol.connection_made(wire)
+    protocol.data_received(request)
+    await asyncio.gather(*protocol.tasks)
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    return wire
+
+
+async def test_an_answers_head_and_body_leave_in_one_packet() -> None:
+    wire = await answered(Response("here"), b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
+    [packet] = wire.packets
+    assert packet.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert packet.endswith(b"\r\n\r\nhere")
+
+
+async def test_a_connection_is_closed_behind_the_answer() -> None:
+    wire = await answered(Response("here"), b"GET / HTTP/1.1\r\nhost: there\r\nconnection: close\r\n\r\n")
+    assert wire.is_closed
+    assert len(wire.packets) == 1
+
+
+async def test_a_long_answer_is_not_held_back() -> None:
+    async def pieces() -> Any:
+        for _ in range(PIECES):
+            yield PIECE
+
+    wire = await answered(StreamingResponse(pieces()), b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
+    assert b"".join(wire.packets).count(PIECE) == PIECES
+    assert max(map(len, wire.packets)) < 6 * len(PIECE)
+
+
+async def test_an_answer_to_one_who_went_away_is_dropped() -> None:
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        wire.close()
+        await Response("here")(scope, receive, send)
+
+    wire = Wire()
+    protocol = PatientProtocol(
+        uvicorn.Config(late, lifespan="off", log_config=None), server_state=ServerState(), app_state={}
+    )
+    protocol.connection_made(wire)
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
+    await asyncio.gather(*protocol.tasks)
+    await asyncio.sleep(0)
+    assert wire.packets == []
