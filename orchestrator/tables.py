@@ -458,6 +458,8 @@ idempotency_keys = Table(
     Column("tenant_id", Id, nullable=False),
     Column("key", Text, nullable=False),
     Column("request_hash", String(64), nullable=False),
+    # Of a job, or of whatever else a request makes: under another name, servers of the version before would
+    # not find it while they are still running.
     Column("job_id", Id, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("tenant_id", "key"),

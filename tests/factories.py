@@ -19,7 +19,8 @@ from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.policy import Limits
 from orchestrator.store import lanes
 from orchestrator.store.batches import Batch
-from orchestrator.store.creation import Creation, Idempotency
+from orchestrator.store.creation import Creation
+from orchestrator.store.idempotency import Idempotency
 from orchestrator.store.store import Store
 
 T0 = 1_700_000_000_000

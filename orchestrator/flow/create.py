@@ -20,7 +20,8 @@ from orchestrator.job import HeldFor, Job, Phase, deadline
 from orchestrator.net.guard import BlockedUrl, check_url
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.signing import Scheme
-from orchestrator.store.creation import Created, Creation, Idempotency
+from orchestrator.store.creation import Created, Creation
+from orchestrator.store.idempotency import Idempotency
 from orchestrator.store.lanes import lane_id
 
 _WEBHOOK_FIELDS = ("webhook_url", "webhook")

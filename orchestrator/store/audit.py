@@ -47,6 +47,11 @@ def audited(
 ) -> T:
     """What `do` answers. Where it found nothing (None, False) or refused (an Enum), no line is written."""
     done = do(connection, **arguments)
-    if done and not isinstance(done, Enum):
+    if is_done(done):
         keys.record_audit(connection, now=now, **msgspec.structs.asdict(act))
     return done
+
+
+def is_done(answered: object) -> bool:
+    """Whether a function that was asked to do something has done it."""
+    return bool(answered) and not isinstance(answered, Enum)

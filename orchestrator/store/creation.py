@@ -8,15 +8,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from orchestrator.job import Job
-from orchestrator.store import dialect, joining, lanes, many_rows, quotas, rows
+from orchestrator.store import idempotency, joining, lanes, many_rows, quotas, rows
+from orchestrator.store.idempotency import Idempotency, Name, Once
 from orchestrator.store.lanes import Share, share_of
-
-
-class Idempotency(msgspec.Struct, frozen=True):
-    """The client's key, and the hash of the request that it stands for."""
-
-    key: str
-    request_hash: str
 
 
 class Creation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -91,17 +85,14 @@ def _without_room(connection: Connection, fresh: Sequence[Creation]) -> set[str]
             room[tenant] -= 1
     keyed = [one for one in fresh if one.job.id in full and one.idempotency is not None]
     if keyed:
-        connection.execute(
-            dialect.sql("DELETE FROM idempotency_keys WHERE tenant_id = :tenant AND key = :key"),
-            [{"tenant": tenant, "key": key} for tenant, key in map(_key_of, keyed)],
-        )
+        idempotency.free(connection, map(_key_of, keyed))
     return full
 
 
 def _with_replays(
     connection: Connection,
     creations: Sequence[Creation],
-    known: dict[tuple[str, str], tuple[str, str]],
+    known: dict[Name, tuple[str, str]],
     results: list[Created | None],
     full: Set[str],
 ) -> list[Created]:
@@ -123,42 +114,21 @@ def _with_replays(
     return complete
 
 
-def _key_of(creation: Creation) -> tuple[str, str]:
+def _key_of(creation: Creation) -> Name:
     key = creation.idempotency.key if creation.idempotency else f"\0{creation.job.id}"
     return creation.job.tenant_id, key
 
 
-def _keys_in_use(
-    connection: Connection, creations: Sequence[Creation]
-) -> dict[tuple[str, str], tuple[str, str]]:
-    """Take the keys of this group, and read whose they are: ours, or an earlier request's.
-
-    The insert waits for another transaction that is taking the same key, so two at once are one.
-    """
-    keyed = sorted((c for c in creations if c.idempotency is not None), key=_key_of)
-    if not keyed:
-        return {}
-    taken = [
-        {
-            "tenant_id": c.job.tenant_id,
-            "key": c.idempotency.key,
-            "request_hash": c.idempotency.request_hash,
-            "job_id": c.job.id,
-            "created_at": c.job.created_at,
-        }
-        for c in keyed
-        if c.idempotency is not None
-    ]
-    many_rows.insert_many(connection, "idempotency_keys", taken, on_conflict="DO NOTHING")
-    source = dialect.incoming(connection.dialect.name, {"tenant_id": "text", "key": "text"})
-    found = connection.execute(
-        dialect.sql(
-            f"SELECT k.tenant_id, k.key, k.request_hash, k.job_id FROM {source}"
-            " JOIN idempotency_keys k ON k.tenant_id = m.tenant_id AND k.key = m.key"
-        ),
-        {"rows": dialect.to_json([{"tenant_id": t["tenant_id"], "key": t["key"]} for t in taken])},
+def _keys_in_use(connection: Connection, creations: Sequence[Creation]) -> dict[Name, tuple[str, str]]:
+    """Take the keys of this group, and read whose they are: ours, or an earlier request's."""
+    return idempotency.take(
+        connection,
+        [
+            Once(c.job.tenant_id, c.idempotency.key, c.idempotency.request_hash, c.job.id, c.job.created_at)
+            for c in creations
+            if c.idempotency is not None
+        ],
     )
-    return {(row[0], row[1]): (row[2], row[3]) for row in found}
 
 
 def insert(connection: Connection, creations: Sequence[Creation], known_shares: Set[Share]) -> None:

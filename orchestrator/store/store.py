@@ -18,12 +18,13 @@ from sqlalchemy import Connection
 from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import id_time, new_id
-from orchestrator.store import endpoint_health, lanes, tallies
-from orchestrator.store.changes import Change, Seen, apply_uncounted
+from orchestrator.store import endpoint_health, idempotency, lanes, tallies
+from orchestrator.store.changes import Change, Seen, apply_changes, apply_uncounted
 from orchestrator.store.creation import Created, Creation, apply_creations
 from orchestrator.store.database import Database, database_now
 from orchestrator.store.deliveries import Attempted
 from orchestrator.store.group import Grouper
+from orchestrator.store.idempotency import Once
 from orchestrator.store.lanes import Share, share_of
 from orchestrator.store.trouble import CommitLost, DatabaseTrouble
 
@@ -74,8 +75,12 @@ class Store:
         attempt: int | None = None,
         tenant_id: str | None = None,
         callback: Seen | None = None,
+        once: Once | None = None,
     ) -> Applied | None:
-        """Run `decide` on the locked rows and write what it says; None when there is no such job."""
+        """Run `decide` on the locked rows and write what it says; None when there is no such job.
+
+        With `once` it is a transaction of its own, which a move counts for; the next time it raises Used.
+        """
         change = Change(
             job_id=job_id,
             decide=decide,
@@ -85,9 +90,18 @@ class Store:
             tenant_id=tenant_id,
             callback=callback,
         )
+        if once is not None:
+            return await self._change_once(change, once)
         applied: Applied | None = await self._group.put(change)
         self.on_commit()
         return applied
+
+    async def _change_once(self, change: Change, once: Once) -> Applied | None:
+        given = {"changes": [change], "now": self.clock.now(), "is_retry": False}
+        applied: list[Applied | None] = await self.write(
+            idempotency.do_once, once=once, do=apply_changes, arguments=given, counts=_has_moved
+        )
+        return applied[0]
 
     async def record(self, attempted: Attempted) -> bool:
         """Keep an attempt of a delivery; True when its endpoint has been disabled by it."""
@@ -145,6 +159,10 @@ class Store:
         if done is not None:  # batches are locked last of all, behind jobs and shares: as claims do
             tallies.count(connection, done.pairs, endings=done.endings, now=now)
         return results
+
+
+def _has_moved(applied: Sequence[Applied | None]) -> bool:
+    return any(one is not None and one.move is not None for one in applied)
 
 
 async def _again(write: Callable[[], Awaitable[T]], lost: CommitLost) -> T:

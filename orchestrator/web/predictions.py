@@ -20,7 +20,8 @@ from orchestrator.flow.schedule import Schedule, read_schedule
 from orchestrator.flow.unanswered import mark_unanswered
 from orchestrator.job import Job
 from orchestrator.store import retention, views
-from orchestrator.store.creation import Created, Idempotency
+from orchestrator.store.creation import Created
+from orchestrator.store.idempotency import Idempotency
 from orchestrator.store.views import STATES, Found, HistoryFilter
 from orchestrator.web.allowed import allowed_methods
 from orchestrator.web.context import Context

@@ -16,9 +16,20 @@ from orchestrator.store import batch_uploads, group
 from orchestrator.store import store as stored_once
 from orchestrator.store.changes import Seen
 from orchestrator.store.database import Database
+from orchestrator.store.idempotency import Once, Used
 from orchestrator.store.store import Store
 from orchestrator.store.trouble import CommitLost, DatabaseTrouble, RowRefused
-from tests.factories import T0, SetClock, make_attempt, make_creation, make_evidence, make_job, stored_job
+from tests.factories import (
+    T0,
+    TENANT,
+    SetClock,
+    make_attempt,
+    make_creation,
+    make_evidence,
+    make_id,
+    make_job,
+    stored_job,
+)
 from tests.store import decisions
 from tests.store.bulk import RECEIVER, make_batch, receiving
 from tests.store.faulty import FaultyDatabase
@@ -56,6 +67,20 @@ async def test_a_creation_is_stored_once_though_the_database_stays_away_after_it
     assert [one.job.id for one in created] == [creation.job.id for creation in creations]
     stored = await counts(lossy_store)
     assert {stored["jobs"], stored["documents"], stored["events"]} == {len(keys)}
+
+
+async def test_what_is_done_under_a_key_is_found_by_who_asks_again(
+    lossy_store: Store, lossy: FaultyDatabase
+) -> None:
+    job = await stored_job(lossy_store, Phase.HELD)
+    first, again = [Once(TENANT, "k", "a" * 64, make_id(), T0) for _ in range(2)]
+    lossy.lost_after = 1
+    with pytest.raises(CommitLost):
+        await lossy_store.change(job.id, decisions.release, source="client", once=first)
+    with pytest.raises(Used) as used:
+        await lossy_store.change(job.id, decisions.fail, source="client", once=again)
+    assert (used.value.first_id, used.value.is_same) == (first.id, True)
+    assert (await job_of(lossy_store, job.id)).phase == Phase.READY
 
 
 async def test_an_empty_answer_counts_once(lossy_store: Store, lossy: FaultyDatabase) -> None:

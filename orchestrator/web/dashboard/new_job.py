@@ -17,7 +17,7 @@ from orchestrator.flow.create import NewJob, create
 from orchestrator.flow.schedule import Schedule, read_schedule
 from orchestrator.ids import new_id
 from orchestrator.store import keys, views
-from orchestrator.store.creation import Idempotency
+from orchestrator.store.idempotency import Idempotency
 from orchestrator.web.dashboard import model_form
 from orchestrator.web.dashboard.file_upload import upload
 from orchestrator.web.dashboard.forms import file_of, text_of

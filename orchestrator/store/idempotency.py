@@ -1,0 +1,117 @@
+"""Idempotency-Keys: each stands for what the first request with it made or did, until it is forgotten.
+
+A key is taken in the transaction that makes what it stands for: both are there or none. Those of batches
+stand in their own rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from orchestrator.store import dialect, many_rows
+from orchestrator.store.audit import is_done
+
+T = TypeVar("T")
+Name = tuple[str, str]
+"""A tenant and its key."""
+
+_COLUMNS = ("tenant_id", "key", "request_hash", "job_id", "created_at")
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """The client's key, and the hash of the request that it stands for."""
+
+    key: str
+    request_hash: str
+
+
+class Once(msgspec.Struct, frozen=True, gc=False):
+    """A request that is to be done once. `id` is new, and that of what it makes, if that has one."""
+
+    tenant_id: str
+    key: str
+    request_hash: str
+    id: str
+    at: int
+
+    @property
+    def name(self) -> Name:
+        return self.tenant_id, self.key
+
+
+class Used(Exception):
+    """The key stands for an earlier request, the same one or another: nothing was done."""
+
+    def __init__(self, first_id: str, *, is_same: bool) -> None:
+        """`first_id` is the id that the earlier request had for what it made."""
+        super().__init__(first_id)
+        self.first_id = first_id
+        self.is_same = is_same
+
+
+def take(connection: Connection, requests: Sequence[Once]) -> dict[Name, tuple[str, str]]:
+    """Take these keys, and read whose they are, ours or an earlier request's: its hash and its id.
+
+    The insert waits for another transaction that is taking the same key, so two at once are one.
+    """
+    if not requests:
+        return {}
+    wanted = sorted(requests, key=lambda one: one.name)
+    rows = [msgspec.structs.astuple(one) for one in wanted]
+    many_rows.insert_tuples(connection, "idempotency_keys", _COLUMNS, rows, on_conflict="DO NOTHING")
+    return _read(connection, wanted)
+
+
+def free(connection: Connection, names: Iterable[Name]) -> None:
+    """These keys stand for nothing, as before."""
+    connection.execute(
+        dialect.sql("DELETE FROM idempotency_keys WHERE tenant_id = :tenant AND key = :key"),
+        [{"tenant": tenant, "key": key} for tenant, key in names],
+    )
+
+
+def require_free(connection: Connection, *, once: Once) -> None:
+    """Raises Used."""
+    _require_own(once, _read(connection, [once]))
+
+
+def do_once(
+    connection: Connection,
+    *,
+    once: Once | None,
+    do: Callable[..., T],
+    arguments: Mapping[str, Any],
+    counts: Callable[[T], bool] = is_done,
+) -> T:
+    """What `do` answers. Under a key it is done at most once, and raises Used the next time; where what came
+    of it does not count, the key stays free.
+    """
+    if once is None:
+        return do(connection, **arguments)
+    _require_own(once, take(connection, [once]))
+    done = do(connection, **arguments)
+    if not counts(done):
+        free(connection, [once.name])
+    return done
+
+
+def _require_own(once: Once, known: Mapping[Name, tuple[str, str]]) -> None:
+    request_hash, first_id = known.get(once.name, (once.request_hash, once.id))
+    if first_id != once.id:
+        raise Used(first_id, is_same=request_hash == once.request_hash)
+
+
+def _read(connection: Connection, requests: Sequence[Once]) -> dict[Name, tuple[str, str]]:
+    source = dialect.incoming(connection.dialect.name, {"tenant_id": "text", "key": "text"})
+    found = connection.execute(
+        dialect.sql(
+            f"SELECT k.tenant_id, k.key, k.request_hash, k.job_id FROM {source}"
+            " JOIN idempotency_keys k ON k.tenant_id = m.tenant_id AND k.key = m.key"
+        ),
+        {"rows": dialect.to_json([{"tenant_id": one.tenant_id, "key": one.key} for one in requests])},
+    )
+    return {(row[0], row[1]): (row[2], row[3]) for row in found}
