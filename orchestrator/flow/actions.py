@@ -23,6 +23,7 @@ from orchestrator.store import action_steps, actions, audit, job_search
 from orchestrator.store.action_steps import StepTaken
 from orchestrator.store.actions import MOST_IDS, VERBS, Action, Matched
 from orchestrator.store.audit import Act
+from orchestrator.store.idempotency import Once, do_once
 
 FASTEST = 100_000
 _ACTIONS_AT_A_TIME = 20
@@ -41,20 +42,22 @@ class NewAction(msgspec.Struct, frozen=True, kw_only=True):
     per_minute: int | None = None
 
 
-async def order(runtime: Runtime, new: NewAction) -> Action:
-    """Stored when this returns; jobs that are made from now on are not touched. Raises InvalidInput."""
+async def order(runtime: Runtime, new: NewAction, *, once: Once | None = None) -> Action:
+    """Stored when this returns; jobs that are made from now on are not touched. Raises InvalidInput, and
+    Used.
+    """
     _check(new)
     now = runtime.clock.now()
     new = msgspec.structs.replace(new, matched=await _settled(runtime, new))
     action = Action(
-        id=new_id(now),
+        id=once.id if once else new_id(now),
         up_to=new_id(now),
         expected=await count(runtime, new),
         created_at=now,
         due_at=now,
         **msgspec.structs.asdict(new),
     )
-    await _write(runtime, action, action.actor, "", actions.insert, {"action": action})
+    await _write(runtime, action, action.actor, "", actions.insert, {"action": action}, once=once)
     runtime.bell.ring(Kind.BATCH)
     return action
 
@@ -160,13 +163,19 @@ async def _settled(runtime: Runtime, new: NewAction) -> Matched:
 
 
 async def _write(
-    runtime: Runtime, action: Action, actor: str, prefix: str, work: Any, arguments: Mapping[str, Any]
+    runtime: Runtime,
+    action: Action,
+    actor: str,
+    prefix: str,
+    work: Any,
+    arguments: Mapping[str, Any],
+    *,
+    once: Once | None = None,
 ) -> Any:
     act = Act(
         tenant_id=action.tenant_id, actor=actor, action=f"{prefix}{action.verb} many", subject=action.id
     )
-    done = await runtime.store.write(
-        audit.audited, act=act, now=runtime.clock.now(), do=work, arguments=arguments
-    )
+    given = {"act": act, "now": runtime.clock.now(), "do": work, "arguments": arguments}
+    done = await runtime.store.write(do_once, once=once, do=audit.audited, arguments=given)
     runtime.log.info("action.ordered", actor=actor, action=act.action, object=action.id)
     return done

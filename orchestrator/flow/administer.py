@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from enum import Enum
 from typing import Any, Protocol
 
 import msgspec
@@ -15,6 +14,7 @@ from orchestrator.ids import new_api_key
 from orchestrator.runtime import Runtime
 from orchestrator.store import audit, keys, lane_orders, sessions, tenants
 from orchestrator.store.audit import Act
+from orchestrator.store.idempotency import Once, do_once
 from orchestrator.store.keys import Key, NamedKey, Refusal
 from orchestrator.store.tenants import Terms
 
@@ -50,11 +50,15 @@ class Order(msgspec.Struct, frozen=True):
     arguments: dict[str, Any]
 
 
-async def create_key(runtime: Runtime, by: By, new: NewKey) -> tuple[NamedKey, str]:
-    """The key's row and the key itself, which is nowhere else. Raises Conflict and InvalidInput."""
+async def create_key(
+    runtime: Runtime, by: By, new: NewKey, *, once: Once | None = None
+) -> tuple[NamedKey, str]:
+    """The key's row and the key itself, which is nowhere else. Raises Conflict, InvalidInput and Used."""
     key = new_api_key()
-    given = {"key": key, "now": runtime.clock.now()} | msgspec.structs.asdict(new)
-    made = await _do(runtime, by, Order("create key", f"{new.tenant}/{new.name}", keys.create_key, given))
+    given = {"key": key, "now": runtime.clock.now(), "key_id": once.id if once else None}
+    given |= msgspec.structs.asdict(new)
+    order = Order("create key", f"{new.tenant}/{new.name}", keys.create_key, given)
+    made = await _do(runtime, by, order, once=once)
     if made is Refusal.NO_TENANT:
         raise InvalidInput("tenant", "names no tenant")
     if made is Refusal.NAME_TAKEN:
@@ -80,10 +84,11 @@ async def make_login_link(runtime: Runtime, by: Key, *, is_logged: bool = True) 
     return token, await _do(runtime, by, order, is_logged=is_logged)
 
 
-async def add_tenant(runtime: Runtime, by: By, name: str, terms: Terms) -> None:
-    """Raises Conflict."""
+async def add_tenant(runtime: Runtime, by: By, name: str, terms: Terms, *, once: Once | None = None) -> None:
+    """Raises Conflict, and Used."""
     given = {"name": name, "terms": terms, "now": runtime.clock.now()}
-    if not await _do(runtime, by, Order(_told("add tenant", terms), name, tenants.add_tenant, given)):
+    order = Order(_told("add tenant", terms), name, tenants.add_tenant, given)
+    if not await _do(runtime, by, order, once=once):
         raise Conflict(f"There is a tenant {name!r} already.")
 
 
@@ -131,12 +136,13 @@ async def _order(runtime: Runtime, by: By, order: Order) -> None:
     runtime.bell.ring(Kind.SUBMIT)  # more may be sent now
 
 
-async def _do(runtime: Runtime, by: By, order: Order, *, is_logged: bool = True) -> Any:
+async def _do(
+    runtime: Runtime, by: By, order: Order, *, is_logged: bool = True, once: Once | None = None
+) -> Any:
     act = Act(tenant_id=by.tenant_id, actor=by.actor, action=order.action, subject=order.subject)
-    done = await runtime.store.write(
-        audit.audited, act=act, now=runtime.clock.now(), do=order.work, arguments=order.arguments
-    )
-    if is_logged and done and not isinstance(done, Enum):
+    given = {"act": act, "now": runtime.clock.now(), "do": order.work, "arguments": order.arguments}
+    done = await runtime.store.write(do_once, once=once, do=audit.audited, arguments=given)
+    if is_logged and audit.is_done(done):
         runtime.log.info("administered", actor=act.actor, action=act.action, object=act.subject)
     return done
 

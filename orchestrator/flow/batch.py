@@ -15,6 +15,7 @@ from orchestrator.store import audit, batch_progress, batches
 from orchestrator.store.audit import Act
 from orchestrator.store.batch_progress import Outlook
 from orchestrator.store.batches import Batch
+from orchestrator.store.idempotency import Once, do_once
 
 _ORDERS = {
     "pause": (batches.PAUSE, "Only a batch that is running can be paused"),
@@ -42,27 +43,33 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 async def order(
-    runtime: Runtime, verb: str, tenant_id: str, batch_id: str, *, actor: str, fingerprint: str | None = None
+    runtime: Runtime,
+    verb: str,
+    tenant_id: str,
+    batch_id: str,
+    *,
+    actor: str,
+    fingerprint: str | None = None,
+    once: Once | None = None,
 ) -> Batch:
-    """pause, resume, cancel or retry. Raises NotFound, and Conflict where the batch's state forbids it."""
+    """pause, resume, cancel or retry. Raises NotFound, Conflict where the batch's state forbids it, and
+    Used.
+    """
     wanted, otherwise = _ORDERS[verb]
     batch = await find(runtime, tenant_id, batch_id)
     if verb == "cancel" and batch.state == "receiving":
         wanted = batches.DISCARD
     now = runtime.clock.now()
-    changed: Batch | None = await runtime.store.write(
-        audit.audited,
-        act=Act(tenant_id=tenant_id, actor=actor, action=f"batch.{verb}", subject=batch_id),
-        now=now,
-        do=batches.change,
-        arguments={
-            "order": wanted,
-            "batch_id": batch_id,
-            "tenant_id": tenant_id,
-            "now": now,
-            "fingerprint": fingerprint,
-        },
-    )
+    asked = {
+        "order": wanted,
+        "batch_id": batch_id,
+        "tenant_id": tenant_id,
+        "now": now,
+        "fingerprint": fingerprint,
+    }
+    act = Act(tenant_id=tenant_id, actor=actor, action=f"batch.{verb}", subject=batch_id)
+    given = {"act": act, "now": now, "do": batches.change, "arguments": asked}
+    changed: Batch | None = await runtime.store.write(do_once, once=once, do=audit.audited, arguments=given)
     if changed is None:
         raise Conflict(f"{otherwise}; this one is {batch.public_state}.")
     runtime.bell.ring(Kind.BATCH)

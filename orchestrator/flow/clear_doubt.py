@@ -1,4 +1,7 @@
-"""What a person says of a job that is held because nobody knows whether the provider has it."""
+"""What a person says of a job that is held because nobody knows whether the provider has it.
+
+Each word raises Used where it was given before, under the same Idempotency-Key.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,19 @@ from orchestrator.flow.settle import settle
 from orchestrator.job import Attempt, HeldFor, Job, Reason
 from orchestrator.providers.base import TaskRef
 from orchestrator.runtime import Runtime
+from orchestrator.store.idempotency import Once
 from orchestrator.store.trouble import RowRefused
 
 _NOT_HELD = "not held in doubt"
 
 
-async def resubmit(runtime: Runtime, job: Job, *, actor: str) -> None:
+async def resubmit(runtime: Runtime, job: Job, *, actor: str, once: Once | None = None) -> None:
     """It is not at the provider, or may be paid for twice: another attempt. Raises Conflict."""
     _require_doubt(job)
-    await redrive(runtime, job.tenant_id, job.id, actor=actor)
+    await redrive(runtime, job.tenant_id, job.id, actor=actor, once=once)
 
 
-async def fail(runtime: Runtime, job: Job, *, actor: str, because: str) -> None:
+async def fail(runtime: Runtime, job: Job, *, actor: str, because: str, once: Once | None = None) -> None:
     """It ends here; should its task come to light, an output is taken all the same. Raises Conflict."""
     error = Error(ErrorKind.LOST, because or "Nobody knows whether the provider has it; it was given up.")
 
@@ -35,16 +39,18 @@ async def fail(runtime: Runtime, job: Job, *, actor: str, because: str) -> None:
         move = lifecycle.fail(held, Reason.UNRESOLVED, error, now=runtime.clock.now())
         return Decision(note="given up", move=move, audited=Audited(actor, "resolve: fail"))
 
-    await _change(runtime, job, decide)
+    await _change(runtime, job, decide, once=once)
 
 
-async def adopt(runtime: Runtime, job: Job, *, actor: str, provider_id: str) -> None:
+async def adopt(
+    runtime: Runtime, job: Job, *, actor: str, provider_id: str, once: Once | None = None
+) -> None:
     """This task is its own: what the provider says of it now is settled. Raises InvalidInput and Conflict."""
     _require_doubt(job)
     found = replace(await _ask(runtime, job, provider_id), source=Source.HISTORY)
     audited = Audited(actor, f"resolve: adopt {provider_id}")
     try:
-        applied = await settle(runtime, job.id, job.attempt, found, audited=audited)
+        applied = await settle(runtime, job.id, job.attempt, found, audited=audited, once=once)
     except RowRefused:
         applied = None
     if applied is None:
@@ -65,8 +71,10 @@ async def _ask(runtime: Runtime, job: Job, provider_id: str) -> Evidence:
     return replace(evidence, provider_id=provider_id)
 
 
-async def _change(runtime: Runtime, job: Job, decide: Decide) -> Applied:
-    applied = await runtime.store.change(job.id, decide, source="operator", tenant_id=job.tenant_id)
+async def _change(runtime: Runtime, job: Job, decide: Decide, *, once: Once | None) -> Applied:
+    applied = await runtime.store.change(
+        job.id, decide, source="operator", tenant_id=job.tenant_id, once=once
+    )
     if applied is None:
         raise NotFound("There is no such job.")
     if applied.note == _NOT_HELD:

@@ -24,6 +24,7 @@ from orchestrator.store.creation import Created, Creation
 from orchestrator.store.idempotency import Idempotency
 from orchestrator.store.lanes import lane_id
 
+USED_FOR_ANOTHER = "Idempotency-Key: this key was used before, for another request."
 _WEBHOOK_FIELDS = ("webhook_url", "webhook")
 
 
@@ -59,7 +60,7 @@ async def create(runtime: Runtime, new: NewJob, *, is_wanted: Callable[[], bool]
     creation = prepare(runtime, new)
     created = await runtime.store.create(creation, is_wanted=is_wanted)
     if created.is_conflict:
-        raise Conflict("Idempotency-Key: this key was used before, for another request.")
+        raise Conflict(USED_FOR_ANOTHER)
     if created.is_gone:
         raise Conflict("Idempotency-Key: the job that this key stands for was deleted.")
     if created.is_full:

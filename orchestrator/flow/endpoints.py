@@ -19,6 +19,7 @@ from orchestrator.signing import SECRET_PREFIX, Scheme
 from orchestrator.store import endpoint_secrets, endpoints, outbox
 from orchestrator.store.deliveries import Due, host_of
 from orchestrator.store.endpoints import Endpoint
+from orchestrator.store.idempotency import Once, do_once
 from orchestrator.webhook_events import Event
 
 _SECRET_BYTES = 32
@@ -48,10 +49,12 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     is_enabled: bool | None = None
 
 
-async def create(runtime: Runtime, tenant_id: str, new: NewEndpoint, *, actor: str) -> tuple[Endpoint, str]:
-    """The endpoint and its secret. Raises Conflict when the tenant has as many as it may."""
+async def create(
+    runtime: Runtime, tenant_id: str, new: NewEndpoint, *, actor: str, once: Once | None = None
+) -> tuple[Endpoint, str]:
+    """The endpoint and its secret. Raises Conflict when the tenant has as many as it may, and Used."""
     now, secret = runtime.clock.now(), _new_secret()
-    identifier = new_id(now)
+    identifier = once.id if once else new_id(now)
     endpoint = Endpoint(
         id=identifier,
         tenant_id=tenant_id,
@@ -65,7 +68,8 @@ async def create(runtime: Runtime, tenant_id: str, new: NewEndpoint, *, actor: s
         disabled_at=None if new.is_enabled else now,
         disabled_because=None if new.is_enabled else endpoints.BY_OWNER,
     )
-    if not await runtime.store.write(endpoints.insert, new=endpoint, actor=actor):
+    given = {"new": endpoint, "actor": actor}
+    if not await runtime.store.write(do_once, once=once, do=endpoints.insert, arguments=given):
         raise Conflict(f"A tenant has at most {endpoints.MOST_PER_TENANT} endpoints; remove one first.")
     return endpoint, secret
 
@@ -109,22 +113,23 @@ async def remove(runtime: Runtime, tenant_id: str, endpoint_id: str, *, actor: s
         raise NotFound("There is no such endpoint.")
 
 
-async def rotate(runtime: Runtime, tenant_id: str, endpoint_id: str, *, actor: str) -> tuple[Endpoint, str]:
+async def rotate(
+    runtime: Runtime, tenant_id: str, endpoint_id: str, *, actor: str, once: Once | None = None
+) -> tuple[Endpoint, str]:
     """The endpoint with its new secret; for a day the old one signs as well, and older ones until their day
-    is over, since their successor may never have been installed. Raises NotFound.
+    is over, since their successor may never have been installed. Raises NotFound, and Used.
     """
     was, secret, now = await find(runtime, tenant_id, endpoint_id), _new_secret(), runtime.clock.now()
     older = [*_opened(runtime, was.secret, _place(was.id), now + _BOTH_SIGN_MS), *_older(runtime, was, now)]
-    is_rotated = await runtime.store.write(
-        endpoint_secrets.rotate,
-        was=was,
-        secret=runtime.sealer.seal(secret, _place(was.id)),
-        old_secret=_sealed_together(runtime, was.id, older),
-        old_secret_until=now + _BOTH_SIGN_MS,
-        actor=actor,
-        now=now,
-    )
-    if not is_rotated:
+    given = {
+        "was": was,
+        "secret": runtime.sealer.seal(secret, _place(was.id)),
+        "old_secret": _sealed_together(runtime, was.id, older),
+        "old_secret_until": now + _BOTH_SIGN_MS,
+        "actor": actor,
+        "now": now,
+    }
+    if not await runtime.store.write(do_once, once=once, do=endpoint_secrets.rotate, arguments=given):
         raise Conflict("Somebody else has just rotated or removed it.")
     return await find(runtime, tenant_id, endpoint_id), secret
 
@@ -140,18 +145,22 @@ async def secret_of(runtime: Runtime, tenant_id: str, endpoint_id: str) -> str:
         ) from None
 
 
-async def send_test(runtime: Runtime, tenant_id: str, endpoint_id: str) -> str:
-    """Have it told something at once; answers the delivery's id. Raises NotFound, Conflict if disabled."""
+async def send_test(runtime: Runtime, tenant_id: str, endpoint_id: str, *, once: Once | None = None) -> str:
+    """Have it told something at once; answers the delivery's id. Raises NotFound, Conflict if disabled, and
+    Used.
+    """
     endpoint = await find(runtime, tenant_id, endpoint_id)
     if endpoint.disabled_at is not None:
         raise Conflict("This endpoint is disabled: enable it first.")
-    delivery_id = await runtime.store.write(
-        outbox.tell_one,
-        endpoint=endpoint,
-        event=Event.ENDPOINT_TEST,
-        data={"message": "This is a test.", "endpoint": endpoints.shown(endpoint)},
-        now=runtime.clock.now(),
-    )
+    now = runtime.clock.now()
+    given = {
+        "endpoint": endpoint,
+        "event": Event.ENDPOINT_TEST,
+        "data": {"message": "This is a test.", "endpoint": endpoints.shown(endpoint)},
+        "name": once.id if once else new_id(now),
+        "now": now,
+    }
+    delivery_id: str = await runtime.store.write(do_once, once=once, do=outbox.tell_one, arguments=given)
     runtime.bell.ring(Kind.DELIVER)
     return delivery_id
 

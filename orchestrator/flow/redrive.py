@@ -9,18 +9,21 @@ from orchestrator.decision import Audited, Decision
 from orchestrator.errors import Conflict, NotFound
 from orchestrator.job import Attempt, HeldFor, Job, Phase
 from orchestrator.runtime import Runtime
+from orchestrator.store.idempotency import Once
 
 _REFUSED = "neither failed nor in doubt"
 
 
-async def redrive(runtime: Runtime, tenant_id: str, job_id: str, *, actor: str) -> Job:
-    """The job afterwards. Raises NotFound, and Conflict unless it has failed or is held."""
+async def redrive(
+    runtime: Runtime, tenant_id: str, job_id: str, *, actor: str, once: Once | None = None
+) -> Job:
+    """The job afterwards. Raises NotFound, Conflict unless it has failed or is held, and Used."""
 
     def decided(job: Job, attempt: Attempt | None) -> Decision:
         decision = decide(job, attempt, actor=actor, now=runtime.clock.now())
         return decision if decision.note == _REFUSED else replace(decision, audited=Audited(actor, "redrive"))
 
-    applied = await runtime.store.change(job_id, decided, source="client", tenant_id=tenant_id)
+    applied = await runtime.store.change(job_id, decided, source="client", tenant_id=tenant_id, once=once)
     if applied is None:
         raise NotFound("There is no such prediction.")
     if applied.note == _REFUSED:

@@ -16,6 +16,7 @@ from orchestrator.job import Attempt, Job
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.store import checks
 from orchestrator.store.changes import Seen
+from orchestrator.store.idempotency import Once
 from orchestrator.store.trouble import RowRefused
 
 
@@ -29,13 +30,15 @@ async def settle(
     callback: Seen | None = None,
     asked: Attempt | None = None,
     audited: Audited | None = None,
+    once: Once | None = None,
 ) -> Applied | None:
     """Apply one piece of evidence; None when there is no such job, or when the task that a poll or the
     history speaks of is another attempt's. Busy when it was not stored; RowRefused when the tables do not
     take it, such as an answer or a callback that names another attempt's task.
 
     `asked` is the attempt as it was when the provider was asked: what counts questions counts each once,
-    also when it has to be applied again after a COMMIT that was lost. `audited` is written if the job moves.
+    also when it has to be applied again after a COMMIT that was lost. `audited` is written if the job moves,
+    and `once` is the order of a person to apply it, which raises Used the second time.
     """
 
     def decided(job: Job, row: Attempt | None) -> Decision:
@@ -50,7 +53,7 @@ async def settle(
 
     def change() -> Awaitable[Applied | None]:
         return runtime.store.change(
-            job_id, decided, source=evidence.source, attempt=attempt, callback=callback
+            job_id, decided, source=evidence.source, attempt=attempt, callback=callback, once=once
         )
 
     try:

@@ -112,6 +112,12 @@ def list_keys(connection: Connection, *, tenant: str | None = None) -> list[Name
     return [_to_named(row) for row in found]
 
 
+def find_named(connection: Connection, *, key_id: str) -> NamedKey | None:
+    """Whosever it is, valid or not."""
+    found = connection.execute(dialect.sql(f"{_NAMED} WHERE k.id = :id"), {"id": key_id}).first()
+    return _to_named(found) if found else None
+
+
 def create_key(
     connection: Connection,
     *,
@@ -121,6 +127,7 @@ def create_key(
     scopes: Sequence[str],
     expires_at: int | None,
     now: int,
+    key_id: str | None = None,
 ) -> NamedKey | Refusal:
     """A name is free again once its key is revoked."""
     owner = connection.execute(
@@ -139,7 +146,7 @@ def create_key(
     if taken is not None:
         return Refusal.NAME_TAKEN
     made = Key(
-        new_id(now),
+        key_id or new_id(now),
         owner,
         frozenset(scopes),
         expires_at,

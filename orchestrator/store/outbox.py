@@ -100,17 +100,24 @@ def tell_all(connection: Connection, tenant_id: str, event: Event, data: Any, *,
     many_rows.insert_many(connection, "deliveries", [row | {"ending": ending} for row in rows])
 
 
-def tell_one(connection: Connection, endpoint: Endpoint, event: Event, data: Any, *, now: int) -> str:
+def tell_one(
+    connection: Connection, endpoint: Endpoint, event: Event, data: Any, *, name: str, now: int
+) -> str:
     """Tell it to this endpoint, whatever it hears; answers the delivery's id."""
     listener = Listener(endpoint.id, endpoint.tenant_id, endpoint.url, endpoint.scheme, endpoint.events)
-    row = _for(listener, new_id(now), event, now)
+    row = _for(listener, name, event, now)
     many_rows.insert_many(connection, "deliveries", [row | {"ending": dialect.to_json(data)}])
     return str(row["id"])
 
 
+def delivery_name(name: str, endpoint_id: str, event: Event) -> str:
+    """The id of what this endpoint is told of an end, a test or another message of this name."""
+    return f"{name}-{endpoint_id}-{event.word}"
+
+
 def _for(listener: Listener, name: str, event: Event, now: int) -> dict[str, Any]:
     return deliveries.pending(
-        f"{name}-{listener.id}-{event.word}",
+        delivery_name(name, listener.id, event),
         listener.tenant_id,
         listener.url,
         event=event,

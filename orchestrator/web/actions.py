@@ -16,9 +16,11 @@ from orchestrator.flow.actions import FASTEST, NewAction
 from orchestrator.flow.schedule import read_time
 from orchestrator.store import actions
 from orchestrator.store.actions import MOST_IDS, Action, Matched
+from orchestrator.store.idempotency import Once
 from orchestrator.store.job_filter import PHASES, JobFilter
 from orchestrator.web.context import Context
-from orchestrator.web.fields import read_fields
+from orchestrator.web.fields import read_with_body
+from orchestrator.web.idempotent import answer_once
 from orchestrator.web.query import BEFORE, limit
 from orchestrator.web.wire import answer
 
@@ -55,7 +57,7 @@ async def create(request: Request) -> Response:
     """POST /api/v3/actions: stored when this answers; with `dry_run` only counted."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    wanted = await read_fields(request, WantedAction)
+    wanted, body = await read_with_body(request, WantedAction)
     new = NewAction(
         tenant_id=key.tenant_id,
         owner_id=key.tenant_id,
@@ -64,9 +66,16 @@ async def create(request: Request) -> Response:
         matched=Matched(ids=wanted.ids, filter=None if wanted.filter is None else _filter(wanted.filter)),
         per_minute=wanted.per_minute,
     )
-    if wanted.dry_run:
-        return answer({"dry_run": True, "expected": await flow.count(here.runtime, new)})
-    return answer(shown(await flow.order(here.runtime, new)))
+
+    async def first(once: Once | None) -> Response:
+        if wanted.dry_run:
+            return answer({"dry_run": True, "expected": await flow.count(here.runtime, new)})
+        return answer(shown(await flow.order(here.runtime, new, once=once)))
+
+    async def again(action_id: str) -> Response:
+        return answer(shown(await flow.find(here.runtime, key.tenant_id, action_id)))
+
+    return await answer_once(request, key.tenant_id, body, first=first, again=again)
 
 
 async def list_actions(request: Request) -> Response:

@@ -18,8 +18,10 @@ from orchestrator.flow.schedule import BULK, Schedule, read_schedule
 from orchestrator.store import batch_lines, batches
 from orchestrator.store.batch_lines import Rejected, Wanted
 from orchestrator.store.batches import Batch
+from orchestrator.store.idempotency import Once
 from orchestrator.web import jobs
 from orchestrator.web.context import Context
+from orchestrator.web.idempotent import REPLAYED, answer_once
 from orchestrator.web.lines import StreamedLines, read_document
 from orchestrator.web.query import (
     BEFORE,
@@ -100,7 +102,7 @@ async def create(request: Request) -> Response:
     received = await receive(here.runtime, new, source)
     return answer(
         await _with_progress(here, received.batch) | {"rejected": _rejected(received.rejected)},
-        headers={"idempotent-replayed": "true"} if received.is_replay else None,
+        headers=REPLAYED if received.is_replay else None,
     )
 
 
@@ -149,20 +151,41 @@ async def list_jobs(request: Request) -> Response:
 
 
 async def order(request: Request) -> Response:
-    """POST /api/v3/batches/{id}/pause, /resume, /cancel or /retry-failed?fingerprint=."""
+    """POST /api/v3/batches/{id}/pause, /resume or /cancel: a state, which twice is as once."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    verb = request.url.path.rpartition("/")[2].removesuffix("-failed")
-    fingerprint = FINGERPRINT.read(request)
-    before = await flow.find(here.runtime, key.tenant_id, request.path_params["id"])
-    known = (await flow.progress(here.runtime, before)).failures if verb == "retry" else []
-    if verb == "retry" and fingerprint and fingerprint not in {one["fingerprint"] for one in known}:
-        raise InvalidInput("fingerprint", "names no failures of this batch")
-    batch = await flow.order(
-        here.runtime, verb, key.tenant_id, before.id, actor=key.actor, fingerprint=fingerprint
-    )
-    shown = await _with_progress(here, batch)
-    return answer(shown | {"retrying": _count(known, fingerprint)} if verb == "retry" else shown)
+    verb, batch_id = request.url.path.rpartition("/")[2], request.path_params["id"]
+    batch = await flow.order(here.runtime, verb, key.tenant_id, batch_id, actor=key.actor)
+    return answer(await _with_progress(here, batch))
+
+
+async def retry_failed(request: Request) -> Response:
+    """POST /api/v3/batches/{id}/retry-failed?fingerprint=: what fails again is not retried by a replay."""
+    here = Context.of(request)
+    key = await here.authenticate(request, "submit")
+    fingerprint, batch_id = FINGERPRINT.read(request), request.path_params["id"]
+
+    async def first(once: Once | None) -> Response:
+        before = await flow.find(here.runtime, key.tenant_id, batch_id)
+        known = (await flow.progress(here.runtime, before)).failures
+        if fingerprint and fingerprint not in {one["fingerprint"] for one in known}:
+            raise InvalidInput("fingerprint", "names no failures of this batch")
+        batch = await flow.order(
+            here.runtime,
+            "retry",
+            key.tenant_id,
+            batch_id,
+            actor=key.actor,
+            fingerprint=fingerprint,
+            once=once,
+        )
+        return answer(await _with_progress(here, batch) | {"retrying": _count(known, fingerprint)})
+
+    async def again(_first_id: str) -> Response:
+        batch = await flow.find(here.runtime, key.tenant_id, batch_id)
+        return answer(await _with_progress(here, batch) | {"retrying": 0})
+
+    return await answer_once(request, key.tenant_id, b"", first=first, again=again)
 
 
 def _count(failures: list[dict[str, Any]], fingerprint: str | None) -> int:

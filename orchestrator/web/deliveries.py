@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.clock import to_rfc3339
 from orchestrator.flow import redeliver as flow
+from orchestrator.ids import id_time
 from orchestrator.store import delivery_log
 from orchestrator.store.delivery_log import Attempt, Dead, Told, Wanted
 from orchestrator.store.endpoints import shown_url
+from orchestrator.store.idempotency import Once
 from orchestrator.web.context import Context
+from orchestrator.web.idempotent import answer_once
 from orchestrator.web.query import BEFORE, Choice, Switch, Text, Time, limit
 from orchestrator.web.wire import answer
 
@@ -57,8 +61,16 @@ async def redeliver(request: Request) -> Response:
     """POST /api/v3/deliveries/{id}/redeliver: one that has ended or waits for a later try, now, same id."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    identifier = request.path_params["id"]
-    return answer(shown(await flow.redeliver(here.runtime, key.tenant_id, identifier, actor=key.actor)))
+    tenant_id, delivery_id = key.tenant_id, request.path_params["id"]
+
+    async def first(once: Once | None) -> Response:
+        told = await flow.redeliver(here.runtime, tenant_id, delivery_id, actor=key.actor, once=once)
+        return answer(shown(told))
+
+    async def again(_first_id: str) -> Response:
+        return answer(shown(await flow.find(here.runtime, tenant_id, delivery_id)))
+
+    return await answer_once(request, tenant_id, b"", first=first, again=again)
 
 
 async def redeliver_dead(request: Request) -> Response:
@@ -75,11 +87,20 @@ async def redeliver_dead(request: Request) -> Response:
         until=here.runtime.clock.now() if until is None else until,
         endpoint_id=ENDPOINT.read(request),
     )
-    if is_dry:
-        count = await flow.count_dead(here.runtime, dead)
-    else:
-        count = await flow.redeliver_dead(here.runtime, dead, actor=key.actor)
-    return answer({"dry_run": is_dry, "count": count})
+
+    async def first(once: Once | None) -> Response:
+        if is_dry:
+            return answer({"dry_run": True, "count": await flow.count_dead(here.runtime, dead)})
+        count = await flow.redeliver_dead(here.runtime, dead, actor=key.actor, once=once)
+        return answer({"dry_run": False, "count": count})
+
+    async def again(first_id: str) -> Response:
+        """What the first may have left, and nothing that has died since it was sent."""
+        left = replace(dead, until=min(dead.until, id_time(first_id)))
+        count = await flow.redeliver_dead(here.runtime, left, actor=key.actor)
+        return answer({"dry_run": False, "count": count})
+
+    return await answer_once(request, key.tenant_id, b"", first=first, again=again)
 
 
 def shown(one: Told) -> dict[str, Any]:

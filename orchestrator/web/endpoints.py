@@ -11,16 +11,20 @@ from orchestrator import strict_json
 from orchestrator.clock import to_rfc3339
 from orchestrator.errors import InvalidInput
 from orchestrator.flow import endpoints as flow
+from orchestrator.flow import redeliver
 from orchestrator.flow.create import check_webhook
 from orchestrator.flow.endpoints import Changes, NewEndpoint
 from orchestrator.runtime import Runtime
 from orchestrator.signing import Scheme
 from orchestrator.store import endpoints
-from orchestrator.store.endpoints import shown
+from orchestrator.store.endpoints import Endpoint, shown
+from orchestrator.store.idempotency import Once
 from orchestrator.store.keys import Key
+from orchestrator.store.outbox import delivery_name
 from orchestrator.web.context import Context
+from orchestrator.web.idempotent import answer_once
 from orchestrator.web.wire import answer, read_body
-from orchestrator.webhook_events import SUBSCRIBABLE
+from orchestrator.webhook_events import SUBSCRIBABLE, Event
 
 _BODY_LIMIT = 64 * 1024
 LONGEST_DESCRIPTION = 500
@@ -30,12 +34,22 @@ _FIELDS = ("url", "events", "description", "scheme", "enabled")
 async def create(request: Request) -> Response:
     """POST /api/v3/endpoints: answers with the secret, which only an admin can see again."""
     here, key = await _admin(request)
-    given = await _read(here.runtime, request)
-    for name in ("url", "events"):
-        if name not in given:
-            raise InvalidInput(name, "must be given")
-    made, secret = await flow.create(here.runtime, key.tenant_id, NewEndpoint(**given), actor=key.actor)
-    return answer(shown(made) | {"secret": secret})
+    runtime, tenant_id = here.runtime, key.tenant_id
+    body = await read_body(request, limit=_BODY_LIMIT)
+
+    async def first(once: Once | None) -> Response:
+        given = checked(runtime, strict_json.decode_object(body))
+        for name in ("url", "events"):
+            if name not in given:
+                raise InvalidInput(name, "must be given")
+        made, secret = await flow.create(runtime, tenant_id, NewEndpoint(**given), actor=key.actor, once=once)
+        return answer(shown(made) | {"secret": secret})
+
+    async def again(endpoint_id: str) -> Response:
+        made = await flow.find(runtime, tenant_id, endpoint_id)
+        return answer(shown(made) | {"secret": await flow.secret_of(runtime, tenant_id, endpoint_id)})
+
+    return await answer_once(request, tenant_id, body, first=first, again=again)
 
 
 async def list_endpoints(request: Request) -> Response:
@@ -72,12 +86,17 @@ async def remove(request: Request) -> Response:
 async def rotate_secret(request: Request) -> Response:
     """POST /api/v3/endpoints/{id}/rotate-secret: for a day the old secret signs as well."""
     here, key = await _admin(request)
-    identifier = request.path_params["id"]
-    rotated, secret = await flow.rotate(here.runtime, key.tenant_id, identifier, actor=key.actor)
-    until = rotated.old_secret_until
-    return answer(
-        shown(rotated) | {"secret": secret, "old_secret_until": "" if until is None else to_rfc3339(until)}
-    )
+    runtime, tenant_id, endpoint_id = here.runtime, key.tenant_id, request.path_params["id"]
+
+    async def first(once: Once | None) -> Response:
+        rotated, secret = await flow.rotate(runtime, tenant_id, endpoint_id, actor=key.actor, once=once)
+        return answer(_rotated(rotated, secret))
+
+    async def again(_first_id: str) -> Response:
+        found = await flow.find(runtime, tenant_id, endpoint_id)
+        return answer(_rotated(found, await flow.secret_of(runtime, tenant_id, endpoint_id)))
+
+    return await answer_once(request, tenant_id, b"", first=first, again=again)
 
 
 async def read_secret(request: Request) -> Response:
@@ -89,7 +108,22 @@ async def read_secret(request: Request) -> Response:
 async def send_test(request: Request) -> Response:
     """POST /api/v3/endpoints/{id}/test: answers with the id of the delivery."""
     here, key = await _admin(request)
-    return answer({"delivery": await flow.send_test(here.runtime, key.tenant_id, request.path_params["id"])})
+    runtime, tenant_id, endpoint_id = here.runtime, key.tenant_id, request.path_params["id"]
+
+    async def first(once: Once | None) -> Response:
+        return answer({"delivery": await flow.send_test(runtime, tenant_id, endpoint_id, once=once)})
+
+    async def again(name: str) -> Response:
+        told = delivery_name(name, endpoint_id, Event.ENDPOINT_TEST)
+        return answer({"delivery": (await redeliver.find(runtime, tenant_id, told)).id})
+
+    return await answer_once(request, tenant_id, b"", first=first, again=again)
+
+
+def _rotated(endpoint: Endpoint, secret: str) -> dict[str, Any]:
+    until = endpoint.old_secret_until
+    told = {"secret": secret, "old_secret_until": "" if until is None else to_rfc3339(until)}
+    return shown(endpoint) | told
 
 
 async def _admin(request: Request) -> tuple[Context, Key]:

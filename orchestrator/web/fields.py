@@ -25,9 +25,14 @@ _RULES = {"missing required": "must be given", "contains unknown": "is not known
 
 async def read_fields(request: Request, kind: type[T]) -> T:
     """The body as this kind, which forbids unknown fields; no body is an empty one. Raises InvalidInput."""
+    return (await read_with_body(request, kind))[0]
+
+
+async def read_with_body(request: Request, kind: type[T]) -> tuple[T, bytes]:
+    """The same, and the body itself, for whoever compares it with an earlier one."""
     body = await read_body(request, limit=_LIMIT)
     given = strict_json.decode_object(body) if body.strip() else {}
-    return to_fields(given, kind)
+    return to_fields(given, kind), body
 
 
 def to_fields(given: Mapping[str, Any], kind: type[T], *, strict: bool = True) -> T:

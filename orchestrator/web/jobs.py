@@ -17,8 +17,10 @@ from orchestrator.flow.prediction import prediction
 from orchestrator.flow.redrive import redrive
 from orchestrator.job import Attempt, Job
 from orchestrator.store import views
+from orchestrator.store.idempotency import Once
 from orchestrator.store.views import Found, HistoryFilter, Timeline
 from orchestrator.web.context import Context
+from orchestrator.web.idempotent import answer_once
 from orchestrator.web.query import BEFORE, Choice, Text, limit
 from orchestrator.web.wire import answer
 
@@ -76,8 +78,16 @@ async def redrive_job(request: Request) -> Response:
     """POST /api/v3/jobs/{id}/redrive: another attempt of a failed job, or the release of a held one."""
     here = Context.of(request)
     key = await here.authenticate(request, "submit")
-    job = await redrive(here.runtime, key.tenant_id, request.path_params["id"], actor=key.actor)
-    return answer(shown(here, await find(here, key.tenant_id, job.id)))
+    tenant_id, job_id = key.tenant_id, request.path_params["id"]
+
+    async def first(once: Once | None) -> Response:
+        job = await redrive(here.runtime, tenant_id, job_id, actor=key.actor, once=once)
+        return await again(job.id)
+
+    async def again(_id: str) -> Response:
+        return answer(shown(here, await find(here, tenant_id, job_id)))
+
+    return await answer_once(request, tenant_id, b"", first=first, again=again)
 
 
 async def dismiss_job(request: Request) -> Response:

@@ -10,14 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.clock import DAY, to_rfc3339
-from orchestrator.errors import Forbidden, InvalidInput
+from orchestrator.errors import Conflict, Forbidden, InvalidInput
 from orchestrator.flow import administer
 from orchestrator.flow.administer import NewKey
 from orchestrator.flow.schedule import read_time
 from orchestrator.store import keys
+from orchestrator.store.idempotency import Once
 from orchestrator.store.keys import ADMIN, Key, NamedKey
 from orchestrator.web.context import Context
-from orchestrator.web.fields import read_fields
+from orchestrator.web.fields import read_with_body
+from orchestrator.web.idempotent import answer_once
 from orchestrator.web.query import Text
 from orchestrator.web.wire import answer
 
@@ -51,16 +53,23 @@ async def create_key(request: Request) -> Response:
     """POST /api/v3/keys: answers the key, this once."""
     here = Context.of(request)
     by = await here.authenticate(request, ADMIN)
-    wanted = await read_fields(request, WantedKey)
-    now = here.runtime.clock.now()
-    new = NewKey(
-        name=checked_name(wanted.name),
-        tenant=await _tenant_of(here, by, wanted.tenant),
-        scopes=sorted(set(wanted.scopes)),
-        expires_at=_expires_at(wanted.expires_at, now),
-    )
-    made, key = await administer.create_key(here.runtime, by, new)
-    return answer(shown(made, now) | {"key": key}, headers={"cache-control": "no-store"})
+    wanted, body = await read_with_body(request, WantedKey)
+
+    async def first(once: Once | None) -> Response:
+        now = here.runtime.clock.now()
+        new = NewKey(
+            name=checked_name(wanted.name),
+            tenant=await _tenant_of(here, by, wanted.tenant),
+            scopes=sorted(set(wanted.scopes)),
+            expires_at=_expires_at(wanted.expires_at, now),
+        )
+        made, key = await administer.create_key(here.runtime, by, new, once=once)
+        return answer(shown(made, now) | {"key": key}, headers={"cache-control": "no-store"})
+
+    async def again(key_id: str) -> Response:
+        raise await _told_once(here, key_id)
+
+    return await answer_once(request, by.tenant_id, body, first=first, again=again)
 
 
 async def revoke_key(request: Request) -> Response:
@@ -76,6 +85,16 @@ def checked_name(name: str) -> str:
     if not name.isprintable() or name != name.strip():
         raise InvalidInput("name", "must be printable, and neither begin nor end with a space")
     return name
+
+
+async def _told_once(here: Context, key_id: str) -> Conflict:
+    """A key is kept as its hash alone: nobody can say it a second time."""
+    made = await here.runtime.store.read(keys.find_named, key_id=key_id)
+    which = "the API key" if made is None else f"the API key {made.name!r}"
+    return Conflict(
+        f"Idempotency-Key: {which} with the id {key_id} was made by this request before, and told once."
+        " Should nobody know it, revoke it, and make another with another Idempotency-Key."
+    )
 
 
 async def _tenant_of(here: Context, by: Key, named: str | None) -> str:

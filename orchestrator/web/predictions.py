@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,12 +20,12 @@ from orchestrator.flow.unanswered import mark_unanswered
 from orchestrator.job import Job
 from orchestrator.store import retention, views
 from orchestrator.store.creation import Created
-from orchestrator.store.idempotency import Idempotency
 from orchestrator.store.views import STATES, Found, HistoryFilter
 from orchestrator.web.allowed import allowed_methods
 from orchestrator.web.context import Context
+from orchestrator.web.idempotent import REPLAYED, hash_request, read_idempotency
 from orchestrator.web.patience import Caller, until_gone
-from orchestrator.web.query import IDEMPOTENCY_KEY, read_once
+from orchestrator.web.query import read_once
 from orchestrator.web.wire import answer, read_body
 
 SYNC_LIMIT_S = 90.0
@@ -47,8 +46,8 @@ async def submit(request: Request) -> Response:
     body = await read_body(request)
     inputs = strict_json.decode_object(body)
     is_sync = _flag(inputs, "enable_sync_mode")
-    idempotency = _idempotency(request, body)
-    request_hash = None if idempotency else _request_hash(request, key.id, body)
+    idempotency = read_idempotency(request, body)
+    request_hash = None if idempotency else hash_request(request, key.id, body)
     asked = read_once(request) if request.scope["query_string"] else _NOTHING_ASKED
     new = NewJob(
         tenant_id=key.tenant_id,
@@ -150,7 +149,7 @@ def _sync_shown(here: Context, found: Found) -> dict[str, Any]:
 
 def _told(created: Created) -> dict[str, str] | None:
     if created.is_replay:
-        return {"idempotent-replayed": "true"}
+        return REPLAYED
     return {"idempotent-joined": "true"} if created.is_joined else None
 
 
@@ -164,18 +163,6 @@ async def _find(here: Context, tenant_id: str, job_id: str) -> Found:
 def _shown(here: Context, found: Found, *, with_inputs: bool = False) -> dict[str, Any]:
     inputs = found.input if with_inputs else None
     return prediction(found.job, found.ending, base_url=here.base_url, inputs=inputs)
-
-
-def _idempotency(request: Request, body: bytes) -> Idempotency | None:
-    key = IDEMPOTENCY_KEY.read(request)
-    return None if key is None else Idempotency(key, _request_hash(request, "", body))
-
-
-def _request_hash(request: Request, key_id: str, body: bytes) -> str:
-    """What makes two requests the same: who asks, where, and every byte of it."""
-    scope = request.scope
-    told = (key_id.encode(), scope["method"].encode(), scope["path"].encode(), scope["query_string"], body)
-    return hashlib.sha256(b"\0".join(told)).hexdigest()
 
 
 def _flag(inputs: dict[str, Any], name: str) -> bool:

@@ -12,9 +12,11 @@ from starlette.responses import Response
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.flow import administer
 from orchestrator.store import tenants
+from orchestrator.store.idempotency import Once
 from orchestrator.store.tenants import Tenant, Terms
 from orchestrator.web.context import Context
-from orchestrator.web.fields import read_fields
+from orchestrator.web.fields import read_fields, read_with_body
+from orchestrator.web.idempotent import answer_once
 from orchestrator.web.keys import Name, checked_name
 from orchestrator.web.wire import answer
 
@@ -52,9 +54,16 @@ async def add_tenant(request: Request) -> Response:
     """POST /api/v3/tenants: 409 when there is one of this name."""
     here = Context.of(request)
     by = await here.authenticate_operator(request)
-    wanted = await read_fields(request, WantedTenant)
-    await administer.add_tenant(here.runtime, by, checked_name(wanted.name), wanted.terms)
-    return await _one(here, wanted.name)
+    wanted, body = await read_with_body(request, WantedTenant)
+
+    async def first(once: Once | None) -> Response:
+        await administer.add_tenant(here.runtime, by, checked_name(wanted.name), wanted.terms, once=once)
+        return await _one(here, wanted.name)
+
+    async def again(_first_id: str) -> Response:
+        return await _one(here, wanted.name)
+
+    return await answer_once(request, by.tenant_id, body, first=first, again=again)
 
 
 async def change_tenant(request: Request) -> Response:

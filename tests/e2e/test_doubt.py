@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -56,6 +57,18 @@ async def test_it_is_sent_again(holding: Stack) -> None:
     assert data_of(await resolve(holding, job_id, action="resubmit"))["phase"] in ("ready", "submitting")
     assert (await holding.hurried(job_id))["attempt"] == 2
     assert await actions_on(holding, job_id) == ["redrive"]
+
+
+@pytest.mark.parametrize("word", ["resubmit", "fail", "adopt"])
+async def test_a_word_that_is_repeated_under_its_key_is_given_once(holding: Stack, word: str) -> None:
+    job_id, key = await held(holding), {"idempotency-key": uuid.uuid4().hex}
+    said = {"action": word} | ({"provider_id": await task_of(holding)} if word == "adopt" else {})
+    first = await resolve(holding, job_id, key, **said)
+    again = await resolve(holding, job_id, key, **said)
+    assert data_of(again)["id"] == data_of(first)["id"]
+    assert ("idempotent-replayed" in first.headers, "idempotent-replayed" in again.headers) == (False, True)
+    assert len(await actions_on(holding, job_id)) == 1
+    assert (await resolve(holding, job_id, key, action="fail", because="x")).status_code == 409
 
 
 async def test_it_is_given_up(holding: Stack) -> None:

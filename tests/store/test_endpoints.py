@@ -362,7 +362,8 @@ async def test_an_old_secret_is_forgotten_when_its_time_is_over(store: Store) ->
 async def test_old_notices_are_deleted_with_their_attempts_and_nothing_else(store: Store) -> None:
     endpoint = await stored(store)
     await completed(store)
-    await store.write(outbox.tell_one, endpoint=endpoint, event=Event.ENDPOINT_TEST, data={}, now=T0)
+    told = {"event": Event.ENDPOINT_TEST, "data": {}, "name": new_id(T0), "now": T0}
+    await store.write(outbox.tell_one, endpoint=endpoint, **told)
     for due in await take(store):
         assert not await record(store, due, status=200, is_delivered=True, due_at=None)
     await store.write(retention.delete_old_notices, ended_before=T0 + 7)

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.catalogue.pages import BUILT_IN
+from orchestrator.web.query import IDEMPOTENCY_KEY
 from orchestrator.web.reference import pages, reading
 from orchestrator.web.reference.document import Reference
 from orchestrator.web.reference.models import path_of
@@ -24,6 +25,27 @@ from orchestrator.web.reference.tables.table import ENDPOINTS, GROUPS
 
 SERVER = "https://jobs.example"
 Json = dict[str, Any]
+# Questions, what the provider alone keeps, and orders that set a state: twice is as once, or refused.
+HARMLESS = {
+    "history",
+    "price",
+    "pricing",
+    "upload_ticket",
+    "upload",
+    "callback",
+    "delete_predictions",
+    "cancel_job",
+    "check_job",
+    "dismiss_job",
+    "stop_action",
+    "pause_batch",
+    "resume_batch",
+    "cancel_batch",
+    "pause_lane",
+    "resume_lane",
+    "revoke_key",
+    "create_login_link",
+}
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +100,13 @@ def test_every_operation_says_what_it_needs_and_how_it_refuses(document: Json) -
     for one in operations(document):
         assert {"200", "400"} <= one["responses"].keys(), one["operationId"]
         assert bool(one["security"]) == ("401" in one["responses"] and "403" in one["responses"])
+
+
+def test_every_post_takes_an_idempotency_key_or_does_no_harm_twice(document: Json) -> None:
+    takers = {one.name for one in ENDPOINTS if one.method == "POST" and IDEMPOTENCY_KEY in one.headers}
+    assert {one.name for one in ENDPOINTS if one.method == "POST"} - takers == HARMLESS
+    refusing = {one["operationId"] for one in operations(document) if "409" in one["responses"]}
+    assert takers <= refusing
 
 
 @pytest.mark.parametrize("known", BUILT_IN, ids=lambda known: f"{known.version} {known.model}")

@@ -63,7 +63,7 @@ class NewBatch(Batch, kw_only=True):
 
 
 class RetriedBatch(Batch, kw_only=True):
-    retrying: Annotated[int, Meta(ge=0, description="How many jobs get another life.")]
+    retrying: Annotated[int, Meta(ge=0, description="How many jobs get another life; 0 in a replay.")]
 
 
 class DryRun(Struct):

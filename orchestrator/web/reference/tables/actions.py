@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.errors import Conflict
 from orchestrator.web import actions
-from orchestrator.web.query import BEFORE
+from orchestrator.web.query import BEFORE, IDEMPOTENCY_KEY
 from orchestrator.web.reference.endpoint import Body, Either, Endpoint, Group
 from orchestrator.web.reference.shapes import actions as shapes
 
@@ -25,7 +25,9 @@ they are only counted.""",
                 {"application/json": actions.WantedAction},
                 example={"verb": "redrive", "filter": {"dead": True}, "per_minute": 600},
             ),
+            headers=(IDEMPOTENCY_KEY,),
             gives=Either((shapes.Action, shapes.DryAction)),
+            refuses=(Conflict,),
             leads_to=("action", "stop_action"),
         ),
         Endpoint(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.errors import Conflict
 from orchestrator.web import deliveries
-from orchestrator.web.query import BEFORE
+from orchestrator.web.query import BEFORE, IDEMPOTENCY_KEY
 from orchestrator.web.reference.endpoint import Endpoint, Group
 from orchestrator.web.reference.shapes import deliveries as shapes
 
@@ -36,6 +36,8 @@ GROUP = Group(
             handler=deliveries.redeliver_dead,
             scope="submit",
             summary="Send again all that died in a time",
+            about="Repeated under its `Idempotency-Key` it sends what the first request may have left, and"
+            " nothing that has died since.",
             query=(
                 deliveries.DEAD,
                 deliveries.SINCE,
@@ -43,7 +45,9 @@ GROUP = Group(
                 deliveries.ENDPOINT,
                 deliveries.DRY_RUN,
             ),
+            headers=(IDEMPOTENCY_KEY,),
             gives=shapes.Redelivered,
+            refuses=(Conflict,),
         ),
         Endpoint(
             name="delivery",
@@ -62,6 +66,7 @@ GROUP = Group(
             scope="submit",
             summary="Send a delivery again",
             about="One that is dead or delivered, now, under the same `webhook-id`.",
+            headers=(IDEMPOTENCY_KEY,),
             gives=shapes.DeliverySummary,
             refuses=(Conflict,),
         ),

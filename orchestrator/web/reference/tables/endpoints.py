@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.errors import Conflict
 from orchestrator.web import endpoints
+from orchestrator.web.query import IDEMPOTENCY_KEY
 from orchestrator.web.reference import bodies
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group
 from orchestrator.web.reference.shapes import endpoints as shapes
@@ -22,6 +23,7 @@ GROUP = Group(
             scope="admin",
             summary="Make an endpoint",
             about="The answer shows its secret. A tenant has at most 20 endpoints.",
+            headers=(IDEMPOTENCY_KEY,),
             body=Body(
                 {"application/json": bodies.WantedEndpoint},
                 example={"url": "https://example.com/hooks", "events": ["job.completed", "job.failed"]},
@@ -85,6 +87,7 @@ GROUP = Group(
             summary="Give an endpoint a new secret",
             about="""For a day the old one signs as well; in the scheme `v3`, which has room for one,
 the attempts of a delivery take turns: the new one signs the first.""",
+            headers=(IDEMPOTENCY_KEY,),
             gives=shapes.RotatedWebhookEndpoint,
             refuses=(Conflict,),
         ),
@@ -105,6 +108,7 @@ the attempts of a delivery take turns: the new one signs the first.""",
             handler=endpoints.send_test,
             scope="admin",
             summary="Send an endpoint a test message",
+            headers=(IDEMPOTENCY_KEY,),
             gives=shapes.SentTest,
             refuses=(Conflict,),
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.errors import Conflict
 from orchestrator.web import doubt, jobs
-from orchestrator.web.query import BEFORE
+from orchestrator.web.query import BEFORE, IDEMPOTENCY_KEY
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group
 from orchestrator.web.reference.shapes import jobs as shapes
 
@@ -49,6 +49,7 @@ GROUP = Group(
             handler=jobs.redrive_job,
             scope="submit",
             summary="Give a failed job another attempt, or release a held one",
+            headers=(IDEMPOTENCY_KEY,),
             gives=shapes.Job,
             refuses=(Conflict,),
         ),
@@ -82,6 +83,7 @@ GROUP = Group(
             summary="Say what became of a job that is held in doubt",
             about="""`resubmit` sends it again, `fail` gives it up, and `adopt` names its task at the provider
 by `provider_id`, which only the operator may do.""",
+            headers=(IDEMPOTENCY_KEY,),
             body=Body({"application/json": doubt.Resolution}, example={"action": "resubmit"}),
             gives=shapes.Job,
             refuses=(Conflict,),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.errors import Conflict
 from orchestrator.web import keys, login_links
+from orchestrator.web.query import IDEMPOTENCY_KEY
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group
 from orchestrator.web.reference.shapes import keys as shapes
 
@@ -29,8 +30,10 @@ GROUP = Group(
             handler=keys.create_key,
             scope="admin",
             summary="Make an API key",
-            about="""The answer shows the key, this once. The operator may name another tenant than his own.
-`expires_at` lies in the next ten years.""",
+            about="""The answer shows the key, this once: repeated under its `Idempotency-Key` the request is
+a 409 that names the key that it made. The operator may name another tenant than his own. `expires_at` lies
+in the next ten years.""",
+            headers=(IDEMPOTENCY_KEY,),
             body=Body(
                 {"application/json": keys.WantedKey},
                 example={"name": "render farm", "scopes": ["submit", "read"]},

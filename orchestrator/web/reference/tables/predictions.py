@@ -22,8 +22,7 @@ SUBMIT = Endpoint(
     about="""The job is stored when this answers. The slashes of the model's name are written as they are.
 An input that the model's page refuses is a 400 before anything is paid; of other models and fields the
 provider has the last word. With `enable_sync_mode` the answer waits for the end, 90 seconds at most.
-`webhook` may stand in the body as well. A repeated `Idempotency-Key` answers with the first job and
-`Idempotent-Replayed: true`.""",
+`webhook` may stand in the body as well.""",
     query=(
         Text("webhook", "A public https URL that is told of the end.", format="uri"),
         SCHEME,

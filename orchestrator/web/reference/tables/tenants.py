@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from orchestrator.errors import Conflict
 from orchestrator.web import tenants
+from orchestrator.web.query import IDEMPOTENCY_KEY
 from orchestrator.web.reference.endpoint import Body, Endpoint, Group
 from orchestrator.web.reference.shapes import tenants as shapes
 
@@ -35,6 +36,7 @@ GROUP = Group(
             scope="admin",
             is_operators=True,
             summary="Add a tenant",
+            headers=(IDEMPOTENCY_KEY,),
             body=Body({"application/json": tenants.WantedTenant}, example={"name": "studio", "weight": 2}),
             gives=shapes.Tenant,
             refuses=(Conflict,),

@@ -1,0 +1,79 @@
+"""`Idempotency-Key` on a route: the first request with it is done, and the same one again only answered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orchestrator.errors import Conflict, NotFound, Refused
+from orchestrator.flow.create import USED_FOR_ANOTHER
+from orchestrator.ids import new_id
+from orchestrator.runtime import Runtime
+from orchestrator.store.idempotency import Idempotency, Once, Used, require_free
+from orchestrator.web.context import Context
+from orchestrator.web.query import IDEMPOTENCY_KEY
+
+REPLAYED = {"idempotent-replayed": "true"}
+
+
+def read_idempotency(request: Request, body: bytes) -> Idempotency | None:
+    """The key that this request has, if it has one. Raises InvalidInput."""
+    key = IDEMPOTENCY_KEY.read(request)
+    return None if key is None else Idempotency(key, hash_request(request, "", body))
+
+
+def hash_request(request: Request, key_id: str, body: bytes) -> str:
+    """What makes two requests the same: who asks, where, and every byte of it."""
+    scope = request.scope
+    told = (key_id.encode(), scope["method"].encode(), scope["path"].encode(), scope["query_string"], body)
+    return hashlib.sha256(b"\0".join(told)).hexdigest()
+
+
+async def answer_once(
+    request: Request,
+    tenant_id: str,
+    body: bytes,
+    *,
+    first: Callable[[Once | None], Awaitable[Response]],
+    again: Callable[[str], Awaitable[Response]],
+) -> Response:
+    """What `first` answers, which hands the Once that it gets to what it does, and None without a key; or
+    else what `again` tells of what was done before, and made under this id. Raises Conflict where the key
+    stands for another request, or for something that is there no more.
+    """
+    idempotency = read_idempotency(request, body)
+    if idempotency is None:
+        return await first(None)
+    runtime = Context.of(request).runtime
+    now = runtime.clock.now()
+    once = Once(tenant_id, idempotency.key, idempotency.request_hash, new_id(now), now)
+    try:
+        return await _unless_used(runtime, once, first)
+    except Used as used:
+        if not used.is_same:
+            raise Conflict(USED_FOR_ANOTHER) from None
+        return await _replayed(again, used.first_id)
+
+
+async def _unless_used(
+    runtime: Runtime, once: Once, first: Callable[[Once | None], Awaitable[Response]]
+) -> Response:
+    """Raises Used."""
+    try:
+        return await first(once)
+    except Refused:
+        # What was right may be wrong since this very request was done.
+        await runtime.store.read(require_free, once=once)
+        raise
+
+
+async def _replayed(again: Callable[[str], Awaitable[Response]], first_id: str) -> Response:
+    try:
+        replay = await again(first_id)
+    except NotFound:
+        raise Conflict("Idempotency-Key: what this key stands for was removed.") from None
+    replay.headers.update(REPLAYED)
+    return replay
