@@ -8,7 +8,7 @@ What is refused here never became a request of the application; `web/wire.py` bo
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -21,8 +21,8 @@ OVERHEAD_LIMIT = 64 * 1024
 """Bytes that are no body: the headers, and what stands between chunks and behind them."""
 _FRAMING = 8
 """A chunk of one byte takes five more, and its length may be written with a few zeros."""
-_HELD_BACK = 16 * 1024
-"""Bytes of an answer that wait for more of it, until the event loop's next pass."""
+_HELD_BACK, _MOST_HELD = 16 * 1024, 4
+"""Writes up to so many bytes, and so many of them, wait for more, until the event loop's next pass."""
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -35,8 +35,13 @@ class PatientProtocol(HttpToolsProtocol):
     _window_body = 0
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(cast(asyncio.Transport, _InOnePacket(transport, self.loop)))
+        self._packets = _InOnePacket(transport, self.loop)
+        super().connection_made(self._packets)
         self._head_since = self.loop.time()
+
+    def eof_received(self) -> None:
+        """The client has sent all that it will, and the transport closes itself behind our back."""
+        self._packets.send()
 
     def data_received(self, data: bytes) -> None:
         if self._head_since is None and self.cycle.response_complete:
@@ -88,33 +93,44 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class _InOnePacket:
+class _InOnePacket(asyncio.Transport):
     """A transport that sends together what is written in one pass of the event loop: uvicorn writes the head
     and the body of an answer apart, which is two calls of the system and two packets.
     """
 
-    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
         self._transport = transport
         self._loop = loop
         self._held: list[bytes] = []
-        self._size = 0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
+    def write(self, data: Any) -> None:
+        if len(data) > _HELD_BACK or len(self._held) == _MOST_HELD:
+            self.send()
+            self._transport.write(data)
+            return
         if not self._held:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.send)
         self._held.append(data)
-        self._size += len(data)
-        if self._size > _HELD_BACK:
-            self._send()
 
-    def close(self) -> None:
-        self._send()
-        self._transport.close()
-
-    def _send(self) -> None:
+    def send(self) -> None:
+        """What is held, now."""
         if self._held and not self._transport.is_closing():
             self._transport.write(b"".join(self._held))
-        self._held, self._size = [], 0
+        self._held = []
+
+    def close(self) -> None:
+        self.send()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)

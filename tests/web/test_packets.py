@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 import uvicorn
+import uvloop
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
@@ -68,6 +70,28 @@ async def test_a_long_answer_is_not_held_back() -> None:
     wire = await answered(StreamingResponse(pieces()), b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
     assert b"".join(wire.packets).count(PIECE) == PIECES
     assert max(map(len, wire.packets)) < 6 * len(PIECE)
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_client_that_says_no_more_gets_its_answer(loop_factory: Any) -> None:
+    async def ask(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    async def ask_often() -> list[bytes]:
+        config = uvicorn.Config(Response("here"), lifespan="off", log_config=None)
+        listening = await asyncio.get_running_loop().create_server(
+            lambda: PatientProtocol(config, server_state=ServerState(), app_state={}), "127.0.0.1", 0
+        )
+        async with listening:
+            return [await ask(listening.sockets[0].getsockname()[1]) for _ in range(20)]
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert all(answer.endswith(b"here") for answer in runner.run(ask_often()))
 
 
 async def test_an_answer_to_one_who_went_away_is_dropped() -> None:
