@@ -26,7 +26,7 @@ GATHER_S = 0.01
 QUIET_PASSES = 3
 MOST = 200
 BOUND = 20_000
-_PAUSES_S = (0.0, 0.05, 0.2, 1.0)
+PAUSES_S = (0.0, 0.05, 0.2, 1.0)
 
 
 class Apply(Protocol[Item_contra]):
@@ -121,14 +121,14 @@ class Grouper(Generic[Item]):
 
     async def _write(self, items: Sequence[Item], *, may_be_written: bool) -> Sequence[Any]:
         lost: CommitLost | None = None
-        for pause_s in _PAUSES_S:
+        for pause_s in PAUSES_S:
             work = partial(self._apply, items=items, is_retry=may_be_written or pause_s > 0)
             try:
                 await asyncio.sleep(pause_s)
                 return await self._database.write(work)
             except DatabaseTrouble as trouble:
                 lost = trouble if isinstance(trouble, CommitLost) else lost
-                if pause_s == _PAUSES_S[-1]:
+                if pause_s == PAUSES_S[-1]:
                     raise lost or trouble from trouble
         raise AssertionError("the last pause returns or raises")
 

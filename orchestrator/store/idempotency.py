@@ -88,7 +88,8 @@ def do_once(
     counts: Callable[[T], bool] = is_done,
 ) -> T:
     """What `do` answers. Under a key it is done at most once, and raises Used the next time; where what came
-    of it does not count, the key stays free.
+    of it does not count, the key stays free. Not to be tried again with the same `once` where the COMMIT may
+    have been done: its own key would not stop it.
     """
     if once is None:
         return do(connection, **arguments)

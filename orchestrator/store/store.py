@@ -18,12 +18,12 @@ from sqlalchemy import Connection
 from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import id_time, new_id
-from orchestrator.store import endpoint_health, idempotency, lanes, tallies
+from orchestrator.store import endpoint_health, idempotency, lanes, rows, tallies
 from orchestrator.store.changes import Change, Seen, apply_changes, apply_uncounted
 from orchestrator.store.creation import Created, Creation, apply_creations
 from orchestrator.store.database import Database, database_now
 from orchestrator.store.deliveries import Attempted
-from orchestrator.store.group import Grouper
+from orchestrator.store.group import PAUSES_S, Grouper
 from orchestrator.store.idempotency import Once
 from orchestrator.store.lanes import Share, share_of
 from orchestrator.store.trouble import CommitLost, DatabaseTrouble
@@ -97,11 +97,17 @@ class Store:
         return applied
 
     async def _change_once(self, change: Change, once: Once) -> Applied | None:
-        given = {"changes": [change], "now": self.clock.now(), "is_retry": False}
-        applied: list[Applied | None] = await self.write(
-            idempotency.do_once, once=once, do=apply_changes, arguments=given, counts=_has_moved
-        )
-        return applied[0]
+        """Again while the database is in trouble, but for a lost COMMIT: the key tells who asks again."""
+        for pause_s in PAUSES_S:
+            try:
+                await asyncio.sleep(pause_s)
+                return await self.write(_change_under_key, change=change, once=once, now=self.clock.now())
+            except CommitLost:
+                raise
+            except DatabaseTrouble:
+                if pause_s == PAUSES_S[-1]:
+                    raise
+        raise AssertionError("the last pause returns or raises")
 
     async def record(self, attempted: Attempted) -> bool:
         """Keep an attempt of a delivery; True when its endpoint has been disabled by it."""
@@ -159,6 +165,14 @@ class Store:
         if done is not None:  # batches are locked last of all, behind jobs and shares: as claims do
             tallies.count(connection, done.pairs, endings=done.endings, now=now)
         return results
+
+
+def _change_under_key(connection: Connection, *, change: Change, once: Once, now: int) -> Applied | None:
+    """The job is locked before the key is taken, as a group does it: they never wait in a circle."""
+    rows.lock_jobs(connection, [change.job_id])
+    given = {"changes": [change], "now": now, "is_retry": False}
+    applied = idempotency.do_once(connection, once=once, do=apply_changes, arguments=given, counts=_has_moved)
+    return applied[0]
 
 
 def _has_moved(applied: Sequence[Applied | None]) -> bool:

@@ -99,7 +99,7 @@ async def test_trouble_that_passes_is_not_seen_by_callers(database: Database) ->
 async def test_trouble_that_stays_is_told_to_every_caller_and_leaves_nothing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "_PAUSES_S", (0.0, 0.001))
+    monkeypatch.setattr(group, "PAUSES_S", (0.0, 0.001))
     store = Store(FaultyDatabase(database, lost_before=2), SetClock())
     results = await asyncio.gather(
         *(store.create(make_creation(key=f"{n}")) for n in range(3)), return_exceptions=True

@@ -12,7 +12,7 @@ from sqlalchemy.util import await_only
 
 from orchestrator.clock import DAY
 from orchestrator.job import Phase
-from orchestrator.store import endpoints, idempotency, retention
+from orchestrator.store import endpoints, idempotency, retention, rows
 from orchestrator.store.database import Database
 from orchestrator.store.endpoints import Endpoint
 from orchestrator.store.idempotency import Once, Used, do_once
@@ -139,6 +139,30 @@ async def test_who_comes_while_the_first_is_being_done_waits_for_how_it_ends(
     end.set()
     assert await doing is not is_refused
     assert await making == ((second.id, False) if is_refused else (first.id, True))
+
+
+async def test_a_change_under_a_key_waits_for_its_job_without_the_key(postgres_store: Store) -> None:
+    """A group holds the jobs that it changes when it takes the keys of those that it creates."""
+    store = postgres_store
+    job = await stored_job(store, Phase.HELD)
+    first, has_begun, go_on = asked(), asyncio.Event(), asyncio.Event()
+
+    def as_a_group(connection: Connection) -> None:
+        rows.lock_jobs(connection, [job.id])
+        has_begun.set()
+        await_only(go_on.wait())
+        idempotency.take(connection, [first])
+
+    grouped = asyncio.create_task(store.write(as_a_group))
+    await has_begun.wait()
+    change = store.change(job.id, decisions.release, source="client", tenant_id=TENANT, once=asked())
+    changing = asyncio.create_task(change)
+    await until_blocked(store, 1)
+    go_on.set()
+    await grouped
+    with pytest.raises(Used) as used:
+        await changing
+    assert used.value.first_id == first.id
 
 
 async def test_a_change_under_a_key_is_a_change_like_any_other_and_done_once(store: Store) -> None:

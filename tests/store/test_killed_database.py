@@ -41,7 +41,7 @@ async def own_database(own_postgres: PostgresProcess) -> AsyncIterator[Database]
 async def test_what_was_answered_survives_the_servers_death(
     own_database: Database, own_postgres: PostgresProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "_PAUSES_S", (0.0, 0.01))
+    monkeypatch.setattr(group, "PAUSES_S", (0.0, 0.01))
     store = Store(own_database, SetClock())
     creations = [make_creation() for _ in range(600)]
     tasks = [asyncio.create_task(store.create(creation)) for creation in creations]

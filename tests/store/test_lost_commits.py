@@ -60,13 +60,24 @@ async def test_creations_are_stored_once(lossy_store: Store, lossy: FaultyDataba
 async def test_a_creation_is_stored_once_though_the_database_stays_away_after_its_commit(
     lossy_store: Store, lossy: FaultyDatabase, monkeypatch: pytest.MonkeyPatch, keys: list[str | None]
 ) -> None:
-    monkeypatch.setattr(group, "_PAUSES_S", (0.0, 0.01))
+    monkeypatch.setattr(group, "PAUSES_S", (0.0, 0.01))
     creations = [make_creation(key=key) for key in keys]
     lossy.lost_after, lossy.then_away = 1, 5
     created = await asyncio.gather(*(lossy_store.create(creation) for creation in creations))
     assert [one.job.id for one in created] == [creation.job.id for creation in creations]
     stored = await counts(lossy_store)
     assert {stored["jobs"], stored["documents"], stored["events"]} == {len(keys)}
+
+
+async def test_what_is_done_under_a_key_is_done_though_the_database_was_away(
+    lossy_store: Store, lossy: FaultyDatabase
+) -> None:
+    job = await stored_job(lossy_store, Phase.HELD)
+    lossy.lost_before = 2
+    once = Once(TENANT, "k", "a" * 64, make_id(), T0)
+    applied = await lossy_store.change(job.id, decisions.release, source="client", once=once)
+    assert applied is not None
+    assert (await job_of(lossy_store, job.id)).phase == Phase.READY
 
 
 async def test_what_is_done_under_a_key_is_found_by_who_asks_again(
@@ -100,7 +111,7 @@ async def test_an_empty_answer_counts_once(lossy_store: Store, lossy: FaultyData
 async def test_who_cannot_be_told_whether_it_is_stored_is_told_just_that(
     lossy_store: Store, lossy: FaultyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "_PAUSES_S", (0.0, 0.01))
+    monkeypatch.setattr(group, "PAUSES_S", (0.0, 0.01))
     monkeypatch.setattr(stored_once, "_LOST_COMMIT_S", 0.0)
     lossy.lost_after, lossy.then_away = 1, 5
     with pytest.raises(CommitLost, match="may be stored or not"):
@@ -111,7 +122,7 @@ async def test_who_cannot_be_told_whether_it_is_stored_is_told_just_that(
 async def test_a_loss_before_every_commit_leaves_no_doubt(
     lossy_store: Store, lossy: FaultyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group, "_PAUSES_S", (0.0, 0.01))
+    monkeypatch.setattr(group, "PAUSES_S", (0.0, 0.01))
     lossy.lost_before = 2
     with pytest.raises(DatabaseTrouble) as raised:
         await lossy_store.create(make_creation())
