@@ -17,8 +17,6 @@ from tests.factories import IMAGE_LANE, T0, TENANT
 async def test_figures_are_found_by_the_beginning_of_their_name(postgres_server_url: str) -> None:
     server = await asyncpg.connect(postgres_server_url.replace("+asyncpg", ""))
     try:
-        if not await server.fetchval("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'"):
-            pytest.skip("this PostgreSQL was built without ICU")
         await server.execute(
             "CREATE DATABASE sorted_for_people TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
         )
@@ -31,6 +29,8 @@ async def test_figures_are_found_by_the_beginning_of_their_name(postgres_server_
         found = await database.read(lambda c: series.names_like(c, prefix="reason_", wanted=wanted))
         await database.close()
         assert found == {IMAGE_LANE: {"expired": 1, "zeal": 1}}
+    except asyncpg.FeatureNotSupportedError:
+        pytest.skip("this PostgreSQL was built without ICU")
     finally:
         await server.execute("DROP DATABASE IF EXISTS sorted_for_people WITH (FORCE)")
         await server.close()
