@@ -9,20 +9,20 @@ import time
 import structlog
 
 _AGAIN_AFTER_S = 10.0
-_REPEATED = frozenset({"tick.waits", "drain.waits", "work.waits", "request.waits"})
+_REPEATED = frozenset({"tick.waits", "drain.waits", "work.waits", "request.put_off"})
 
 
 class OnceInAWhile:
     """Drops what was said a moment ago: while the database is away, whatever is done or asked waits."""
 
     def __init__(self) -> None:
-        self._said_at: dict[tuple[object, object], float] = {}
+        self._said_at: dict[tuple[object, ...], float] = {}
 
     def __call__(
         self, _logger: object, _level: str, event: structlog.typing.EventDict
     ) -> structlog.typing.EventDict:
         """Raises DropEvent."""
-        what = event["event"], event.get("drain")
+        what = event["event"], event.get("drain"), event.get("kind")
         if event["event"] not in _REPEATED:
             return event
         now = time.monotonic()

@@ -26,7 +26,8 @@ async def on_error(_request: Request, error: Exception) -> Response:
     if error.cause:
         log = structlog.get_logger()
         if isinstance(error, Busy):
-            log.warning("request.waits", status=error.status, because=error.in_full)
+            kind = type(error).__name__
+            log.warning("request.put_off", status=error.status, kind=kind, because=error.in_full)
         else:
             log.info("request.refused", status=error.status, because=error.cause)
     if isinstance(error, BadLines):

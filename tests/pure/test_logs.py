@@ -24,7 +24,8 @@ def test_what_waits_says_so_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> 
     assert not kept(said, "drain.waits", drain="submit")
     assert kept(said, "drain.waits", drain="poll")
     assert kept(said, "tick.waits")
-    assert [kept(said, "request.waits", because="the database") for _ in range(3)] == [True, False, False]
+    assert [kept(said, "request.put_off", kind="Busy") for _ in range(3)] == [True, False, False]
+    assert kept(said, "request.put_off", kind="CommitLost")
     now += 10
     assert kept(said, "drain.waits", drain="submit")
 
