@@ -35,7 +35,7 @@ async def bring_up_to_date(
     database: PostgresDatabase | SqliteDatabase, *, on_wait: Callable[[], None] = lambda: None
 ) -> None:
     """`upgrade` beside programs that run, each migration in a transaction of its own; `on_wait` is called
-    once when another of them has to be waited for.
+    once when another of them has to be waited for, on PostgreSQL.
 
     Raises Misconfigured also when the database is out of reach or something in it takes too long.
     """

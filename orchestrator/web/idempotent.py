@@ -51,6 +51,8 @@ async def answer_once(
     now = runtime.clock.now()
     once = Once(tenant_id, idempotency.key, idempotency.request_hash, new_id(now), now)
     try:
+        # Before anything else is asked, be it the provider: what was done needs nobody's word again.
+        await runtime.store.read(require_free, once=once)
         return await _unless_used(runtime, once, first)
     except Used as used:
         if not used.is_same:
@@ -65,7 +67,7 @@ async def _unless_used(
     try:
         return await first(once)
     except Refused:
-        # What was right may be wrong since this very request was done.
+        # What was right may be wrong since this very request was done, a moment ago.
         await runtime.store.read(require_free, once=once)
         raise
 

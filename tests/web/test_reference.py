@@ -25,7 +25,8 @@ from orchestrator.web.reference.tables.table import ENDPOINTS, GROUPS
 
 SERVER = "https://jobs.example"
 Json = dict[str, Any]
-# Questions, what the provider alone keeps, and orders that set a state: twice is as once, or refused.
+# Questions, what the provider alone keeps, and orders that set a state: twice is as once, or refused, unless
+# somebody has ordered the contrary between.
 HARMLESS = {
     "history",
     "price",
