@@ -6,7 +6,10 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
@@ -45,11 +48,12 @@ async def old(postgres_url: str) -> AsyncIterator[PostgresDatabase]:
     await opened.close()
 
 
-async def migrating(url: str) -> asyncio.subprocess.Process:
+async def migrating(url: str, *command: str, **settings: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "orchestrator.cli", "migrate"),
-        env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "DATABASE_URL": url},
+        *("-m", "orchestrator.cli", *(command or ("migrate",))),
+        env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "DATABASE_URL": url, **settings},
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
 
@@ -108,7 +112,9 @@ async def test_two_at_once_on_a_new_database_are_one_after_the_other(postgres_ur
     assert first == second == (0, "The database is at the newest version.")
 
 
-async def test_one_that_waits_for_another_says_so(old: PostgresDatabase, postgres_url: str) -> None:
+@asynccontextmanager
+async def another_at_work(database_: PostgresDatabase) -> AsyncIterator[None]:
+    """Has its turn to migrate until the block ends."""
     taken, may_end = asyncio.Event(), asyncio.Event()
 
     def hold(connection: Connection) -> None:
@@ -117,15 +123,39 @@ async def test_one_that_waits_for_another_says_so(old: PostgresDatabase, postgre
         await_only(may_end.wait())
         connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
-    holding = asyncio.create_task(old.write(hold))
+    holding = asyncio.create_task(database_.write(hold))
     await taken.wait()
-    process = await migrating(postgres_url)
-    assert process.stderr is not None
-    assert await process.stderr.readline() == b"Another migrate is at work; waiting for it.\n"
+    yield
     may_end.set()
+    await holding
+
+
+async def test_one_that_waits_for_another_says_so(old: PostgresDatabase, postgres_url: str) -> None:
+    async with another_at_work(old):
+        process = await migrating(postgres_url)
+        assert process.stderr is not None
+        assert await process.stderr.readline() == b"Another migrate is at work; waiting for it.\n"
     _, told = await process.communicate()
     assert told == b"The database is at the newest version.\n"
-    await holding
+
+
+async def test_a_server_that_waits_for_one_says_so(
+    old: PostgresDatabase, postgres_url: str, tmp_path: Path
+) -> None:
+    settings = {"ORCHESTRATOR_DATA_DIR": str(tmp_path), "WAVESPEED_API_KEY": "any"}
+    async with another_at_work(old):
+        process = await migrating(postgres_url, "up", "--port", "0", **settings)
+        assert process.stderr is not None
+        said = msgspec.json.decode(await process.stderr.readline())
+        assert (said["event"], said["level"]) == ("migrate.waits", "warning")
+        assert not (tmp_path / "server.json").exists()
+    told = b""
+    while b"Orchestrator is up." not in told and (line := await process.stderr.readline()):
+        told += line
+    assert b"Orchestrator is up." in told
+    process.terminate()
+    await process.communicate()
+    assert await old.read(schema.is_current)
 
 
 async def test_a_lock_that_is_not_given_back_is_told_as_such(

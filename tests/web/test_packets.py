@@ -24,6 +24,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.packets: list[bytes] = []
         self.is_closed = False
+        self.is_read = True
 
     def write(self, data: Any) -> None:
         assert not self.is_closed
@@ -35,17 +36,36 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.is_closed
 
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+
+def opened(app: ASGIApp, wire: Wire) -> PatientProtocol:
+    """A connection over `wire` to `app`."""
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
+    protocol = PatientProtocol(config, server_state=ServerState(), app_state={})
+    protocol.connection_made(wire)
+    return protocol
+
+
+async def turns() -> None:
+    """More passes of the event loop than an answer needs."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
 
 async def answered(app: ASGIApp, request: bytes) -> Wire:
     wire = Wire()
-    protocol = PatientProtocol(
-        uvicorn.Config(app, lifespan="off", log_config=None), server_state=ServerState(), app_state={}
-    )
-    protocol.connection_made(wire)
+    protocol = opened(app, wire)
     protocol.data_received(request)
     await asyncio.gather(*protocol.tasks)
     await asyncio.sleep(0)
+    before_its_end = [*wire.packets]
     protocol.connection_lost(None)
+    assert wire.packets == before_its_end
     return wire
 
 
@@ -70,6 +90,44 @@ async def test_a_long_answer_is_not_held_back() -> None:
     wire = await answered(StreamingResponse(pieces()), b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
     assert b"".join(wire.packets).count(PIECE) == PIECES
     assert max(map(len, wire.packets)) < 6 * len(PIECE)
+
+
+async def test_a_head_alone_leaves_too() -> None:
+    wire = await answered(Response("here"), b"HEAD / HTTP/1.1\r\nhost: there\r\n\r\n")
+    [packet] = wire.packets
+    assert packet.endswith(b"content-length: 4\r\n\r\n")
+
+
+async def test_requests_that_come_together_are_answered_in_their_order() -> None:
+    async def path(scope: Any, receive: Any, send: Any) -> None:
+        await Response(scope["path"])(scope, receive, send)
+
+    requests = (b"GET /%d HTTP/1.1\r\nhost: there\r\n\r\n" % number for number in range(3))
+    wire = Wire()
+    protocol = opened(path, wire)
+    protocol.data_received(b"".join(requests))
+    assert not wire.is_read
+    await turns()
+    said = b"".join(wire.packets)
+    assert said.count(b"HTTP/1.1 200 OK") == 3
+    assert wire.is_read
+    assert said.index(b"\r\n\r\n/0") < said.index(b"\r\n\r\n/1") < said.index(b"\r\n\r\n/2")
+
+
+async def test_a_client_that_asks_whether_to_send_its_body_is_told_before_it_does() -> None:
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        await Response((await receive())["body"])(scope, receive, send)
+
+    wire = Wire()
+    protocol = opened(echo, wire)
+    protocol.data_received(
+        b"POST / HTTP/1.1\r\nhost: there\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n"
+    )
+    await turns()
+    assert wire.packets == [b"HTTP/1.1 100 Continue\r\n\r\n"]
+    protocol.data_received(b"here")
+    await turns()
+    assert wire.packets[-1].endswith(b"\r\n\r\nhere")
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -100,10 +158,7 @@ async def test_an_answer_to_one_who_went_away_is_dropped() -> None:
         await Response("here")(scope, receive, send)
 
     wire = Wire()
-    protocol = PatientProtocol(
-        uvicorn.Config(late, lifespan="off", log_config=None), server_state=ServerState(), app_state={}
-    )
-    protocol.connection_made(wire)
+    protocol = opened(late, wire)
     protocol.data_received(b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
     await asyncio.gather(*protocol.tasks)
     await asyncio.sleep(0)
