@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import http.client
+import re
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -202,14 +205,14 @@ def test_the_key_that_up_wrote_down_is_readable_by_its_owner_alone(home: Path, u
 
 
 def test_the_line_to_go_on_with_works(home: Path, up: Running) -> None:
-    banner = (home / "up.log").read_text()
-    key = banner.partition("Bearer ")[2].partition('"')[0]
+    # It is said a moment after the server can be found.
+    while not (said := re.search(r'Bearer ([^"]+)"', (home / "up.log").read_text())):
+        time.sleep(0.05)
 
     connection = http.client.HTTPConnection(up.url.removeprefix("http://"))
-    connection.request("GET", "/api/v3/jobs", headers={"authorization": f"Bearer {key}"})
-
-    assert connection.getresponse().status == 200
-    connection.close()
+    with closing(connection):
+        connection.request("GET", "/api/v3/jobs", headers={"authorization": f"Bearer {said[1]}"})
+        assert connection.getresponse().status == 200
 
 
 def test_what_up_keeps_is_for_its_user_alone(home: Path, up: Running) -> None:
