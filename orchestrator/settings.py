@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         ge=1,
         le=36_500,
         validation_alias="ORCHESTRATOR_RETENTION_DAYS",
-        description="Ended jobs are deleted after this many days.",
+        description="Ended jobs, and batches with theirs, are deleted after this many days.",
     )
 
     @field_validator("*", mode="before")

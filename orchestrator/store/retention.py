@@ -55,15 +55,15 @@ class Deleted(NamedTuple):
 def delete_old(connection: Connection, *, ended_from: int, ended_before: int, most: int) -> Deleted:
     """Delete jobs that ended in that time, oldest first; `most` of them when there may be more.
 
-    Those of a batch that has not ended stay, for its totals and its results, and those whose webhook is still
-    to be told: `ended_from` keeps the next call from walking over them again.
+    Those of a batch stay, for its totals and its results, until it has ended that long ago, and those whose
+    webhook is still to be told: `ended_from` keeps the next call from walking over them again.
     """
     locking = dialect.lock(connection.dialect.name, skip_locked=True)
     found = connection.execute(
         dialect.sql(
             "SELECT id, finished_at FROM jobs WHERE finished_at >= :since AND finished_at < :before"
             " AND (batch_id IS NULL OR EXISTS"
-            " (SELECT 1 FROM batches WHERE id = jobs.batch_id AND finished_at IS NOT NULL))"
+            " (SELECT 1 FROM batches WHERE id = jobs.batch_id AND finished_at < :before))"
             " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE job_id = jobs.id AND state = 'pending')"
             f" ORDER BY finished_at LIMIT :most{locking}"
         ),

@@ -15,7 +15,7 @@ from orchestrator.store import batches, checks, deliveries, retention
 from orchestrator.store.changes import Seen
 from orchestrator.store.deliveries import Attempted
 from orchestrator.store.store import Store
-from tests.factories import ACCOUNT, T0, TENANT, add_tenant, make_creation, stored_job
+from tests.factories import ACCOUNT, T0, TENANT, SetClock, add_tenant, make_creation, stored_job
 from tests.store import decisions
 from tests.store.bulk import assert_counted, batch_of, finish_steps, running
 from tests.store.claiming import claim
@@ -163,6 +163,17 @@ async def test_ended_jobs_of_a_batch_that_runs_stay_and_hide_no_others(store: St
     assert await delete_old(store, before=T0 + 2, most=10) == 0
     assert (await batch_of(store, batch)).total == 3
     await assert_counted(store, batch)
+
+
+async def test_the_results_of_a_batch_stay_as_long_from_its_end_on(store: Store) -> None:
+    batch = await running(store, 2)
+    first, last = await claim(store)
+    await store.change(first.job.id, decisions.complete, source=Source.ANSWER)
+    later = Store(store.database, SetClock(T0 + 10))
+    await later.change(last.job.id, decisions.complete, source=Source.ANSWER)
+    assert (await batch_of(store, batch)).finished_at == T0 + 10
+    assert await delete_old(store, before=T0 + 10, most=10) == 0
+    assert await delete_old(store, before=T0 + 11, most=10) == 2
 
 
 async def test_old_keys_are_forgotten_in_steps(store: Store) -> None:
