@@ -145,15 +145,24 @@ def adopt(connection: Connection) -> None:
     """Put a log that another PostgreSQL server wrote, and that came here in a dump, before all that follows.
 
     Its numbers of transactions may lie ahead of this server's, which nobody reads before they are reached.
+    What the follower has counted becomes 0 and the rest 1, and its place lies between the two.
     """
     if connection.dialect.name != "postgresql" or not _is_from_elsewhere(connection):
         return
+    place = connection.execute(dialect.sql("SELECT place FROM followers")).scalar()
+    counted = (place and parse_cursor(place)) or START
     last = connection.execute(dialect.sql("SELECT max(seq) FROM events")).scalar_one()
     for seq in range(0, last + 1, _ADOPTED_AT_A_TIME):
         connection.execute(
-            dialect.sql("UPDATE events SET xid = 0 WHERE seq >= :first AND seq < :next"),
-            {"first": seq, "next": seq + _ADOPTED_AT_A_TIME},
+            dialect.sql(
+                "UPDATE events SET xid = CASE WHEN xid < :xid OR xid = :xid AND seq <= :seq THEN 0 ELSE 1 END"
+                " WHERE seq >= :first AND seq < :next"
+            ),
+            {"first": seq, "next": seq + _ADOPTED_AT_A_TIME, "xid": counted.xid, "seq": counted.seq},
         )
+    connection.execute(
+        dialect.sql("UPDATE followers SET place = :place"), {"place": str(Cursor(0, _LAST_SEQ))}
+    )
 
 
 def _is_from_elsewhere(connection: Connection) -> bool:

@@ -11,12 +11,12 @@ from sqlalchemy.util import await_only
 
 from orchestrator.job import Phase
 from orchestrator.lifecycle import Verb
-from orchestrator.store import event_log, retention, schema
+from orchestrator.store import event_log, figures, retention, schema, series
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.database import Database
 from orchestrator.store.event_log import START, Cursor, EventRow
 from orchestrator.store.store import Store
-from tests.factories import T0, TENANT, SetClock, make_creation, make_id, stored_job
+from tests.factories import IMAGE_LANE, T0, TENANT, SetClock, make_creation, make_id, stored_job
 from tests.store import decisions
 from tests.store.bulk import running
 from tests.store.claiming import add_ready, claim
@@ -201,6 +201,23 @@ async def test_a_log_from_another_server_is_read_before_all_that_follows(
     assert await verbs(store) == ["claim"] * 3
     await store.create(make_creation())
     assert await verbs(store, cursor) == ["create"]
+
+
+async def test_what_is_counted_goes_on_in_another_server(postgres: Database) -> None:
+    store = Store(postgres, SetClock())
+    await store.create(make_creation())
+    assert await store.write(figures.follow, most=10) == 1
+    await store.create(make_creation())
+    await execute(store, "UPDATE events SET xid = 1000000000 + seq")
+    await execute(
+        store,
+        "UPDATE followers SET place = :place",
+        place=str(Cursor(*(await select(store, "SELECT min(xid), min(seq) FROM events"))[0])),
+    )
+    await store.write(schema.upgrade)
+    await store.create(make_creation())
+    assert await store.write(figures.follow, most=10) == 2
+    assert (await store.read(series.stages))[IMAGE_LANE]["ready"] == 3
 
 
 @pytest.mark.parametrize(
