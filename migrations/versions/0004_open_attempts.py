@@ -12,8 +12,8 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
+    _collate('COLLATE "C"')  # builds an index: before anything that a claim asks for is locked
     op.add_column("accounts", sa.Column("open_from", sa.BigInteger(), nullable=False, server_default="0"))
-    _collate('COLLATE "C"')
 
 
 def downgrade() -> None:

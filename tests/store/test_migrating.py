@@ -88,6 +88,36 @@ async def test_others_write_while_an_index_is_built(old: PostgresDatabase) -> No
     assert await old.write(differences) == []
 
 
+@asynccontextmanager
+async def reading(database_: PostgresDatabase, table: str) -> AsyncIterator[None]:
+    """Has read from that table, in a transaction that stays open until the block ends."""
+    began, may_end = asyncio.Event(), asyncio.Event()
+
+    def read(connection: Connection) -> None:
+        connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1"))
+        began.set()
+        await_only(may_end.wait())
+
+    task = asyncio.create_task(database_.read(read))
+    await began.wait()
+    try:
+        yield
+    finally:
+        may_end.set()
+        await task
+
+
+async def test_claims_go_on_while_the_figures_are_rebuilt(old: PostgresDatabase) -> None:
+    store = Store(old, SetClock())
+    async with reading(old, "figures"):
+        migrating = asyncio.create_task(schema.bring_up_to_date(old))
+        async with asyncio.timeout(30):
+            await until_blocked(store, 1)
+            await execute(store, "UPDATE accounts SET trouble = NULL")
+    await migrating
+    assert await old.write(differences) == []
+
+
 async def test_an_index_whose_build_was_broken_off_is_built_again(old: PostgresDatabase) -> None:
     store = Store(old, SetClock())
     await execute(store, ADD, id="before")
