@@ -27,7 +27,7 @@ from orchestrator.providers.base import CompatibleProvider
 from orchestrator.providers.wavespeed import WaveSpeed
 from orchestrator.sealing import Sealer
 from orchestrator.settings import Settings
-from orchestrator.store import claims, endpoints, event_log, lanes, schema, views
+from orchestrator.store import claims, endpoints, event_log, lanes, quotas, schema, views
 from orchestrator.store.database import open_database
 from orchestrator.store.event_log import Cursor, EventRow
 from orchestrator.store.lanes import Lane
@@ -72,6 +72,8 @@ class Runtime:
     failed_at: dict[str, int] = field(default_factory=dict)
     listening_tenants: frozenset[str] = frozenset()
     """Those with an endpoint: an end of theirs is told to somebody."""
+    limited_tenants: frozenset[str] = frozenset()
+    """Those that may have only so many jobs at the provider."""
     is_account_full: bool = False
 
     def is_pushed(self, lane_id: str) -> bool:
@@ -134,7 +136,7 @@ class Runtime:
         )
         if move.ending is not None:
             self.waits.wake(job.id)
-            if self.is_account_full:
+            if self.is_account_full or job.tenant_id in self.limited_tenants:
                 self.bell.ring(Kind.SUBMIT)  # a job may wait for the slot that is free now
             if job.webhook or job.tenant_id in self.listening_tenants:
                 self.bell.ring(Kind.DELIVER)
@@ -145,6 +147,7 @@ class Runtime:
         """Refresh what this process knows of the lanes, and of who listens."""
         self.lanes = {lane.id: lane for lane in await self.store.read(lanes.read_lanes)}
         self.listening_tenants = await self.store.read(endpoints.listening_tenants)
+        self.limited_tenants = await self.store.read(quotas.limited_tenants)
         self.is_account_full = await self.store.read(claims.is_account_full, account_id=ACCOUNT)
 
 

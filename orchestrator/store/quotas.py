@@ -12,6 +12,12 @@ from sqlalchemy import Connection
 from orchestrator.store import dialect
 
 
+def limited_tenants(connection: Connection) -> frozenset[str]:
+    """Those with a limit of jobs at the provider."""
+    found = dialect.fetch(connection, "SELECT id FROM tenants WHERE max_in_flight IS NOT NULL", {})
+    return frozenset(row[0] for row in found)
+
+
 def room_in_flight(connection: Connection, *, account_id: str, open_from: int) -> dict[str, int]:
     """How many more jobs may be sent now, of each tenant that has a limit; no open attempt was claimed before
     `open_from`.
