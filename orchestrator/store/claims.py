@@ -29,6 +29,8 @@ from orchestrator.store.turns import Share
 _OPEN_FROM_MS = 1_000
 # Long after the lease: by then the sweep has the attempt looked for by itself.
 _UNANSWERED_MS = 60_000
+_HELD_BY = {"paused": "its batch is paused", "receiving": "its batch is still being received"}
+_ENDED_BY = ("cancelling", "discarded")
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -180,14 +182,16 @@ def _claim_lane(
 
 
 def _stop(connection: Connection, jobs: Sequence[Job], now: int, moved: _Moved) -> set[str]:
-    """Hold or end the jobs whose batch is paused or cancelled, before its steps have reached them."""
+    """Hold or end the jobs whose batch is paused or cancelled, before its steps have reached them; and those
+    of an upload that somebody has sent again by hand: it may still be given up, with all its jobs.
+    """
     states = batches.states(connection, {job.batch_id for job in jobs if job.batch_id})
     orders = {job.id: states.get(job.batch_id or "") for job in jobs}
-    stopped = {job_id: state for job_id, state in orders.items() if state in ("paused", "cancelling")}
+    stopped = {job_id: state for job_id, state in orders.items() if state in _HELD_BY or state in _ENDED_BY}
 
     def decide(job: Job, _attempt: Attempt | None) -> Decision:
-        if stopped[job.id] == "paused":
-            return Decision(note="paused", move=lifecycle.hold(job, "its batch is paused"))
+        if because := _HELD_BY.get(stopped[job.id]):
+            return Decision(note="held", move=lifecycle.hold(job, because))
         move = lifecycle.fail(job, Reason.CANCELLED, lifecycle.cancelled(), now=now)
         return Decision(note="cancelled", move=move)
 

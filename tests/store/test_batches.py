@@ -225,6 +225,34 @@ async def test_an_upload_that_nobody_goes_on_with_is_given_up_after_its_time(sto
     assert await count(store, "jobs") == 0
 
 
+async def test_a_line_that_is_sent_again_by_hand_waits_for_its_batch(store: Store) -> None:
+    batch = await receiving(store, 3)
+    first, second, _ = await jobs_of(store, batch)
+    for one in (first, second):
+        await store.change(one.id, decisions.fail, source=Source.WORKER)
+        await store.change(one.id, decisions.redrive, source="operator")
+    assert await claim(store) == []
+    assert await phases(store, batch) == {"held"}
+    await store.write(
+        batch_uploads.open_received, batch_id=batch.id, receiver=RECEIVER, body_hash="1", now=T0
+    )
+    await finish_steps(store)
+    assert len(await claim(store)) == 3
+    await assert_counted(store, batch)
+
+
+async def test_a_line_that_is_sent_again_by_hand_ends_with_its_upload(store: Store) -> None:
+    batch = await receiving(store, 1)
+    (job,) = await jobs_of(store, batch)
+    await store.change(job.id, decisions.fail, source=Source.WORKER)
+    await store.change(job.id, decisions.redrive, source="operator")
+    assert await give(store, batch, batches.DISCARD)
+    assert await claim(store) == []
+    assert await phases(store, batch) == {"failed"}
+    await finish_steps(store)
+    assert await count(store, "jobs") == 0
+
+
 async def test_lines_that_expired_before_the_batch_was_opened_may_have_ended_it(store: Store) -> None:
     batch = await receiving(store, 2, webhook="https://user.example/hook")
     for job in await jobs_of(store, batch):
