@@ -114,10 +114,11 @@ def give_up(connection: Connection, *, batch_id: str, receiver: str) -> None:
 
 
 def discard_abandoned(connection: Connection, *, begun_before: int, now: int) -> None:
-    """Give up uploads that nobody has gone on with."""
+    """Give up uploads that nobody has gone on with, and at once those that nobody can: they have no key."""
     connection.execute(
         dialect.sql(
-            f"UPDATE batches SET {DISCARD[0]} WHERE {DISCARD[1]} AND created_at < :before"
+            f"UPDATE batches SET {DISCARD[0]} WHERE {DISCARD[1]}"
+            " AND (created_at < :before OR idempotency_key IS NULL)"
             " AND (receiver IS NULL OR receiver_until < :now)"
         ),
         {"before": begun_before, "now": now},

@@ -225,6 +225,16 @@ async def test_an_upload_that_nobody_goes_on_with_is_given_up_after_its_time(sto
     assert await count(store, "jobs") == 0
 
 
+async def test_an_upload_that_nobody_can_go_on_with_is_given_up_with_its_request(store: Store) -> None:
+    """Without a key; the server that received it was killed."""
+    batch = await receiving(store, 2)
+    await store.write(batch_uploads.discard_abandoned, begun_before=T0, now=T0)
+    assert (await batch_of(store, batch)).state == "receiving"
+    await store.write(batch_uploads.discard_abandoned, begun_before=T0, now=T0 + 60_001)
+    await finish_steps(store)
+    assert await count(store, "jobs") == 0
+
+
 async def test_a_line_that_is_sent_again_by_hand_waits_for_its_batch(store: Store) -> None:
     batch = await receiving(store, 3)
     first, second, _ = await jobs_of(store, batch)
