@@ -131,7 +131,9 @@ def _count_failures(
 def _finish(connection: Connection, batch: str, now: int) -> None:
     row = connection.execute(
         dialect.sql(
-            "UPDATE batches SET finished_at = :now, ending = ending + 1 WHERE id = :id"
+            "UPDATE batches SET finished_at = :now, ending = ending + 1,"
+            # What is redriven from now on waits for nobody.
+            " state = CASE WHEN state = 'paused' THEN 'open' ELSE state END WHERE id = :id"
             " RETURNING tenant_id, name, mode, model, webhook, webhook_scheme, ending, cancelled_at,"
             " created_at, opened_at, completed, failed, rejected"
         ),

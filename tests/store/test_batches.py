@@ -263,6 +263,18 @@ async def test_a_line_that_is_sent_again_by_hand_ends_with_its_upload(store: Sto
     assert await count(store, "jobs") == 0
 
 
+async def test_what_is_sent_again_of_a_batch_that_ended_while_it_was_paused_is_sent(store: Store) -> None:
+    batch = await running(store, 2)
+    both = await claim(store)
+    assert await give(store, batch, batches.PAUSE)
+    await finish_steps(store)
+    for one in both:
+        await store.change(one.job.id, decisions.fail, source=Source.ANSWER)
+    await store.change(both[0].job.id, decisions.redrive, source="client")
+    assert [one.job.id for one in await claim(store)] == [both[0].job.id]
+    assert (await batch_of(store, batch)).public_state == "running"
+
+
 async def test_lines_that_expired_before_the_batch_was_opened_may_have_ended_it(store: Store) -> None:
     batch = await receiving(store, 2, webhook="https://user.example/hook")
     for job in await jobs_of(store, batch):
