@@ -23,6 +23,7 @@ from orchestrator.hearing import hear
 from orchestrator.runtime import Runtime
 from orchestrator.store import lane_clocks
 from orchestrator.store.claims import Claim
+from orchestrator.store.trouble import CommitLost
 
 _TICK_S = 1.0
 _OLD_EVERY_MS = 10 * MINUTE
@@ -56,6 +57,8 @@ class Worker:
         self._swept_at = 0
         self._is_stopping = False
         self._claimed_at = 0.0
+        self._unheard: list[int] = []
+        """When it claimed what, if anything, it was given without hearing of it."""
         self.drains = {
             Kind.SUBMIT: Drain("submit", self._submit_some, runtime.log),
             Kind.POLL: Drain("poll", self._poll_some, runtime.log),
@@ -113,11 +116,26 @@ class Worker:
         slots = await self._free_slots()
         if slots == 0:
             return False
+        await self._give_back_unheard()
         self._claimed_at = claimed_at = time.monotonic()
-        claims = await submit.claim(self._runtime, owner=self.name, slots=slots, is_idle=not self._posts)
+        claims = await self._claim(slots)
         for claim in claims:
             self._post(claim, claimed_at)
         return len(claims) == slots
+
+    async def _claim(self, slots: int) -> list[Claim]:
+        now = self._runtime.clock.now()
+        is_idle = not self._posts
+        try:
+            return await submit.claim(self._runtime, owner=self.name, slots=slots, is_idle=is_idle, now=now)
+        except CommitLost:
+            self._unheard.append(now)
+            raise
+
+    async def _give_back_unheard(self) -> None:
+        while self._unheard:
+            await submit.give_back_unheard(self._runtime, owner=self.name, claimed_at=self._unheard[0])
+            del self._unheard[0]
 
     async def _free_slots(self) -> int:
         """How many POSTs may start now; waits for the first."""

@@ -24,16 +24,19 @@ from orchestrator.store.claims import Claim
 _CONNECT_S = 4.0
 
 
-async def claim(runtime: Runtime, *, owner: str, slots: int, is_idle: bool) -> list[Claim]:
+async def claim(runtime: Runtime, *, owner: str, slots: int, is_idle: bool, now: int) -> list[Claim]:
     """Lease at most `slots` jobs for this worker, within the account's limits."""
-    return await runtime.store.write(
-        claims.claim,
-        account_id=ACCOUNT,
-        owner=owner,
-        slots=slots,
-        is_idle=is_idle,
-        now=runtime.clock.now(),
+    asked = {"account_id": ACCOUNT, "owner": owner, "slots": slots, "is_idle": is_idle, "now": now}
+    return await runtime.store.write(claims.claim, **asked)
+
+
+async def give_back_unheard(runtime: Runtime, *, owner: str, claimed_at: int) -> None:
+    """After a claim whose COMMIT was answered by nobody: what it leased after all was never sent."""
+    leased = await runtime.store.read(
+        claims.leased_at, account_id=ACCOUNT, owner=owner, claimed_at=claimed_at
     )
+    because = "the worker never heard of its claim"
+    await asyncio.gather(*(give_back(runtime, job, because) for job in leased))
 
 
 async def submit(
@@ -46,7 +49,7 @@ async def submit(
     """
     crashpoint("before_post")
     if time.monotonic() - claimed_at > policy.CLAIM_MAX_AGE_S - _CONNECT_S:
-        await give_back(runtime, claimed, "the claim grew old before it was sent")
+        await give_back(runtime, claimed.job, "the claim grew old before it was sent")
         return
     sent_at = runtime.clock.now()
     try:
@@ -60,17 +63,17 @@ async def submit(
     crashpoint("submitted")
 
 
-async def give_back(runtime: Runtime, claimed: Claim, because: str) -> None:
-    """Return a claim that was provably not sent; only the worker that holds it may say so."""
+async def give_back(runtime: Runtime, claimed: Job, because: str) -> None:
+    """Return a job that was claimed and provably not sent; only the worker that holds it may say so."""
 
     def decide(job: Job, attempt: Attempt | None) -> Decision:
-        if job.phase != Phase.SUBMITTING or job.attempt != claimed.job.attempt or attempt is None:
+        if job.phase != Phase.SUBMITTING or job.attempt != claimed.attempt or attempt is None:
             return Decision(note="not ours any more")
         return _given_back(job, attempt, because, runtime.clock.now())
 
     try:
         applied = await runtime.store.change(
-            claimed.job.id, decide, source=Source.WORKER, attempt=claimed.job.attempt
+            claimed.id, decide, source=Source.WORKER, attempt=claimed.attempt
         )
     except Busy:
         return  # the lease will end, and the history will tell that nothing was sent

@@ -82,6 +82,19 @@ def claim(
     return claims
 
 
+def leased_at(connection: Connection, *, account_id: str, owner: str, claimed_at: int) -> list[Job]:
+    """What this worker leased in its claim of that time and still holds."""
+    found = dialect.fetch(
+        connection,
+        f"SELECT {rows.JOB_COLUMNS} FROM attempts a"
+        " JOIN jobs ON jobs.id = a.job_id AND jobs.attempt = a.number"
+        " WHERE a.account_id = :account AND a.ended_at IS NULL AND a.claimed_at = :at"
+        " AND jobs.lease_owner = :owner",
+        {"account": account_id, "owner": owner, "at": claimed_at},
+    )
+    return [rows.to_job(row) for row in found]
+
+
 def _free_slots(connection: Connection, account_id: str, now: int) -> tuple[int, int]:
     """How many there are, none when the account is in trouble, and since when attempts may be open.
 
