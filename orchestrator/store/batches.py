@@ -189,11 +189,14 @@ def states(connection: Connection, ids: Collection[str]) -> dict[str, str]:
 
 
 def discard_empty(connection: Connection, *, ended_before: int) -> None:
-    """Drop batches that ended long ago, whose jobs have all been deleted since, and whose end was told."""
+    """Drop batches that ended long ago, whose jobs have all been deleted since, and whose end was told; but
+    none whose Idempotency-Key is not forgotten yet: the same request would make it, and pay for it, again.
+    """
     connection.execute(
         dialect.sql(
             f"UPDATE batches SET {DISCARD[0]} WHERE finished_at < :before"
             " AND created + processing + completed + failed = 0 AND state <> 'discarded'"
+            " AND idempotency_key IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE batch_id = batches.id AND state = 'pending')"
         ),
         {"before": ended_before},

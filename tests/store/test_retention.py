@@ -144,6 +144,10 @@ async def test_the_jobs_of_a_finished_batch_are_deleted_and_then_the_batch(store
     await execute(store, "UPDATE deliveries SET state = 'dead', due_at = NULL, finished_at = 1")
     await store.write(batches.discard_empty, ended_before=T0 + 1)
     await finish_steps(store)
+    assert await count(store, "batches") == 1, "its Idempotency-Key still stands for it"
+    await store.write(batches.forget_keys, before=T0 + 1)
+    await store.write(batches.discard_empty, ended_before=T0 + 1)
+    await finish_steps(store)
     names = ("batches", "batch_failures", "deliveries", "jobs", "events", "attempts", "documents")
     assert [await count(store, name) for name in names] == [0] * len(names)
 
