@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from orchestrator import lifecycle, strict_json
 from orchestrator.bell import Kind
@@ -16,7 +15,7 @@ from orchestrator.crash import crashpoint
 from orchestrator.errors import Conflict, InvalidInput, TooMany
 from orchestrator.flow.schedule import Schedule
 from orchestrator.ids import new_id
-from orchestrator.job import HeldFor, Job, Phase, deadline
+from orchestrator.job import HeldFor, Job, Phase
 from orchestrator.net.guard import BlockedUrl, check_url
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.signing import Scheme
@@ -111,11 +110,10 @@ def prepare(runtime: Runtime, new: NewJob) -> Creation:
 
 
 def _placed(job: Job, now: int) -> Job:
-    """In the phase that it is stored in: held in a batch, else waiting for its time, or ready."""
-    if job.batch_id is not None:
-        due_at = deadline(job)
-        return job if due_at is None else replace(job, due_at=due_at)
-    return lifecycle.release(job, now=now).after
+    """In the phase that it is stored in: held in a batch, else waiting for its time, or ready. Of an upload
+    nothing expires before all of it is there: it may still come to nothing, and nothing is told of it then.
+    """
+    return job if job.batch_id is not None else lifecycle.release(job, now=now).after
 
 
 def input_hash(catalogue: Catalogue, model: str, api_version: str, inputs: dict[str, Any]) -> str:
