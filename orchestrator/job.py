@@ -160,7 +160,9 @@ def is_in_doubt(job: Job) -> bool:
 
 
 def deadline(job: Job) -> int | None:
-    """When a job that is not at the provider expires: `start_by` counts until its first attempt."""
-    if job.start_by is None or job.attempt:
+    """When a job that is not at the provider expires: `start_by` counts until the provider may have it. What
+    was refused for now, or never left, has not started, however often it was tried.
+    """
+    if job.start_by is None or job.tries or is_in_doubt(job):
         return job.finish_by
     return job.start_by if job.finish_by is None else min(job.start_by, job.finish_by)

@@ -128,8 +128,9 @@ def accept(job: Job, because: str, *, now: int, longest_ms: int) -> Move:
 
 def retry(job: Job, because: str, *, at: int, tries: int) -> Move:
     """Back off until `at`; `tries` is 1 when this attempt counts against the limit, else 0."""
-    due_at = _by_deadline(job, at)
-    return _move(Verb.RETRY, job, because, lease_owner=None, due_at=due_at, tries=job.tries + tries)
+    tried = msgspec.structs.replace(job, phase=Phase.WAITING, tries=job.tries + tries)
+    due_at = _by_deadline(tried, at)
+    return _move(Verb.RETRY, job, because, lease_owner=None, due_at=due_at, tries=tried.tries)
 
 
 def hold(job: Job, because: str) -> Move:

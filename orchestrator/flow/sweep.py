@@ -112,7 +112,8 @@ def _expired(job: Job, _attempt: Attempt | None, rules: Rules) -> Decision:
 
 
 def _why_expired(job: Job, now: int) -> str:
-    if not job.attempt and job.start_by is not None and job.start_by <= now:
+    has_started = job.tries or job.phase == Phase.ACCEPTED
+    if not has_started and job.start_by is not None and job.start_by <= now:
         return f"The job had not started by its start_by, {to_rfc3339(job.start_by)}."
     if job.finish_by is not None and job.finish_by <= now:
         return f"The job had not finished by its finish_by, {to_rfc3339(job.finish_by)}."

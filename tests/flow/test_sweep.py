@@ -53,6 +53,17 @@ def test_a_held_job_expires_by_its_start_by() -> None:
     assert "start_by" in decision.move.because
 
 
+@pytest.mark.parametrize(
+    ("phase", "tries", "named"),
+    [(Phase.READY, 0, "start_by"), (Phase.READY, 1, "finish_by"), (Phase.ACCEPTED, 0, "finish_by")],
+)
+def test_a_reason_names_the_deadline_that_has_passed(phase: Phase, tries: int, named: str) -> None:
+    job = make_job(phase, tries=tries, due_at=T0, start_by=T0, finish_by=T0)
+    decision = decide(job, make_attempt(job), RULES)
+    assert decision.move is not None
+    assert named in decision.move.because
+
+
 def test_a_held_job_that_may_have_been_sent_is_unresolved_at_its_finish_by() -> None:
     job = make_job(Phase.HELD, attempt=1, due_at=T0, finish_by=T0)
     decision = decide(job, make_attempt(job), RULES)

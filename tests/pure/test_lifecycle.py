@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator import lifecycle
-from orchestrator.job import ENDED, Ending, Job, Phase, Reason
+from orchestrator.job import ENDED, Ending, HeldFor, Job, Phase, Reason
 from orchestrator.lifecycle import MOVES, IllegalMove, Move, Verb
 from tests.factories import T0, make_error, make_job, make_result
 from tests.jobs import assert_possible
@@ -96,12 +96,25 @@ def test_an_accepted_job_is_due_at_the_earlier_deadline(finish_by: int | None, d
 
 
 @pytest.mark.parametrize("verb", [Verb.RELEASE, Verb.WAKE, Verb.GIVE_BACK])
-def test_start_by_counts_until_the_first_attempt(verb: Verb) -> None:
+def test_start_by_counts_until_the_provider_may_have_the_job(verb: Verb) -> None:
     phase = {Verb.RELEASE: Phase.HELD, Verb.WAKE: Phase.WAITING, Verb.GIVE_BACK: Phase.SUBMITTING}[verb]
-    never_sent = make_job(phase, attempt=0, start_by=10, finish_by=20)
+    held_for = HeldFor.BATCH if phase == Phase.HELD else None
+    never_sent = make_job(phase, attempt=0, held_for=held_for, start_by=10, finish_by=20)
     assert CONSTRUCTORS[verb](never_sent).after.due_at == 10
-    assert CONSTRUCTORS[verb](replace(never_sent, attempt=1)).after.due_at == 20
+    assert CONSTRUCTORS[verb](replace(never_sent, attempt=3)).after.due_at == 10
+    assert CONSTRUCTORS[verb](replace(never_sent, attempt=1, tries=1)).after.due_at == 20
     assert CONSTRUCTORS[verb](replace(never_sent, start_by=None, finish_by=None)).after.due_at is None
+
+
+@pytest.mark.parametrize(("tries", "due_at"), [(0, NOW + 10), (1, NOW + 50)])
+def test_a_refusal_ends_its_pause_at_start_by_and_a_try_does_not(tries: int, due_at: int) -> None:
+    job = make_job(Phase.SUBMITTING, start_by=NOW + 10, finish_by=NOW + 90)
+    assert lifecycle.retry(job, "refused", at=NOW + 50, tries=tries).after.due_at == due_at
+
+
+def test_start_by_says_nothing_of_a_job_in_doubt() -> None:
+    job = make_job(Phase.IN_DOUBT, start_by=10, finish_by=20)
+    assert lifecycle.hold(job, "in doubt").after.due_at == 20
 
 
 def test_a_redrive_starts_afresh_but_keeps_the_attempts_and_endings() -> None:
