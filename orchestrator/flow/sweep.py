@@ -28,7 +28,6 @@ from orchestrator.store import (
     turns,
     views,
 )
-from orchestrator.store.retention import Deleted
 
 _AT_A_TIME = 200
 _DELETED_AT_A_TIME = 100
@@ -207,12 +206,10 @@ async def _forget_keys(runtime: Runtime, *, before: int) -> None:
 
 
 async def _delete_jobs(runtime: Runtime, *, ended_before: int) -> None:
-    deleted = Deleted(_DELETED_AT_A_TIME, 0)
-    while deleted.jobs == _DELETED_AT_A_TIME:
+    ended_from: int | None = 0
+    while ended_from is not None:
         deleted = await runtime.store.write(
-            retention.delete_old,
-            ended_from=deleted.ended_until,
-            ended_before=ended_before,
-            most=_DELETED_AT_A_TIME,
+            retention.delete_old, ended_from=ended_from, ended_before=ended_before, most=_DELETED_AT_A_TIME
         )
+        ended_from = deleted.ended_from
         await asyncio.sleep(_BETWEEN_STEPS_S)

@@ -35,8 +35,9 @@ def take(
     """Do the next step; raises StepTaken, and nothing was done then. What `is_done` denies was refused."""
     if not dialect.try_lock(connection, f"step of {action.id}"):
         raise StepTaken
-    step = _next(connection, action)
+    step = _next(connection, action, most=AT_A_TIME)
     if action.verb == "delete":
+        step = _fitting(connection, action, step)
         applied: list[Applied] = []
         done = _delete(connection, action, step.ids, now)
     else:
@@ -48,8 +49,7 @@ def take(
     return applied
 
 
-def _next(connection: Connection, action: Action) -> Matching:
-    most = AT_A_TIME
+def _next(connection: Connection, action: Action, *, most: int) -> Matching:
     if action.per_minute is not None:
         most = min(most, -(-action.per_minute * SECOND // MINUTE))
     if action.matched.filter is None:
@@ -65,6 +65,12 @@ def _next(connection: Connection, action: Action) -> Matching:
         up_to=action.up_to,
         most=most,
     )
+
+
+def _fitting(connection: Connection, action: Action, step: Matching) -> Matching:
+    """The step, or as much of it as can be deleted at a time."""
+    count = len(retention.as_many_as_fit(connection, step.ids))
+    return step if count == len(step.ids) else _next(connection, action, most=count)
 
 
 def _change(

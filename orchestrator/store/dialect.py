@@ -53,6 +53,11 @@ def one_of(dialect: str, column: str, *, bound: str = "ids", kind: str = "text")
     return f"{column} IN (SELECT value FROM json_each(:{bound}))"
 
 
+def size(dialect: str, column: str) -> str:
+    """About how many bytes a text has; PostgreSQL knows it without reading the text."""
+    return f"octet_length({column})" if dialect == "postgresql" else f"length({column})"
+
+
 def lock(dialect: str, *, skip_locked: bool = False) -> str:
     """The end of a SELECT that locks its rows; on SQLite the transaction is alone already."""
     if dialect == "sqlite":

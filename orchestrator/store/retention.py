@@ -13,15 +13,45 @@ from orchestrator.store import dialect, figures, many_rows, rows, tallies
 DELETED_TASK = "delete task"
 """In `audit`: the provider's task of a job that was deleted, so that no job in doubt takes it for its own."""
 _ROWS_OF_A_JOB = ("documents", "attempts", "events", "callbacks")
+# What SQLite deletes of documents in some 20 ms, in which nobody else has the event loop.
+_SIZE_AT_A_TIME = 2_000_000
+
+
+def as_many_as_fit(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
+    """The first of these jobs, as many as can be deleted at a time for the size of their documents; at least
+    one.
+    """
+    name = connection.dialect.name
+    size = " + ".join(f"coalesce({dialect.size(name, column)}, 0)" for column in ("d.input", "d.ending"))
+    wanted = dialect.incoming(name, {"id": "text"})
+    left = _SIZE_AT_A_TIME
+    # SQLite reads a document when its row is asked for, so none of those behind.
+    with connection.execute(
+        dialect.sql(f"SELECT {size} FROM {wanted} LEFT JOIN documents d ON d.job_id = m.id"),
+        {"rows": dialect.to_json([{"id": job_id} for job_id in ids])},
+    ) as sizes:
+        for place, row in enumerate(sizes):
+            left -= row[0]
+            if left < 0:
+                return ids[: max(place, 1)]
+    return ids
+
+
+class DeletedByHand(NamedTuple):
+    """How many jobs were deleted, and how many of the ids were done with."""
+
+    jobs: int
+    ids: int
 
 
 def delete_by_hand(
     connection: Connection, *, tenant_id: str, ids: Sequence[str], actor: str, now: int
-) -> int:
-    """Delete those of the tenant's jobs that have ended, each with a line in the audit; answers how many."""
+) -> DeletedByHand:
+    """Delete those of the tenant's jobs that have ended, each with a line in the audit, as many as fit."""
+    ids = as_many_as_fit(connection, ids)
     deleted = delete_jobs(connection, tenant_id=tenant_id, ids=ids, actor=actor, now=now)
     _record(connection, "delete", deleted, tenant_id=tenant_id, actor=actor, now=now)
-    return len(deleted)
+    return DeletedByHand(len(deleted), len(ids))
 
 
 def delete_jobs(
@@ -46,14 +76,14 @@ def delete_jobs(
 
 
 class Deleted(NamedTuple):
-    """How many jobs were deleted, and when the last of them had ended: where to look for more."""
+    """How many jobs were deleted, and when those ended that are to be looked at next; None after the last."""
 
     jobs: int
-    ended_until: int
+    ended_from: int | None
 
 
 def delete_old(connection: Connection, *, ended_from: int, ended_before: int, most: int) -> Deleted:
-    """Delete jobs that ended in that time, oldest first; `most` of them when there may be more.
+    """Delete jobs that ended in that time, oldest first; at most so many, and as many as fit.
 
     Those of a batch stay, for its totals and its results, until it has ended that long ago, and those whose
     webhook is still to be told: `ended_from` keeps the next call from walking over them again.
@@ -69,8 +99,10 @@ def delete_old(connection: Connection, *, ended_from: int, ended_before: int, mo
         ),
         {"since": ended_from, "before": ended_before, "most": most},
     ).all()
-    count = _delete_counted(connection, [row[0] for row in found], ended_before)
-    return Deleted(count, found[-1][1] if found else ended_from)
+    fitting = as_many_as_fit(connection, [row[0] for row in found])
+    count = _delete_counted(connection, fitting, ended_before)
+    is_over = count == len(found) < most
+    return Deleted(count, None if is_over else found[count - 1][1])
 
 
 def delete_of_batch(connection: Connection, *, batch_id: str, most: int) -> int:
@@ -82,7 +114,7 @@ def delete_of_batch(connection: Connection, *, batch_id: str, most: int) -> int:
         ),
         {"batch": batch_id, "most": most},
     )
-    return _delete(connection, [row[0] for row in found])
+    return _delete(connection, as_many_as_fit(connection, [row[0] for row in found]))
 
 
 def delete_old_keys(connection: Connection, *, before: int, most: int) -> int:

@@ -14,11 +14,12 @@ from orchestrator import strict_json
 from orchestrator.clock import from_rfc3339
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.flow.create import NewJob, create, read_scheme
+from orchestrator.flow.delete import delete_jobs
 from orchestrator.flow.prediction import prediction
 from orchestrator.flow.schedule import Schedule, read_schedule
 from orchestrator.flow.unanswered import mark_unanswered
 from orchestrator.job import Job
-from orchestrator.store import retention, views
+from orchestrator.store import views
 from orchestrator.store.creation import Created
 from orchestrator.store.views import STATES, Found, HistoryFilter
 from orchestrator.web.allowed import allowed_methods
@@ -108,14 +109,7 @@ async def delete(request: Request) -> Response:
         raise InvalidInput("ids", "must be a list of prediction ids")
     if len(ids) > MOST_DELETED:
         raise InvalidInput("ids", f"at most {MOST_DELETED} at a time")
-    runtime = here.runtime
-    deleted = await runtime.store.write(
-        retention.delete_by_hand,
-        tenant_id=key.tenant_id,
-        ids=ids,
-        actor=key.actor,
-        now=runtime.clock.now(),
-    )
+    deleted = await delete_jobs(here.runtime, key.tenant_id, ids, actor=key.actor)
     return answer({"deleted_count": deleted})
 
 

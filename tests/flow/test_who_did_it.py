@@ -13,12 +13,12 @@ from orchestrator.errors import Conflict
 from orchestrator.flow import batch as batches
 from orchestrator.flow import clear_doubt
 from orchestrator.flow.cancel import cancel
+from orchestrator.flow.delete import delete_jobs
 from orchestrator.flow.dismiss import dismiss
 from orchestrator.flow.poll import check_now
 from orchestrator.flow.redrive import redrive
 from orchestrator.job import HeldFor, Job, Phase, Reason
 from orchestrator.runtime import Runtime
-from orchestrator.store import retention
 from tests.factories import stored_job
 from tests.store.bulk import batch_of, running
 from tests.store.rows import execute, job_of, select
@@ -103,8 +103,7 @@ async def test_a_job_that_has_ended_is_cancelled_by_nobody(runtime: Runtime) -> 
 
 async def test_each_deleted_job_has_its_line(runtime: Runtime) -> None:
     gone, kept = await stored_job(runtime.store, Phase.FAILED), await stored_job(runtime.store, Phase.READY)
-    asked = {"ids": [gone.id, kept.id], "actor": ACTOR, "now": runtime.clock.now()}
-    assert await runtime.store.write(retention.delete_by_hand, tenant_id=gone.tenant_id, **asked) == 1
+    assert await delete_jobs(runtime, gone.tenant_id, [gone.id, kept.id], actor=ACTOR) == 1
     assert await lines(runtime) == [(gone.tenant_id, ACTOR, "delete", gone.id)]
 
 

@@ -8,11 +8,12 @@ from orchestrator.decision import Audited
 from orchestrator.errors import Conflict, Forbidden, InvalidInput, NotFound
 from orchestrator.flow import clear_doubt
 from orchestrator.flow.cancel import cancel
+from orchestrator.flow.delete import delete_jobs
 from orchestrator.flow.dismiss import dismiss
 from orchestrator.flow.poll import check_now
 from orchestrator.flow.redrive import redrive
 from orchestrator.job import Job
-from orchestrator.store import retention, views
+from orchestrator.store import views
 from orchestrator.web.dashboard.pages import Done, Look
 
 _LONGEST = 300
@@ -49,14 +50,7 @@ async def check_job(look: Look, _form: FormData) -> Done:
 async def delete_job(look: Look, _form: FormData) -> Done:
     """Raises Conflict."""
     job = await _find(look)
-    deleted = await look.runtime.store.write(
-        retention.delete_by_hand,
-        tenant_id=job.tenant_id,
-        ids=[job.id],
-        actor=look.viewer.actor,
-        now=look.now,
-    )
-    if not deleted:
+    if not await delete_jobs(look.runtime, job.tenant_id, [job.id], actor=look.viewer.actor):
         raise Conflict("Only a job that has ended, and has nothing at the provider, can be deleted.")
     return Done("Deleted, with everything that was kept of it.", go="/jobs")
 

@@ -80,7 +80,8 @@ GROUP = Group(
             handler=predictions.delete,
             scope="submit",
             summary="Delete predictions that have ended",
-            about="Unknown ids and predictions that have not ended are left out, and not counted.",
+            about="Unknown ids and predictions that have not ended are left out, and not counted. An error"
+            " may come after some were deleted: the same sent again deletes the others.",
             body=Body({"application/json": bodies.Deletion}, example={"ids": ["0" * 32]}),
             gives=shapes.Deleted,
         ),
