@@ -140,8 +140,8 @@ def _delete_counted(connection: Connection, ids: Sequence[str], now: int) -> int
 def delete_old_memories(connection: Connection, *, before: int) -> None:
     """Forget the tasks of jobs that were deleted before then: nobody is in doubt about them any more."""
     connection.execute(
-        dialect.sql("DELETE FROM audit WHERE id < :before AND action = :action"),
-        {"before": first_id_at(before), "action": DELETED_TASK},
+        dialect.sql(f"DELETE FROM audit WHERE id < :before AND action = '{DELETED_TASK}'"),
+        {"before": first_id_at(before)},
     )
 
 

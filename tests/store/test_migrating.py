@@ -28,7 +28,13 @@ ADD = (
     "INSERT INTO deliveries (id, endpoint_id, tenant_id, event, scheme, url, host, ending, state, created_at,"
     " finished_at) VALUES (:id, 'e', 't', 'job.dead', 'v1', 'https://there', 'there', '1', 'dead', 1, 1)"
 )
+ADD_LINE = (
+    "INSERT INTO audit (id, tenant_id, at, actor, action, object)"
+    " VALUES (:id, 't', 1, 'key 1', 'delete task', 'task-1')"
+)
+INDEXED = [("deliveries", ADD, "ix_deliveries_died"), ("audit", ADD_LINE, "ix_audit_deleted_tasks")]
 OLD = (
+    "DROP INDEX ix_audit_deleted_tasks",
     "DROP INDEX ix_deliveries_died",
     "DROP INDEX ix_deliveries_died_of_all",
     "ALTER TABLE accounts DROP COLUMN open_from",
@@ -65,13 +71,16 @@ async def migrated(url: str) -> tuple[int | None, str]:
     return process.returncode, told.decode().splitlines()[-1]
 
 
-async def test_others_write_while_an_index_is_built(old: PostgresDatabase) -> None:
+@pytest.mark.parametrize(("table", "add", "_index"), INDEXED)
+async def test_others_write_while_an_index_is_built(
+    old: PostgresDatabase, table: str, add: str, _index: str
+) -> None:
     store = Store(old, SetClock())
-    await execute(store, ADD, id="before")
+    await execute(store, add, id="before")
     began, may_end = asyncio.Event(), asyncio.Event()
 
     def write_slowly(connection: Connection) -> None:
-        connection.execute(text(ADD), {"id": "slow"})
+        connection.execute(text(add), {"id": "slow"})
         began.set()
         await_only(may_end.wait())
 
@@ -80,11 +89,11 @@ async def test_others_write_while_an_index_is_built(old: PostgresDatabase) -> No
     migrating = asyncio.create_task(schema.bring_up_to_date(old))
     async with asyncio.timeout(30):
         await until_blocked(store, 1)
-        await execute(store, ADD, id="beside")
+        await execute(store, add, id="beside")
         assert not migrating.done()
         may_end.set()
         await asyncio.gather(slow, migrating)
-    assert await count(store, "deliveries") == 3
+    assert await count(store, table) == 3
     assert await old.write(differences) == []
 
 
@@ -118,10 +127,13 @@ async def test_claims_go_on_while_the_figures_are_rebuilt(old: PostgresDatabase)
     assert await old.write(differences) == []
 
 
-async def test_an_index_whose_build_was_broken_off_is_built_again(old: PostgresDatabase) -> None:
+@pytest.mark.parametrize(("table", "add", "index"), INDEXED)
+async def test_an_index_whose_build_was_broken_off_is_built_again(
+    old: PostgresDatabase, table: str, add: str, index: str
+) -> None:
     store = Store(old, SetClock())
-    await execute(store, ADD, id="before")
-    await execute(store, "CREATE INDEX ix_deliveries_died ON deliveries (id)")
+    await execute(store, add, id="before")
+    await execute(store, f"CREATE INDEX {index} ON {table} (id)")
 
     await schema.bring_up_to_date(old)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from tests.store import decisions
 from tests.store.bulk import assert_counted, batch_of, finish_steps, running
 from tests.store.claiming import claim
 from tests.store.locks import until_blocked
+from tests.store.plans import plan
 from tests.store.rows import count, counts, execute, select
 
 
@@ -221,3 +223,10 @@ async def test_the_task_of_a_deleted_job_stays_known_as_long_as_somebody_may_be_
     assert await count(store, "audit") == 1
     await store.write(retention.delete_old_memories, before=at + 1)
     assert await count(store, "audit") == 0
+
+
+async def test_the_memories_that_are_forgotten_are_found_among_all_lines(store: Store) -> None:
+    if store.database.dialect != "sqlite":
+        pytest.skip("PostgreSQL reads a table this small from end to end")
+    steps = await store.write(plan, do=partial(retention.delete_old_memories, before=T0))
+    assert steps == ["SEARCH audit USING INDEX ix_audit_deleted_tasks (id<?)"]
