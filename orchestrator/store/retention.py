@@ -15,6 +15,8 @@ DELETED_TASK = "delete task"
 _ROWS_OF_A_JOB = ("documents", "attempts", "events", "callbacks")
 # What SQLite deletes of documents in some 20 ms, in which nobody else has the event loop.
 _SIZE_AT_A_TIME = 2_000_000
+# So many old jobs are looked at for those of them that may go.
+_LOOKED_THROUGH = 10_000
 
 
 def as_many_as_fit(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
@@ -86,23 +88,38 @@ def delete_old(connection: Connection, *, ended_from: int, ended_before: int, mo
     """Delete jobs that ended in that time, oldest first; at most so many, and as many as fit.
 
     Those of a batch stay, for its totals and its results, until it has ended that long ago, and those whose
-    webhook is still to be told: `ended_from` keeps the next call from walking over them again.
+    webhook is still to be told: `ended_from` keeps the next call from walking over them again, and no call
+    walks over more than some thousands.
     """
+    ended_until = _look_until(connection, ended_from, ended_before)
     locking = dialect.lock(connection.dialect.name, skip_locked=True)
     found = connection.execute(
         dialect.sql(
-            "SELECT id, finished_at FROM jobs WHERE finished_at >= :since AND finished_at < :before"
+            "SELECT id, finished_at FROM jobs WHERE finished_at >= :since AND finished_at < :until"
             " AND (batch_id IS NULL OR EXISTS"
             " (SELECT 1 FROM batches WHERE id = jobs.batch_id AND finished_at < :before))"
             " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE job_id = jobs.id AND state = 'pending')"
             f" ORDER BY finished_at LIMIT :most{locking}"
         ),
-        {"since": ended_from, "before": ended_before, "most": most},
+        {"since": ended_from, "until": ended_until, "before": ended_before, "most": most},
     ).all()
     fitting = as_many_as_fit(connection, [row[0] for row in found])
     count = _delete_counted(connection, fitting, ended_before)
-    is_over = count == len(found) < most
-    return Deleted(count, None if is_over else found[count - 1][1])
+    if count < len(found) or len(found) == most:
+        return Deleted(count, found[count - 1][1])
+    return Deleted(count, ended_until if ended_until < ended_before else None)
+
+
+def _look_until(connection: Connection, ended_from: int, ended_before: int) -> int:
+    """When those ended that this look leaves to the next."""
+    edge = connection.execute(
+        dialect.sql(
+            "SELECT finished_at FROM jobs WHERE finished_at >= :since AND finished_at < :before"
+            f" ORDER BY finished_at LIMIT 1 OFFSET {_LOOKED_THROUGH - 1}"
+        ),
+        {"since": ended_from, "before": ended_before},
+    ).scalar()
+    return ended_before if edge is None else int(edge) + 1
 
 
 def delete_of_batch(connection: Connection, *, batch_id: str, most: int) -> int:

@@ -14,6 +14,7 @@ from orchestrator.flow.attempts import Rules
 from orchestrator.flow.sweep import change_all, decide
 from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.runtime import Runtime
+from orchestrator.store import retention
 from tests.factories import T0, make_attempt, make_job, stored_job
 from tests.jobs import assert_possible, assert_possible_attempt
 from tests.store.rows import count, execute, job_of
@@ -162,6 +163,19 @@ async def test_jobs_that_cannot_be_moved_keep_none_behind_them_from_their_time(
 async def test_what_fails_among_the_old_keeps_nothing_else_from_being_deleted(runtime: Runtime) -> None:
     await stored_job(runtime.store, Phase.COMPLETED, finished_at=T0)
     await execute(runtime.store, "ALTER TABLE sessions RENAME TO elsewhere")
+    await sweep.sweep_old(runtime)
+    assert await count(runtime.store, "jobs") == 0
+
+
+async def test_all_old_jobs_are_deleted_however_little_is_done_at_a_time(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_LOOKED_THROUGH", 2)
+    monkeypatch.setattr(sweep, "_DELETED_AT_A_TIME", 2)
+    for n in range(5):
+        await stored_job(runtime.store, Phase.COMPLETED, finished_at=T0 + n)
+        await stored_job(runtime.store, Phase.COMPLETED, finished_at=T0 + n)
+    await execute(runtime.store, "UPDATE documents SET input = :text", text="x" * 1_500_000)
     await sweep.sweep_old(runtime)
     assert await count(runtime.store, "jobs") == 0
 

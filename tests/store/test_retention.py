@@ -171,6 +171,25 @@ async def test_ended_jobs_of_a_batch_that_runs_stay_and_hide_no_others(store: St
     await assert_counted(store, batch)
 
 
+async def test_no_look_goes_through_more_than_some_of_those_that_stay(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_LOOKED_THROUGH", 2)
+    await running(store, 6)
+    for one in await claim(store, slots=5):
+        await store.change(one.job.id, decisions.complete, source=Source.ANSWER)
+    for n in range(1, 4):
+        await stored_job(store, Phase.COMPLETED, finished_at=T0 + n)
+
+    async def look(since: int, before: int) -> tuple[int, int | None]:
+        return await store.write(retention.delete_old, ended_from=since, ended_before=before, most=10)
+
+    assert await look(0, T0 + 3) == (0, T0 + 1), "five stay that ended at once"
+    assert await look(T0 + 1, T0 + 3) == (2, None)
+    assert await look(0, T0 + 9) == (0, T0 + 1)
+    assert await look(T0 + 1, T0 + 9) == (1, None)
+
+
 async def test_the_results_of_a_batch_stay_as_long_from_its_end_on(store: Store) -> None:
     batch = await running(store, 2)
     first, last = await claim(store)
