@@ -23,7 +23,7 @@ from orchestrator.store.changes import Change, Seen, apply_changes, apply_uncoun
 from orchestrator.store.creation import Created, Creation, apply_creations
 from orchestrator.store.database import Database, database_now
 from orchestrator.store.deliveries import Attempted
-from orchestrator.store.group import PAUSES_S, Grouper
+from orchestrator.store.group import Grouper
 from orchestrator.store.idempotency import Once
 from orchestrator.store.lanes import Share, share_of
 from orchestrator.store.trouble import CommitLost, DatabaseTrouble
@@ -79,7 +79,8 @@ class Store:
     ) -> Applied | None:
         """Run `decide` on the locked rows and write what it says; None when there is no such job.
 
-        With `once` it is a transaction of its own, which a move counts for; the next time it raises Used.
+        With `once` it is a transaction of its own, tried once, which a move counts for; the next time it
+        raises Used.
         """
         change = Change(
             job_id=job_id,
@@ -91,23 +92,10 @@ class Store:
             callback=callback,
         )
         if once is not None:
-            return await self._change_once(change, once)
+            return await self.write(_change_under_key, change=change, once=once, now=self.clock.now())
         applied: Applied | None = await self._group.put(change)
         self.on_commit()
         return applied
-
-    async def _change_once(self, change: Change, once: Once) -> Applied | None:
-        """Again while the database is in trouble, but for a lost COMMIT: the key tells who asks again."""
-        for pause_s in PAUSES_S:
-            try:
-                await asyncio.sleep(pause_s)
-                return await self.write(_change_under_key, change=change, once=once, now=self.clock.now())
-            except CommitLost:
-                raise
-            except DatabaseTrouble:
-                if pause_s == PAUSES_S[-1]:
-                    raise
-        raise AssertionError("the last pause returns or raises")
 
     async def record(self, attempted: Attempted) -> bool:
         """Keep an attempt of a delivery; True when its endpoint has been disabled by it."""

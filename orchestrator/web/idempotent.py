@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -13,10 +15,15 @@ from orchestrator.flow.create import USED_FOR_ANOTHER
 from orchestrator.ids import new_id
 from orchestrator.runtime import Runtime
 from orchestrator.store.idempotency import Idempotency, Once, Used, require_free
+from orchestrator.store.trouble import DatabaseTrouble
 from orchestrator.web.context import Context
 from orchestrator.web.query import IDEMPOTENCY_KEY
 
 REPLAYED = {"idempotent-replayed": "true"}
+
+# As long as a change without a key is tried again, and less than what a slow database takes for one try.
+_AGAIN_FOR_S = 1.5
+_AGAIN_S = 0.1
 
 
 def read_idempotency(request: Request, body: bytes) -> Idempotency | None:
@@ -42,14 +49,33 @@ async def answer_once(
 ) -> Response:
     """What `first` answers, which hands the Once that it gets to what it does, and None without a key; or
     else what `again` tells of what was done before, and made under this id. Raises Conflict where the key
-    stands for another request, or for something that is there no more.
+    stands for another request, or for something that is there no more. While the database is in trouble both
+    are tried again for a moment, which needs a key: without one nobody could tell what was done.
     """
     idempotency = read_idempotency(request, body)
     if idempotency is None:
         return await first(None)
     runtime = Context.of(request).runtime
-    now = runtime.clock.now()
-    once = Once(tenant_id, idempotency.key, idempotency.request_hash, new_id(now), now)
+    give_up_at = time.monotonic() + _AGAIN_FOR_S
+    while True:
+        now = runtime.clock.now()
+        once = Once(tenant_id, idempotency.key, idempotency.request_hash, new_id(now), now)
+        try:
+            return await _answer(runtime, once, first=first, again=again)
+        except DatabaseTrouble:
+            # Again as its client would, also where a COMMIT was lost: the key tells whether it was done.
+            if time.monotonic() > give_up_at:
+                raise
+            await asyncio.sleep(_AGAIN_S)
+
+
+async def _answer(
+    runtime: Runtime,
+    once: Once,
+    *,
+    first: Callable[[Once | None], Awaitable[Response]],
+    again: Callable[[str], Awaitable[Response]],
+) -> Response:
     try:
         # Before anything else is asked, be it the provider: what was done needs nobody's word again.
         await runtime.store.read(require_free, once=once)

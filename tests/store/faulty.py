@@ -18,6 +18,8 @@ class FaultyDatabase:
         self.lost_before = lost_before
         self.lost_after = lost_after
         self.then_away = 0
+        self.away = 0
+        """So many reads fail."""
         self._database = database
 
     async def write(self, work: Work[T]) -> T:
@@ -32,6 +34,9 @@ class FaultyDatabase:
         return result
 
     async def read(self, work: Work[T]) -> T:
+        if self.away > 0:
+            self.away -= 1
+            raise DatabaseTrouble(cause="it is away")
         return await self._database.read(work)
 
     async def close(self) -> None:

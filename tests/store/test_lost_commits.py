@@ -69,17 +69,6 @@ async def test_a_creation_is_stored_once_though_the_database_stays_away_after_it
     assert {stored["jobs"], stored["documents"], stored["events"]} == {len(keys)}
 
 
-async def test_what_is_done_under_a_key_is_done_though_the_database_was_away(
-    lossy_store: Store, lossy: FaultyDatabase
-) -> None:
-    job = await stored_job(lossy_store, Phase.HELD)
-    lossy.lost_before = 2
-    once = Once(TENANT, "k", "a" * 64, make_id(), T0)
-    applied = await lossy_store.change(job.id, decisions.release, source="client", once=once)
-    assert applied is not None
-    assert (await job_of(lossy_store, job.id)).phase == Phase.READY
-
-
 async def test_what_is_done_under_a_key_is_found_by_who_asks_again(
     lossy_store: Store, lossy: FaultyDatabase
 ) -> None:
