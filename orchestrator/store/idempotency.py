@@ -79,6 +79,11 @@ def require_free(connection: Connection, *, once: Once) -> None:
     _require_own(once, _read(connection, [once]))
 
 
+def take_own(connection: Connection, *, once: Once) -> None:
+    """Raises Used."""
+    _require_own(once, take(connection, [once]))
+
+
 def do_once(
     connection: Connection,
     *,
@@ -93,7 +98,7 @@ def do_once(
     """
     if once is None:
         return do(connection, **arguments)
-    _require_own(once, take(connection, [once]))
+    take_own(connection, once=once)
     done = do(connection, **arguments)
     if not counts(done):
         free(connection, [once.name])

@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 from orchestrator.clock import Clock
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import id_time, new_id
-from orchestrator.store import endpoint_health, idempotency, lanes, rows, tallies
-from orchestrator.store.changes import Change, Seen, apply_changes, apply_uncounted
+from orchestrator.store import endpoint_health, idempotency, lanes, tallies
+from orchestrator.store.changes import Change, Seen, apply_uncounted
 from orchestrator.store.creation import Created, Creation, apply_creations
 from orchestrator.store.database import Database, database_now
 from orchestrator.store.deliveries import Attempted
@@ -156,15 +156,15 @@ class Store:
 
 
 def _change_under_key(connection: Connection, *, change: Change, once: Once, now: int) -> Applied | None:
-    """The job is locked before the key is taken, as a group does it: they never wait in a circle."""
-    rows.lock_jobs(connection, [change.job_id])
-    given = {"changes": [change], "now": now, "is_retry": False}
-    applied = idempotency.do_once(connection, once=once, do=apply_changes, arguments=given, counts=_has_moved)
-    return applied[0]
-
-
-def _has_moved(applied: Sequence[Applied | None]) -> bool:
-    return any(one is not None and one.move is not None for one in applied)
+    """Jobs, lanes and shares are locked before keys, and keys before batches, as a group does it."""
+    done = apply_uncounted(connection, [change], now=now, is_retry=False)
+    [applied] = done.results
+    if applied is not None and applied.move is not None:
+        idempotency.take_own(connection, once=once)
+    else:
+        idempotency.require_free(connection, once=once)
+    tallies.count(connection, done.pairs, endings=done.endings, now=now)
+    return applied
 
 
 async def _again(write: Callable[[], Awaitable[T]], lost: CommitLost) -> T:

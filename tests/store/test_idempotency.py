@@ -11,8 +11,10 @@ from sqlalchemy import Connection
 from sqlalchemy.util import await_only
 
 from orchestrator.clock import DAY
+from orchestrator.decision import Decide
 from orchestrator.job import Phase
-from orchestrator.store import endpoints, idempotency, retention, rows
+from orchestrator.store import endpoints, idempotency, retention
+from orchestrator.store.changes import Change, apply_uncounted
 from orchestrator.store.database import Database
 from orchestrator.store.endpoints import Endpoint
 from orchestrator.store.idempotency import Once, Used, do_once
@@ -141,21 +143,30 @@ async def test_who_comes_while_the_first_is_being_done_waits_for_how_it_ends(
     assert await making == ((second.id, False) if is_refused else (first.id, True))
 
 
-async def test_a_change_under_a_key_waits_for_its_job_without_the_key(postgres_store: Store) -> None:
-    """A group holds the jobs that it changes when it takes the keys of those that it creates."""
+@pytest.mark.parametrize(
+    ("is_same_job", "decide"), [(True, decisions.fail), (False, decisions.release)], ids=["job", "share"]
+)
+async def test_a_change_under_a_key_waits_for_a_group_and_not_the_group_for_it(
+    postgres_store: Store, *, is_same_job: bool, decide: Decide
+) -> None:
+    """A group holds the jobs that it changes, and their shares, when it takes the keys of those that it
+    creates. Neither is tried again here: a deadlock fails one of the two.
+    """
     store = postgres_store
-    job = await stored_job(store, Phase.HELD)
+    await store.create(make_creation())  # which opens the share of all three
+    mine, other = await stored_job(store, Phase.HELD), await stored_job(store, Phase.HELD)
     first, has_begun, go_on = asked(), asyncio.Event(), asyncio.Event()
+    released = Change(job_id=mine.id, decide=decisions.release, source="client", event_id=make_id())
 
     def as_a_group(connection: Connection) -> None:
-        rows.lock_jobs(connection, [job.id])
+        apply_uncounted(connection, [released], now=T0, is_retry=False)
         has_begun.set()
         await_only(go_on.wait())
         idempotency.take(connection, [first])
 
     grouped = asyncio.create_task(store.write(as_a_group))
     await has_begun.wait()
-    change = store.change(job.id, decisions.release, source="client", tenant_id=TENANT, once=asked())
+    change = store.change(mine.id if is_same_job else other.id, decide, source="client", once=asked())
     changing = asyncio.create_task(change)
     await until_blocked(store, 1)
     go_on.set()
@@ -163,6 +174,7 @@ async def test_a_change_under_a_key_waits_for_its_job_without_the_key(postgres_s
     with pytest.raises(Used) as used:
         await changing
     assert used.value.first_id == first.id
+    assert [(await job_of(store, job.id)).phase for job in (mine, other)] == [Phase.READY, Phase.HELD]
 
 
 async def test_a_change_under_a_key_is_a_change_like_any_other_and_done_once(store: Store) -> None:
