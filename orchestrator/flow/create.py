@@ -12,14 +12,14 @@ from orchestrator import lifecycle, strict_json
 from orchestrator.bell import Kind
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.crash import crashpoint
-from orchestrator.errors import Conflict, InvalidInput, TooMany
+from orchestrator.errors import Conflict, InvalidInput, Refused, TooMany
 from orchestrator.flow.schedule import Schedule
 from orchestrator.ids import new_id
 from orchestrator.job import HeldFor, Job, Phase
 from orchestrator.net.guard import BlockedUrl, check_url
 from orchestrator.runtime import ACCOUNT, Runtime
 from orchestrator.signing import Scheme
-from orchestrator.store.creation import Created, Creation
+from orchestrator.store.creation import Created, Creation, find_replay
 from orchestrator.store.idempotency import Idempotency
 from orchestrator.store.lanes import lane_id
 
@@ -56,8 +56,7 @@ async def create(runtime: Runtime, new: NewJob, *, is_wanted: Callable[[], bool]
     """Stored when this returns. Raises InvalidInput, Conflict (key used for another body), TooMany, Busy, and
     Unwanted where its turn came when `is_wanted` said no.
     """
-    creation = prepare(runtime, new)
-    created = await runtime.store.create(creation, is_wanted=is_wanted)
+    created = await _store(runtime, new, is_wanted)
     if created.is_conflict:
         raise Conflict(USED_FOR_ANOTHER)
     if created.is_gone:
@@ -68,6 +67,24 @@ async def create(runtime: Runtime, new: NewJob, *, is_wanted: Callable[[], bool]
     if created.job.phase == Phase.READY:
         runtime.bell.ring(Kind.SUBMIT)
     return created
+
+
+async def _store(runtime: Runtime, new: NewJob, is_wanted: Callable[[], bool] | None) -> Created:
+    try:
+        creation = prepare(runtime, new)
+    except Refused:
+        # What was right may be wrong by now, such as an input of a model that has become known.
+        replay = await _find_replay(runtime, new)
+        if replay is None:
+            raise
+        return replay
+    return await runtime.store.create(creation, is_wanted=is_wanted)
+
+
+async def _find_replay(runtime: Runtime, new: NewJob) -> Created | None:
+    if new.idempotency is None:
+        return None
+    return await runtime.store.read(find_replay, tenant_id=new.tenant_id, request=new.idempotency)
 
 
 def prepare(runtime: Runtime, new: NewJob) -> Creation:

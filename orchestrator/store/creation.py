@@ -73,6 +73,13 @@ def apply_creations(
     return _with_replays(connection, creations, known, results, full)
 
 
+def find_replay(connection: Connection, *, tenant_id: str, request: Idempotency) -> Created | None:
+    """What the same request made before; None where it made nothing, or what it made was deleted."""
+    job_id = idempotency.find_first(connection, tenant_id=tenant_id, request=request)
+    jobs = {} if job_id is None else rows.read_jobs(connection, [job_id])
+    return next((Created(job, is_replay=True) for job in jobs.values()), None)
+
+
 def _without_room(connection: Connection, fresh: Sequence[Creation]) -> set[str]:
     """The jobs that their tenant's limit leaves no room for; their keys are as free as before."""
     room = quotas.room_in_queue(connection, {one.job.tenant_id for one in fresh}) if fresh else {}

@@ -63,7 +63,7 @@ def take(connection: Connection, requests: Sequence[Once]) -> dict[Name, tuple[s
     wanted = sorted(requests, key=lambda one: one.name)
     rows = [msgspec.structs.astuple(one) for one in wanted]
     many_rows.insert_tuples(connection, "idempotency_keys", _COLUMNS, rows, on_conflict="DO NOTHING")
-    return _read(connection, wanted)
+    return _read(connection, [one.name for one in wanted])
 
 
 def free(connection: Connection, names: Iterable[Name]) -> None:
@@ -76,7 +76,14 @@ def free(connection: Connection, names: Iterable[Name]) -> None:
 
 def require_free(connection: Connection, *, once: Once) -> None:
     """Raises Used."""
-    _require_own(once, _read(connection, [once]))
+    _require_own(once, _read(connection, [once.name]))
+
+
+def find_first(connection: Connection, *, tenant_id: str, request: Idempotency) -> str | None:
+    """The id that the same request had for what it made, if it came before."""
+    name = (tenant_id, request.key)
+    request_hash, first_id = _read(connection, [name]).get(name, (None, None))
+    return first_id if request_hash == request.request_hash else None
 
 
 def take_own(connection: Connection, *, once: Once) -> None:
@@ -111,13 +118,13 @@ def _require_own(once: Once, known: Mapping[Name, tuple[str, str]]) -> None:
         raise Used(first_id, is_same=request_hash == once.request_hash)
 
 
-def _read(connection: Connection, requests: Sequence[Once]) -> dict[Name, tuple[str, str]]:
+def _read(connection: Connection, names: Iterable[Name]) -> dict[Name, tuple[str, str]]:
     source = dialect.incoming(connection.dialect.name, {"tenant_id": "text", "key": "text"})
     found = connection.execute(
         dialect.sql(
             f"SELECT k.tenant_id, k.key, k.request_hash, k.job_id FROM {source}"
             " JOIN idempotency_keys k ON k.tenant_id = m.tenant_id AND k.key = m.key"
         ),
-        {"rows": dialect.to_json([{"tenant_id": one.tenant_id, "key": one.key} for one in requests])},
+        {"rows": dialect.to_json([{"tenant_id": tenant, "key": key} for tenant, key in names])},
     )
     return {(row[0], row[1]): (row[2], row[3]) for row in found}

@@ -10,10 +10,12 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.errors import Busy, Conflict
+from orchestrator.catalogue.catalogue import Catalogue
+from orchestrator.errors import Busy, Conflict, InvalidInput
+from orchestrator.flow.create import NewJob, create
 from orchestrator.job import Phase
 from orchestrator.runtime import Runtime
-from orchestrator.store.idempotency import Once, do_once
+from orchestrator.store.idempotency import Idempotency, Once, do_once
 from orchestrator.store.store import Store
 from orchestrator.store.trouble import DatabaseTrouble
 from orchestrator.web import idempotent
@@ -118,3 +120,29 @@ async def test_what_cannot_be_stored_for_long_is_put_off(
     faulty.lost_before = 1_000
     with pytest.raises(DatabaseTrouble):
         await ask(partial(do, runtime))
+
+
+def a_job(prompt: Any = 5, *, key: str | None = "k") -> NewJob:
+    """What is right only as long as nobody knows the model."""
+    request = None if key is None else Idempotency(key, str(prompt).ljust(64, "0"))
+    asked: dict[str, Any] = {
+        "tenant_id": TENANT,
+        "model": "wavespeed-ai/flux-dev",
+        "api_version": "v3",
+        "idempotency": request,
+    }
+    return NewJob(inputs={"prompt": prompt}, **asked)
+
+
+async def test_a_job_is_answered_again_though_its_model_was_learned_and_takes_no_such_input(
+    runtime: Runtime,
+) -> None:
+    known, runtime.catalogue = runtime.catalogue, Catalogue([])
+    first = await create(runtime, a_job())
+    runtime.catalogue = known
+    again = await create(runtime, a_job())
+    assert (again.job, again.is_replay) == (first.job, True)
+    for other in (a_job(6), a_job(key="another"), a_job(key=None)):
+        with pytest.raises(InvalidInput, match="prompt"):
+            await create(runtime, other)
+    assert await count(runtime.store, "jobs") == 1
