@@ -62,8 +62,13 @@ def take(connection: Connection, requests: Sequence[Once]) -> dict[Name, tuple[s
         return {}
     wanted = sorted(requests, key=lambda one: one.name)
     rows = [msgspec.structs.astuple(one) for one in wanted]
-    many_rows.insert_tuples(connection, "idempotency_keys", _COLUMNS, rows, on_conflict="DO NOTHING")
-    return _read(connection, [one.name for one in wanted])
+    names = [one.name for one in wanted]
+    while True:
+        many_rows.insert_tuples(connection, "idempotency_keys", _COLUMNS, rows, on_conflict="DO NOTHING")
+        known = _read(connection, names)
+        # One that the insert met may be forgotten before it is read: then it is free to be taken.
+        if known.keys() >= set(names):
+            return known
 
 
 def free(connection: Connection, names: Iterable[Name]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from orchestrator.store import endpoints, idempotency, retention
 from orchestrator.store.changes import Change, apply_uncounted
 from orchestrator.store.database import Database
 from orchestrator.store.endpoints import Endpoint
-from orchestrator.store.idempotency import Once, Used, do_once
+from orchestrator.store.idempotency import Name, Once, Used, do_once
 from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, SetClock, add_tenant, make_creation, make_id, stored_job
 from tests.store import decisions
@@ -112,6 +113,23 @@ async def test_a_key_is_free_again_once_it_is_forgotten(store: Store) -> None:
     again = asked(at=week + 1)
     assert await made_by(store, again) == (again.id, False)
     assert await count(store, "endpoints") == 2
+
+
+async def test_a_key_that_is_forgotten_while_it_is_asked_for_is_taken(
+    postgres_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, read = postgres_store, idempotency._read
+    await make(store, asked())
+
+    def after_it_was_forgotten(connection: Connection, names: Iterable[Name]) -> dict[Name, tuple[str, str]]:
+        monkeypatch.setattr(idempotency, "_read", read)
+        await_only(store.write(retention.delete_old_keys, before=T0 + 1, most=10))
+        return read(connection, names)
+
+    monkeypatch.setattr(idempotency, "_read", after_it_was_forgotten)
+    first = asked(at=T0 + 1)
+    assert await made_by(store, first) == (first.id, False)
+    assert await made_by(store, asked(at=T0 + 1)) == (first.id, True)
 
 
 async def test_two_at_once_are_one(postgres: Database) -> None:
