@@ -21,8 +21,8 @@ OVERHEAD_LIMIT = 64 * 1024
 """Bytes that are no body: the headers, and what stands between chunks and behind them."""
 _FRAMING = 8
 """A chunk of one byte takes five more, and its length may be written with a few zeros."""
-_HELD_BACK, _MOST_HELD = 16 * 1024, 4
-"""Writes up to so many bytes, and so many of them, wait for more, until the event loop's next pass."""
+_HELD_BACK = 16 * 1024
+"""A write up to so many bytes waits for the next one, until the event loop's next pass."""
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -40,7 +40,9 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_since = self.loop.time()
 
     def eof_received(self) -> None:
-        """The client has sent all that it will, and the transport closes itself behind our back."""
+        """The client has sent all that it will, and the transport closes itself behind our back: what is
+        written later is lost. It is not kept open for that, since a client that went away looks the same.
+        """
         self._packets.send()
 
     def data_received(self, data: bytes) -> None:
@@ -94,30 +96,29 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 class _InOnePacket(asyncio.Transport):
-    """A transport that sends together what is written in one pass of the event loop: uvicorn writes the head
-    and the body of an answer apart, which is two calls of the system and two packets.
+    """A transport that sends a small write together with the next one, if that comes in the same pass of the
+    event loop: uvicorn writes the head and the body of an answer apart, which is two calls of the system and
+    two packets.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._transport = transport
         self._loop = loop
-        self._held: list[bytes] = []
+        self._held = b""
 
     def write(self, data: Any) -> None:
-        if len(data) > _HELD_BACK or len(self._held) == _MOST_HELD:
-            self.send()
-            self._transport.write(data)
+        if self._held or len(data) > _HELD_BACK:
+            self.send(data)
             return
-        if not self._held:
-            self._loop.call_soon(self.send)
-        self._held.append(data)
+        self._held = data
+        self._loop.call_soon(self.send)
 
-    def send(self) -> None:
-        """What is held, now."""
-        if self._held and not self._transport.is_closing():
-            self._transport.write(b"".join(self._held))
-        self._held = []
+    def send(self, more: bytes = b"") -> None:
+        """What is held and then `more`, now."""
+        held, self._held = self._held, b""
+        if (held or more) and not self._transport.is_closing():
+            self._transport.writelines([held, more])
 
     def close(self) -> None:
         self.send()

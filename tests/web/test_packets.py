@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
 import uvicorn
 import uvloop
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from orchestrator.listening import PatientProtocol
 
-PIECE, PIECES = b"." * 4_096, 64
+SMALL, LARGE = b"." * 4_096, b"." * 40_000
 
 
 class Wire(asyncio.Transport):
-    """Keeps what would be sent, call by call."""
+    """Keeps what would be sent, call by call; `late` is what comes after its end."""
 
     def __init__(self) -> None:
         super().__init__()
         self.packets: list[bytes] = []
+        self.late: list[bytes] = []
         self.is_closed = False
         self.is_read = True
 
     def write(self, data: Any) -> None:
-        assert not self.is_closed
-        self.packets.append(bytes(data))
+        (self.late if self.is_closed else self.packets).append(bytes(data))
 
     def close(self) -> None:
         self.is_closed = True
@@ -65,7 +66,7 @@ async def answered(app: ASGIApp, request: bytes) -> Wire:
     await asyncio.sleep(0)
     before_its_end = [*wire.packets]
     protocol.connection_lost(None)
-    assert wire.packets == before_its_end
+    assert (wire.packets, wire.late) == (before_its_end, [])
     return wire
 
 
@@ -76,20 +77,30 @@ async def test_an_answers_head_and_body_leave_in_one_packet() -> None:
     assert packet.endswith(b"\r\n\r\nhere")
 
 
-async def test_a_connection_is_closed_behind_the_answer() -> None:
-    wire = await answered(Response("here"), b"GET / HTTP/1.1\r\nhost: there\r\nconnection: close\r\n\r\n")
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_a_connection_is_closed_behind_the_answer(method: bytes) -> None:
+    asked = method + b" / HTTP/1.1\r\nhost: there\r\nconnection: close\r\n\r\n"
+    wire = await answered(Response("here"), asked)
     assert wire.is_closed
     assert len(wire.packets) == 1
 
 
-async def test_a_long_answer_is_not_held_back() -> None:
-    async def pieces() -> Any:
-        for _ in range(PIECES):
-            yield PIECE
+async def test_a_long_answer_leaves_in_its_order_and_only_a_small_piece_of_it_waits() -> None:
+    pieces = [b"<%d>" % number + (SMALL, SMALL, LARGE)[number % 3] for number in range(32)]
 
-    wire = await answered(StreamingResponse(pieces()), b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
-    assert b"".join(wire.packets).count(PIECE) == PIECES
-    assert max(map(len, wire.packets)) < 6 * len(PIECE)
+    async def long(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        for count, piece in enumerate(pieces, 1):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            waiting.append(sum(map(len, pieces[:count])) - b"".join(wire.packets).count(b"."))
+        await send({"type": "http.response.body"})
+
+    wire, waiting = Wire(), list[int]()
+    opened(long, wire).data_received(b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
+    await turns()
+    said = b"".join(wire.packets)
+    assert [int(number) for number in re.findall(rb"<(\d+)>", said)] == [*range(32)]
+    assert max(waiting) < 2 * len(SMALL)
 
 
 async def test_a_head_alone_leaves_too() -> None:
@@ -130,11 +141,14 @@ async def test_a_client_that_asks_whether_to_send_its_body_is_told_before_it_doe
     assert wire.packets[-1].endswith(b"\r\n\r\nhere")
 
 
+@pytest.mark.parametrize(("method", "end"), [(b"GET", b"\r\n\r\nhere"), (b"HEAD", b"\r\n\r\n")])
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
-def test_a_client_that_says_no_more_gets_its_answer(loop_factory: Any) -> None:
+def test_a_client_that_says_no_more_gets_what_is_answered_at_once(
+    loop_factory: Any, method: bytes, end: bytes
+) -> None:
     async def ask(port: int) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
+        writer.write(method + b" / HTTP/1.1\r\nhost: there\r\n\r\n")
         writer.write_eof()
         answer = await reader.read()
         writer.close()
@@ -149,7 +163,7 @@ def test_a_client_that_says_no_more_gets_its_answer(loop_factory: Any) -> None:
             return [await ask(listening.sockets[0].getsockname()[1]) for _ in range(20)]
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        assert all(answer.endswith(b"here") for answer in runner.run(ask_often()))
+        assert all(answer.endswith(end) for answer in runner.run(ask_often()))
 
 
 async def test_an_answer_to_one_who_went_away_is_dropped() -> None:
@@ -162,4 +176,4 @@ async def test_an_answer_to_one_who_went_away_is_dropped() -> None:
     protocol.data_received(b"GET / HTTP/1.1\r\nhost: there\r\n\r\n")
     await asyncio.gather(*protocol.tasks)
     await asyncio.sleep(0)
-    assert wire.packets == []
+    assert wire.packets == wire.late == []
