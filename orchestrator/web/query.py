@@ -206,8 +206,8 @@ class Time:
 IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     "Your name for this very request: sent again within 7 days it does nothing twice, and is answered with"
-    " what the first one made and `Idempotent-Replayed: true`. Under the same name another request is a 409;"
-    " batches have names apart from all else's.",
+    " what the first one made, as it is now, and `Idempotent-Replayed: true`. Under the same name another"
+    " request is a 409; batches have names apart from all else's.",
     longest=255,
 )
 BEFORE = PlaceInList("before", "The last `id` of the page before.")

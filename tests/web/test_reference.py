@@ -110,6 +110,15 @@ def test_every_post_takes_an_idempotency_key_or_does_no_harm_twice(document: Jso
     assert takers <= refusing
 
 
+def test_every_operation_that_takes_an_idempotency_key_tells_by_a_header_that_it_was_used(
+    document: Json,
+) -> None:
+    for one in operations(document):
+        takes_key = "Idempotency-Key" in {parameter["name"] for parameter in one.get("parameters", ())}
+        told = one["responses"]["200"].get("headers", {})
+        assert ("Idempotent-Replayed" in told) == takes_key, one["operationId"]
+
+
 @pytest.mark.parametrize("known", BUILT_IN, ids=lambda known: f"{known.version} {known.model}")
 def test_the_example_of_a_model_is_taken_by_the_catalogue(document: Json, known: Any) -> None:
     content = document["paths"][path_of(known)]["post"]["requestBody"]["content"]["application/json"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.errors import BeingSent, Busy, OrchestratorError, TooMany
 from orchestrator.model_names import PATTERN
-from orchestrator.web.query import Parameter
+from orchestrator.web.query import IDEMPOTENCY_KEY, Parameter
 from orchestrator.web.reference.endpoint import Endpoint
 from orchestrator.web.reference.schemas import Json, Schemas
 from orchestrator.web.reference.shapes.problems import Problem
@@ -26,6 +26,12 @@ _IDS: Json = {"type": "string", "pattern": "^[0-9A-Za-z_-]+$"}
 _OPERATORS = " Only for the operator: it takes an `admin` key of the tenant `default`."
 _RETRIED = (Busy, BeingSent, TooMany)
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+_REPLAYED = {
+    "Idempotent-Replayed": {
+        "description": "Given where the same request came before, under the same Idempotency-Key.",
+        "schema": {"type": "string", "const": "true"},
+    }
+}
 
 
 def shown_path(endpoint: Endpoint) -> str:
@@ -82,6 +88,8 @@ def responses(endpoint: Endpoint, schemas: Schemas) -> Json:
             "5XX": {"description": "The provider is in trouble, or could not be asked.", "content": foreign},
         }
     success: Json = {"description": "Success.", "content": schemas.answer(endpoint.gives)}
+    if IDEMPOTENCY_KEY in endpoint.headers:
+        success["headers"] = _REPLAYED
     if endpoint.leads_to:
         success["links"] = {name: _link(name, endpoint.leads_by) for name in endpoint.leads_to}
     return {"200": success, **found}

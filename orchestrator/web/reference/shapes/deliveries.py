@@ -48,4 +48,4 @@ class Deliveries(Struct):
 
 class Redelivered(Struct):
     dry_run: bool
-    count: Count
+    count: Annotated[int, Meta(ge=0, description="In a replay only what the first one left, mostly 0.")]
