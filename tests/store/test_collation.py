@@ -17,9 +17,7 @@ from tests.factories import IMAGE_LANE, T0, TENANT
 async def test_figures_are_found_by_the_beginning_of_their_name(postgres_server_url: str) -> None:
     server = await asyncpg.connect(postgres_server_url.replace("+asyncpg", ""))
     try:
-        await server.execute(
-            "CREATE DATABASE sorted_for_people TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
-        )
+        await _create_database(server)
         head = postgres_server_url.partition("?")
         database = open_database(f"{head[0].rpartition('/')[0]}/sorted_for_people{head[1]}{head[2]}")
         await database.write(schema.upgrade)
@@ -29,8 +27,15 @@ async def test_figures_are_found_by_the_beginning_of_their_name(postgres_server_
         found = await database.read(lambda c: series.names_like(c, prefix="reason_", wanted=wanted))
         await database.close()
         assert found == {IMAGE_LANE: {"expired": 1, "zeal": 1}}
-    except asyncpg.FeatureNotSupportedError:
-        pytest.skip("this PostgreSQL was built without ICU")
     finally:
         await server.execute("DROP DATABASE IF EXISTS sorted_for_people WITH (FORCE)")
         await server.close()
+
+
+async def _create_database(server: asyncpg.Connection[asyncpg.Record]) -> None:
+    try:
+        await server.execute(
+            "CREATE DATABASE sorted_for_people TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        )
+    except asyncpg.FeatureNotSupportedError:
+        pytest.skip("this PostgreSQL was built without ICU")

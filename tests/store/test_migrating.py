@@ -54,20 +54,31 @@ async def old(postgres_url: str) -> AsyncIterator[PostgresDatabase]:
     await opened.close()
 
 
-async def migrating(url: str, *command: str, **settings: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+@asynccontextmanager
+async def migrating(
+    url: str, *command: str, **settings: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader]]:
+    """The command with what it says; killed where it is not over when the block ends."""
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "orchestrator.cli", *(command or ("migrate",))),
         env={"PATH": os.defpath, "PYTHONPATH": str(PROJECT), "DATABASE_URL": url, **settings},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    assert process.stderr is not None
+    try:
+        yield process, process.stderr
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 async def migrated(url: str) -> tuple[int | None, str]:
     """Its exit code and the last that it says: before that it may have waited for another."""
-    process = await migrating(url)
-    _, told = await process.communicate()
+    async with migrating(url) as (process, _):
+        _, told = await process.communicate()
     return process.returncode, told.decode().splitlines()[-1]
 
 
@@ -155,8 +166,8 @@ async def test_two_at_once_on_a_new_database_are_one_after_the_other(postgres_ur
 
 
 @asynccontextmanager
-async def another_at_work(database_: PostgresDatabase) -> AsyncIterator[None]:
-    """Has its turn to migrate until the block ends."""
+async def another_at_work(database_: PostgresDatabase) -> AsyncIterator[asyncio.Event]:
+    """Has its turn to migrate until it may end, and no longer than the block."""
     taken, may_end = asyncio.Event(), asyncio.Event()
 
     def hold(connection: Connection) -> None:
@@ -167,36 +178,35 @@ async def another_at_work(database_: PostgresDatabase) -> AsyncIterator[None]:
 
     holding = asyncio.create_task(database_.write(hold))
     await taken.wait()
-    yield
-    may_end.set()
-    await holding
+    try:
+        yield may_end
+    finally:
+        may_end.set()
+        await holding
 
 
 async def test_one_that_waits_for_another_says_so(old: PostgresDatabase, postgres_url: str) -> None:
-    async with another_at_work(old):
-        process = await migrating(postgres_url)
-        assert process.stderr is not None
-        assert await process.stderr.readline() == b"Another migrate is at work; waiting for it.\n"
-    _, told = await process.communicate()
-    assert told == b"The database is at the newest version.\n"
+    async with another_at_work(old) as may_end, migrating(postgres_url) as (_, told):
+        assert await told.readline() == b"Another migrate is at work; waiting for it.\n"
+        may_end.set()
+        assert await told.read() == b"The database is at the newest version.\n"
 
 
 async def test_a_server_that_waits_for_one_says_so(
     old: PostgresDatabase, postgres_url: str, tmp_path: Path
 ) -> None:
     settings = {"ORCHESTRATOR_DATA_DIR": str(tmp_path), "WAVESPEED_API_KEY": "any"}
-    async with another_at_work(old):
-        process = await migrating(postgres_url, "up", "--port", "0", **settings)
-        assert process.stderr is not None
-        said = msgspec.json.decode(await process.stderr.readline())
+    up = migrating(postgres_url, "up", "--port", "0", **settings)
+    async with another_at_work(old) as may_end, up as (process, told):
+        said = msgspec.json.decode(await told.readline())
         assert (said["event"], said["level"]) == ("migrate.waits", "warning")
         assert not (tmp_path / "server.json").exists()
-    told = b""
-    while b"Orchestrator is up." not in told and (line := await process.stderr.readline()):
-        told += line
-    assert b"Orchestrator is up." in told
-    process.terminate()
-    await process.communicate()
+        may_end.set()
+        while (line := await told.readline()) and b"Orchestrator is up." not in line:
+            pass
+        assert line
+        process.terminate()
+        await process.communicate()
     assert await old.read(schema.is_current)
 
 
