@@ -60,8 +60,9 @@ def take(connection: Connection, requests: Sequence[Once]) -> dict[Name, tuple[s
     """
     if not requests:
         return {}
+    # In one order, whoever asks: two that take each other's would wait in a circle.
     wanted = sorted(requests, key=lambda one: one.name)
-    rows = [msgspec.structs.astuple(one) for one in wanted]
+    rows = [(one.tenant_id, one.key, one.request_hash, one.id, one.at) for one in wanted]
     names = [one.name for one in wanted]
     while True:
         many_rows.insert_tuples(connection, "idempotency_keys", _COLUMNS, rows, on_conflict="DO NOTHING")

@@ -132,6 +132,27 @@ async def test_a_key_that_is_forgotten_while_it_is_asked_for_is_taken(
     assert await made_by(store, asked(at=T0 + 1)) == (first.id, True)
 
 
+async def test_keys_are_taken_in_one_order_whatever_that_of_their_requests(postgres_store: Store) -> None:
+    """One waits for `m` when another asks for what it holds, and for what it will ask for."""
+    store, has_begun, go_on = postgres_store, asyncio.Event(), asyncio.Event()
+
+    def slowly(connection: Connection) -> None:
+        idempotency.take(connection, [asked("m")])
+        has_begun.set()
+        await_only(go_on.wait())
+
+    slow = asyncio.create_task(store.write(slowly))
+    await has_begun.wait()
+    taking = []
+    for keys in ("zma", "az"):
+        requests = [asked(key) for key in keys]
+        taking.append(asyncio.create_task(store.write(idempotency.take, requests=requests)))
+        await until_blocked(store, len(taking))
+    go_on.set()
+    await asyncio.gather(slow, *taking)
+    assert await count(store, "idempotency_keys") == 3
+
+
 async def test_two_at_once_are_one(postgres: Database) -> None:
     stores = [Store(postgres, SetClock()) for _ in range(6)]
     made = await asyncio.gather(*(made_by(store, asked()) for store in stores))
