@@ -7,7 +7,9 @@
     │   ├── Forbidden           403
     │   ├── NotFound            404
     │   ├── Conflict            409
-    │   │   └── BeingSent       409, and the same request may be answered a moment later
+    │   │   ├── BeingSent       409, and the same request may be answered a moment later
+    │   │   ├── KeyUsed         409, the Idempotency-Key stands for another request
+    │   │   └── KeyOutlived     409, or for what is there no more
     │   ├── BadLines            400, names every bad line of a batch
     │   ├── TooSlow             408, the body took too long
     │   ├── TooLarge            413
@@ -83,6 +85,19 @@ class Conflict(Refused):
 
 class BeingSent(Conflict):
     """Another request is sending this batch right now."""
+
+
+class KeyUsed(Conflict):
+    """The Idempotency-Key stands for another request."""
+
+    def __init__(self, *, made: str = "") -> None:
+        """`made` names what that request has made, where the client may want to look after it."""
+        which = f", {made}" if made else ""
+        super().__init__(f"Idempotency-Key: this key was used before, for another request{which}.")
+
+
+class KeyOutlived(Conflict):
+    """Idempotency-Key: what this key stands for was removed."""
 
 
 class BadLines(Refused):

@@ -12,7 +12,7 @@ from orchestrator import lifecycle, strict_json
 from orchestrator.bell import Kind
 from orchestrator.catalogue.catalogue import Catalogue
 from orchestrator.crash import crashpoint
-from orchestrator.errors import Conflict, InvalidInput, Refused, TooMany
+from orchestrator.errors import InvalidInput, KeyOutlived, KeyUsed, Refused, TooMany
 from orchestrator.flow.schedule import Schedule
 from orchestrator.ids import new_id
 from orchestrator.job import HeldFor, Job, Phase
@@ -23,7 +23,6 @@ from orchestrator.store.creation import Created, Creation, find_replay
 from orchestrator.store.idempotency import Idempotency
 from orchestrator.store.lanes import lane_id
 
-USED_FOR_ANOTHER = "Idempotency-Key: this key was used before, for another request."
 _WEBHOOK_FIELDS = ("webhook_url", "webhook")
 
 
@@ -53,14 +52,14 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def create(runtime: Runtime, new: NewJob, *, is_wanted: Callable[[], bool] | None = None) -> Created:
-    """Stored when this returns. Raises InvalidInput, Conflict (key used for another body), TooMany, Busy, and
-    Unwanted where its turn came when `is_wanted` said no.
+    """Stored when this returns. Raises InvalidInput, KeyUsed, KeyOutlived, TooMany, Busy, and Unwanted where
+    its turn came when `is_wanted` said no.
     """
     created = await _store(runtime, new, is_wanted)
     if created.is_conflict:
-        raise Conflict(USED_FOR_ANOTHER)
+        raise KeyUsed()
     if created.is_gone:
-        raise Conflict("Idempotency-Key: the job that this key stands for was deleted.")
+        raise KeyOutlived()
     if created.is_full:
         raise TooMany()
     crashpoint("created")

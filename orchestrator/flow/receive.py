@@ -14,7 +14,7 @@ import msgspec
 
 from orchestrator.bell import Kind
 from orchestrator.crash import crashpoint
-from orchestrator.errors import BeingSent, Conflict, Refused
+from orchestrator.errors import BeingSent, Conflict, KeyUsed, Refused
 from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.upload import RECEIVER_MS, Upload
 from orchestrator.ids import new_id
@@ -135,7 +135,6 @@ async def _replay(runtime: Runtime, new: NewBatch, source: Source) -> Received:
     return Received(batch, rejected, is_replay=True)
 
 
-def _used_before(batch: Batch | None) -> Conflict:
+def _used_before(batch: Batch | None) -> KeyUsed:
     """Whoever cannot send the same again, such as where a file is now, may still look after that batch."""
-    which = f", batch {batch.id}" if batch else ""
-    return Conflict(f"Idempotency-Key: this key was used before, for another request{which}.")
+    return KeyUsed(made=f"batch {batch.id}" if batch else "")

@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestrator.errors import Conflict, NotFound, Refused
-from orchestrator.flow.create import USED_FOR_ANOTHER
+from orchestrator.errors import KeyOutlived, KeyUsed, NotFound, Refused
 from orchestrator.ids import new_id
 from orchestrator.runtime import Runtime
 from orchestrator.store.idempotency import Idempotency, Once, Used, require_free
@@ -48,9 +47,9 @@ async def answer_once(
     again: Callable[[str], Awaitable[Response]],
 ) -> Response:
     """What `first` answers, which hands the Once that it gets to what it does, and None without a key; or
-    else what `again` tells of what was done before, and made under this id. Raises Conflict where the key
-    stands for another request, or for something that is there no more. While the database is in trouble both
-    are tried again for a moment, which needs a key: without one nobody could tell what was done.
+    else what `again` tells of what was done before, and made under this id. Raises KeyUsed and KeyOutlived.
+    While the database is in trouble both are tried again for a moment, which needs a key: without one nobody
+    could tell what was done.
     """
     idempotency = read_idempotency(request, body)
     if idempotency is None:
@@ -82,7 +81,7 @@ async def _answer(
         return await _unless_used(runtime, once, first)
     except Used as used:
         if not used.is_same:
-            raise Conflict(USED_FOR_ANOTHER) from None
+            raise KeyUsed() from None
         return await _replayed(again, used.first_id)
 
 
@@ -102,6 +101,6 @@ async def _replayed(again: Callable[[str], Awaitable[Response]], first_id: str) 
     try:
         replay = await again(first_id)
     except NotFound:
-        raise Conflict("Idempotency-Key: what this key stands for was removed.") from None
+        raise KeyOutlived() from None
     replay.headers.update(REPLAYED)
     return replay
