@@ -5,8 +5,10 @@ A line goes on even when it is wrong, because all wrong lines are told at once a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from orchestrator import strict_json
 from orchestrator.errors import InvalidInput
@@ -20,20 +22,32 @@ Inputs = Mapping[str, Any]
 
 
 def raw_line(text: bytes, defaults: Inputs) -> bytes:
-    """A line of a JSONL file; what is no JSON object is handed on as it is, to be refused later."""
+    """A line of a JSONL file: whole lines stay whole, bare inputs are wrapped, and what is no JSON object is
+    handed on as it is, to be refused later.
+    """
     try:
         value = strict_json.decode(text)
     except InvalidInput:
         return text
-    return value_line(value, defaults)
-
-
-def value_line(value: Any, defaults: Inputs) -> bytes:
-    """A JSON value: whole lines stay whole, and bare inputs are wrapped."""
     if not isinstance(value, dict):
         return strict_json.encode(value)
     line = value if is_whole(value) else {"input": value}
     return encode_line(line, defaults)
+
+
+def array_lines(text: bytes, defaults: Inputs, *, what: str) -> Iterator[bytes]:
+    """The items of a JSON array, each like a line of a JSONL file. Raises InvalidInput where it is none."""
+    try:
+        items = msgspec.json.decode(text, type=list[msgspec.Raw])
+    except msgspec.ValidationError:
+        example = '[{"prompt": "a lighthouse"}]'
+        raise InvalidInput("", f"{what} must hold a JSON array of inputs, such as {example}") from None
+    except RecursionError:
+        raise InvalidInput("", f"{what} is nested more than {strict_json.MAX_DEPTH} levels deep") from None
+    except msgspec.DecodeError as problem:
+        raise InvalidInput("", f"{what} is not valid JSON: {problem}") from None
+    for item in items:
+        yield raw_line(bytes(item).replace(b"\n", b" "), defaults)  # none of them is within a text
 
 
 def encode_line(line: Mapping[str, Any], defaults: Inputs) -> bytes:

@@ -18,6 +18,7 @@ OWN_COLUMNS = ("custom_id", "model", "webhook", "priority", "not_before", "start
 """Columns that belong to the line itself; every other one is an input."""
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+_SURPLUS = re.compile(r"cell \d+ of \d+")
 _DELIMITERS = (",", ";", "\t")
 _LONGEST_CELL = 10 * 1024 * 1024
 _TEXTS = (Kind.TEXT, Kind.SIZE, Kind.MEDIA)
@@ -46,8 +47,13 @@ def table_lines(file: TextIO, *, model: str) -> Iterator[dict[str, Any] | None]:
             if any(cell.strip() for cell in row):
                 yield from repeat(None, start - 1 - sent)
                 sent = start
-                yield _line(header, row, number=start, model=model)
+                yield _line(header, row, model=model)
             start = file_lines.line_num + 1
+
+
+def is_surplus(field: str) -> bool:
+    """Whether a line was refused at a cell that no column is for."""
+    return _SURPLUS.fullmatch(field) is not None
 
 
 def is_text(model: str, name: str) -> bool:
@@ -68,13 +74,8 @@ def typed(text: str, *, model: str, name: str) -> Any:
     return value
 
 
-def _line(header: Sequence[str], row: Sequence[str], *, number: int, model: str) -> dict[str, Any]:
-    if len(row) > len(header):
-        raise InvalidInput(
-            "",
-            f"line {number} has {len(row)} cells, but the first line names {len(header)} columns;"
-            ' a text with a comma goes in quotes: "like, this"',
-        )
+def _line(header: Sequence[str], row: Sequence[str], *, model: str) -> dict[str, Any]:
+    """A cell beyond the columns stays as a key that no line has, to be refused at like all wrong lines."""
     cells = {name: cell for name, cell in zip(header, row, strict=False) if cell.strip()}
     own = {name: cells.pop(name) for name in OWN_COLUMNS if name in cells}
     model = own.get("model", model)
@@ -82,7 +83,8 @@ def _line(header: Sequence[str], row: Sequence[str], *, number: int, model: str)
     if "priority" in own:
         line["priority"] = json_or_text(own["priority"])
     line["input"] = {name: typed(cell, model=model, name=name) for name, cell in cells.items()}
-    return line
+    surplus = enumerate(row[len(header) :], start=len(header) + 1)
+    return line | {f"cell {place} of {len(header)}": cell for place, cell in surplus}
 
 
 @contextmanager

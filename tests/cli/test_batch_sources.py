@@ -93,6 +93,12 @@ def test_a_json_array_is_a_line_for_each_item(tmp_path: Path) -> None:
     assert sent(path) == [b'{"input":{"prompt":"x"}}', b'{"custom_id":"a","input":{}}', b"7"]
 
 
+def test_a_wrong_item_of_a_json_array_is_a_wrong_line_like_others(tmp_path: Path) -> None:
+    path = written(tmp_path / "b.json", '[{"a":1,\n"a":2}, {"a":"\\u0000"}, {"b":1}]')
+
+    assert sent(path) == [b'{"a":1, "a":2}', b'{"a":"\\u0000"}', b'{"input":{"b":1}}']
+
+
 @pytest.mark.parametrize(("content", "why"), [("{}", "must hold a JSON array"), ("[1", "not valid JSON")])
 def test_other_json_is_refused(tmp_path: Path, content: str, why: str) -> None:
     with pytest.raises(BadSource, match=why):
@@ -176,6 +182,15 @@ def test_a_spreadsheet_with_semicolons_and_a_mark_is_read(tmp_path: Path) -> Non
     assert values(path, model=FLUX) == [{"custom_id": "a", "input": {"prompt": "like, this"}}]
 
 
+def test_a_cell_without_a_column_is_left_for_the_server_to_refuse_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "b.csv", "prompt,seed\nlike, this,4\nx,5\n")
+
+    assert values(path, model=FLUX) == [
+        {"input": {"prompt": "like", "seed": " this"}, "cell 3 of 2": "4"},
+        {"input": {"prompt": "x", "seed": 5}},
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -184,7 +199,6 @@ def test_a_spreadsheet_with_semicolons_and_a_mark_is_read(tmp_path: Path) -> Non
         (b"a lighthouse at dusk,7\n", "'a lighthouse at dusk', is no name"),
         (b"prompt,\nx,\n", "column 2, ''"),
         (b"prompt,seed,prompt\n", "two columns are named 'prompt'"),
-        (b"prompt\nlike, this\n", "line 2 has 2 cells, but the first line names 1"),
         (b'prompt\n"open\n', "line 2"),
         (b"prompt\n\xff\xfe\n", "is not UTF-8"),
     ],

@@ -92,6 +92,18 @@ async def test_a_trial_stores_nothing_and_tells_of_every_wrong_line(shell: Shell
     assert await shell.named(name) == []
 
 
+async def test_every_row_of_a_table_with_more_cells_than_columns_is_a_wrong_line(shell: Shell) -> None:
+    source = shell.write("b.csv", "prompt,seed", "a cat, sitting,1", "b, two,2", "fine,3")
+    told = await shell.batch(source, "--model", FLUX, "--mode", "partial", "--dry-run")
+    assert told.status == 2
+    assert "1 of 3 lines is right" in told.out
+    assert [line.split()[:5] for line in told.out.splitlines()[-2:]] == [
+        ["2", "cell", "3", "of", "2"],
+        ["3", "cell", "3", "of", "2"],
+    ]
+    assert 'A text with a comma goes in quotes: "like, this"' in told.err
+
+
 async def test_one_wrong_line_keeps_all_out(shell: Shell, name: str) -> None:
     source = shell.write("b.jsonl", *bad_lines())
     told = await shell.batch(source, "--model", FLUX, "--name", name)

@@ -18,6 +18,8 @@ FLUX = "wavespeed-ai/flux-dev"
         ("a.jsonl", b'{"prompt":"x"}\r\n\r\nno json', ['{"input":{"prompt":"x"}}', "", "no json"]),
         ("a.jsonl", b'\xef\xbb\xbf{"a":\r1}', ['{"input":{"a":1}}']),
         ("a.json", b'[{"prompt":"x"}, 7]', ['{"input":{"prompt":"x"}}', "7"]),
+        ("a.json", b'[{"a":1,\n"a":2},{"b":1}]', ['{"a":1, "a":2}', '{"input":{"b":1}}']),
+        ("a.csv", b"prompt\nlike, this\n", ["", '{"input":{"prompt":"like"},"cell 2 of 1":" this"}']),
         ("A.CSV", b"prompt;seed\nx;4\n", ["", '{"input":{"prompt":"x","seed":4}}']),
         (
             "a.csv",
@@ -37,7 +39,7 @@ def test_a_file_becomes_lines_with_the_numbers_of_the_file(
     [
         ("a.jsonl", b"\xff", "is not UTF-8"),
         ("a.jsonl", b" \n", "is empty"),
-        ("a.csv", b"prompt\nlike, this\n", "line 2 has 2 cells"),
+        ("a.csv", b'prompt\n"like, this\n', "line 2"),
         ("a.json", b"[1", "not valid JSON"),
     ],
 )

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from orchestrator import strict_json
 from orchestrator.cli.bulk.folder import find_images, folder_lines, left_out
 from orchestrator.cli.bulk.lines import Shared, Urls, with_urls
 from orchestrator.cli.bulk.table import check_header, csv_lines
 from orchestrator.cli.failures import BadSource
 from orchestrator.cli.values import LocalFile
 from orchestrator.errors import InvalidInput
-from orchestrator.flow.bare_lines import raw_line, value_line
+from orchestrator.flow.bare_lines import array_lines, raw_line
 
 _LONGEST_LINE = 10 * 1024 * 1024
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -77,18 +76,10 @@ def _skip_line(file: BinaryIO) -> None:
 
 def _json(path: Path, shared: Shared, urls: Urls) -> Iterator[bytes]:
     defaults = with_urls(shared.defaults, urls)
-    for value in _array(path):
-        yield value_line(value, defaults)
-
-
-def _array(path: Path) -> list[Any]:
     try:
-        found = strict_json.decode(path.read_bytes().removeprefix(_UTF8_MARK), what=str(path))
+        yield from array_lines(path.read_bytes().removeprefix(_UTF8_MARK), defaults, what=str(path))
     except InvalidInput as problem:
         raise BadSource(f"{problem}.") from None
-    if not isinstance(found, list):
-        raise BadSource(f'{path} must hold a JSON array of inputs, such as [{{"prompt": "a lighthouse"}}].')
-    return found
 
 
 def _csv(path: Path, shared: Shared, urls: Urls) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from orchestrator import strict_json
 from orchestrator.errors import InvalidInput
-from orchestrator.flow.bare_lines import raw_line, value_line
+from orchestrator.flow.bare_lines import array_lines, raw_line
 from orchestrator.flow.table import table_lines
 
 _NOTHING: dict[str, str] = {}
@@ -34,8 +34,7 @@ def _lines(text: str, *, name: str, model: str) -> Iterator[bytes]:
             for line in table_lines(io.StringIO(text, newline=""), model=model):
                 yield b"" if line is None else strict_json.encode(line)
         elif text.lstrip().startswith("["):
-            for value in strict_json.decode(text.encode(), what="the file"):
-                yield value_line(value, _NOTHING)
+            yield from array_lines(text.encode(), _NOTHING, what="the file")
         else:
             for row in text.split("\n"):
                 yield raw_line(row.encode(), _NOTHING) if row.strip() else b""
