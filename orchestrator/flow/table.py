@@ -21,6 +21,8 @@ _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _SURPLUS = re.compile(r"cell \d+ of \d+")
 _DELIMITERS = (",", ";", "\t")
 _LONGEST_CELL = 10 * 1024 * 1024
+_AT_THE_END = "unexpected end of data"
+"""What csv says of a cell that is still open there."""
 _TEXTS = (Kind.TEXT, Kind.SIZE, Kind.MEDIA)
 _KINDS = {
     (page.model, row.name): row.kind
@@ -29,10 +31,12 @@ _KINDS = {
     for row in page.parameters
 }
 
+_Row = tuple[int, list[str]]
+
 
 def read_header(file: TextIO) -> list[str]:
     """The names of the columns. Raises InvalidInput where the first line has none."""
-    with _opened(file) as (_, header, _rows):
+    with _opened(file) as (header, _):
         return header
 
 
@@ -40,15 +44,13 @@ def table_lines(file: TextIO, *, model: str) -> Iterator[dict[str, Any] | None]:
     """Lines of a batch. None stands for the header and for lines that a cell goes on in, so that numbers
     are the file's. Raises InvalidInput, with a sentence that names the line.
     """
-    with _opened(file) as (file_lines, header, rows):
+    with _opened(file) as (header, rows):
         sent = 0
-        start = file_lines.line_num + 1
-        for row in rows:
+        for start, row in rows:
             if any(cell.strip() for cell in row):
                 yield from repeat(None, start - 1 - sent)
                 sent = start
                 yield _line(header, row, model=model)
-            start = file_lines.line_num + 1
 
 
 def is_surplus(field: str) -> bool:
@@ -88,17 +90,30 @@ def _line(header: Sequence[str], row: Sequence[str], *, model: str) -> dict[str,
 
 
 @contextmanager
-def _opened(file: TextIO) -> Iterator[tuple[Any, list[str], Iterator[list[str]]]]:
-    """The csv reader, which counts lines, the header, and the rows below it."""
+def _opened(file: TextIO) -> Iterator[tuple[list[str], Iterator[_Row]]]:
+    """The header, and the rows below it."""
     csv.field_size_limit(_LONGEST_CELL)
-    rows: Any = None
     try:
-        rows = csv.reader(file, delimiter=_delimiter_of(file), strict=True)
-        yield rows, _checked_header(next(rows, [])), rows
+        rows = _rows(file)
+        _, header = next(rows, (1, []))
+        yield _checked_header(header), rows
     except UnicodeDecodeError:
         raise InvalidInput("", "it is not UTF-8: save it as “CSV UTF-8”") from None
+
+
+def _rows(file: TextIO) -> Iterator[_Row]:
+    """Each with the line that it begins in: a quote that is never closed goes on to the end of the file."""
+    rows = csv.reader(file, delimiter=_delimiter_of(file), strict=True)
+    start = 1
+    try:
+        for row in rows:
+            yield start, row
+            start = rows.line_num + 1
     except csv.Error as problem:
-        raise InvalidInput("", f"line {rows.line_num}: {problem}") from None
+        if str(problem) == _AT_THE_END:
+            raise InvalidInput("", f"line {start}: a quote is never closed") from None
+        where = f"line {start}" if start == rows.line_num else f"lines {start} to {rows.line_num}"
+        raise InvalidInput("", f"{where}: {problem}") from None
 
 
 def _delimiter_of(file: TextIO) -> str:

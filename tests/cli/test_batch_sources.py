@@ -199,7 +199,9 @@ def test_a_cell_without_a_column_is_left_for_the_server_to_refuse_with_its_line(
         (b"a lighthouse at dusk,7\n", "'a lighthouse at dusk', is no name"),
         (b"prompt,\nx,\n", "column 2, ''"),
         (b"prompt,seed,prompt\n", "two columns are named 'prompt'"),
-        (b'prompt\n"open\n', "line 2"),
+        (b'prompt\n"open\nx\ny\n', "line 2: a quote is never closed"),
+        (b'prompt\nx\n"a boat" at sea\n', "line 3: ',' expected"),
+        (b'prompt\n"open\nx\n"a boat"\n', "lines 2 to 4: ',' expected"),
         (b"prompt\n\xff\xfe\n", "is not UTF-8"),
     ],
 )
