@@ -22,7 +22,7 @@ class LocalFile:
 
 def parse_inputs(given: Sequence[str], *, model: str) -> dict[str, Any]:
     """`["steps=28", "image=@boat.png"]` → `{"steps": 28, "image": LocalFile(…)}`; what the model's page calls
-    a text is one, whatever it looks like.
+    a text is one, whatever it looks like. They are sorted: the order they were typed in makes no other batch.
 
     Raises BadParameter for a pair without a name, a name given twice, and a file that is not there.
     """
@@ -36,7 +36,7 @@ def parse_inputs(given: Sequence[str], *, model: str) -> dict[str, Any]:
         inputs[name] = parse_value(value)
         if is_text(model, name) and not isinstance(inputs[name], str | LocalFile):
             inputs[name] = value
-    return inputs
+    return dict(sorted(inputs.items()))
 
 
 def parse_value(text: str) -> Any:

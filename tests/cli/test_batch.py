@@ -144,6 +144,16 @@ def test_other_options_are_another_batch(
     assert len(server.batches) == 2
 
 
+def test_inputs_for_all_lines_in_another_order_are_the_same_batch(
+    batch: Batch, lines: Lines, server: BatchServer
+) -> None:
+    batch(lines("x"), "--no-wait", "-p", "steps=20", "-p", "seed=7")
+
+    batch("b.jsonl", "--no-wait", "-p", "seed=7", "-p", "steps=20")
+
+    assert len(server.batches) == 1
+
+
 def test_a_copy_is_the_same_batch_under_the_same_name(
     batch: Batch, lines: Lines, server: BatchServer, tmp_path: Path
 ) -> None:
