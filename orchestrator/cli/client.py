@@ -126,16 +126,13 @@ class Client:
         raise AssertionError("unreachable")
 
     def upload(self, path: Path) -> str:
-        """The URL under which the provider keeps the file."""
-        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        with path.open("rb") as content:
-            return self.ask(
-                Uploaded,
-                "POST",
-                "/api/v3/media/upload/binary",
-                files={"file": (path.name, content, media_type)},
-                timeout=_UPLOAD_TIMEOUT,
-            ).download_url
+        """The URL under which the provider keeps the file; a refusal names it."""
+        try:
+            return self._upload(path)
+        except Declined as no:
+            raise Declined(
+                f"{path}: {no}", status=no.status, field=no.field, retry_after_s=no.retry_after_s
+            ) from no
 
     def job(self, job_id: str) -> Job:
         return self.ask(Job, "GET", f"/api/v3/jobs/{quote(job_id, safe='')}")
@@ -170,6 +167,17 @@ class Client:
             content=msgspec.json.encode(inputs),
             headers={"content-type": "application/json", "idempotency-key": idempotency_key},
         )
+
+    def _upload(self, path: Path) -> str:
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        with path.open("rb") as content:
+            return self.ask(
+                Uploaded,
+                "POST",
+                "/api/v3/media/upload/binary",
+                files={"file": (path.name, content, media_type)},
+                timeout=_UPLOAD_TIMEOUT,
+            ).download_url
 
     def ask(self, kind: type[T], method: str, path: str, **request: Any) -> T:
         """One request, and its answer's data as this kind."""

@@ -323,6 +323,16 @@ def test_a_folders_images_are_uploaded_once_for_all_runs(
     assert saved_in(tmp_path).keys() == {"cat.png", "dog.png", "copy-of-dog.png", "results.jsonl"}
 
 
+def test_a_file_that_cannot_be_uploaded_is_named(batch: Batch, server: BatchServer, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "cat.png").write_bytes(b"cat")
+    server.troubles = {"upload": [413]}
+
+    told = batch("b")
+
+    assert (told.returncode, told.stderr) == (2, "b/cat.png: Not now.\n")
+
+
 def test_two_commands_at_once_upload_a_folder_once(batch: Batch, server: BatchServer, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "cat.png").write_bytes(b"cat")

@@ -241,6 +241,18 @@ def test_an_image_whose_name_is_no_text_is_told(tmp_path: Path) -> None:
         open_source(tmp_path, Shared())
 
 
+def test_an_image_too_large_to_be_uploaded_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "b.jsonl", "{}")
+    for name, size in (("a.png", 200 * 1024 * 1024), ("b.png", 200 * 1024 * 1024 + 1)):
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, size)
+
+    with pytest.raises(BadSource, match=r"b\.png is larger than 200 MB"):
+        open_source(tmp_path, Shared())
+    with pytest.raises(BadSource, match=r"b\.png is larger than 200 MB"):
+        open_source(path, Shared(defaults={"image": LocalFile(tmp_path / "b.png")}))
+
+
 def test_a_shared_file_goes_along_as_its_url(tmp_path: Path) -> None:
     boat = written(tmp_path / "boat.png", b"boat")
     path = written(tmp_path / "b.jsonl", '{"seed":1}')

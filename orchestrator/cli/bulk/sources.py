@@ -6,7 +6,7 @@ says of line 7 is found in line 7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.flow.bare_lines import array_lines, raw_line
 
 _LONGEST_LINE = 10 * 1024 * 1024
+_LARGEST_FILE = 200 * 1024 * 1024
 _UTF8_MARK = b"\xef\xbb\xbf"
 
 
@@ -45,6 +46,7 @@ def open_source(path: Path, shared: Shared) -> Source:
     common = [value.path for value in shared.defaults.values() if isinstance(value, LocalFile)]
     if path.is_dir():
         images = find_images(path)
+        _refuse_large((*common, *images))
         lines = partial(folder_lines, images, shared)
         return Source(path, (*common, *images), lines, left_out(path, images))
     reader = _READERS.get(path.suffix.lower())
@@ -52,7 +54,15 @@ def open_source(path: Path, shared: Shared) -> Source:
         raise BadSource(f"{path}: a batch is a .jsonl, .ndjson, .json or .csv file, or a folder of images.")
     if path.suffix.lower() == ".csv":
         check_header(path)
+    _refuse_large(common)
     return Source(path, tuple(common), partial(reader, path, shared))
+
+
+def _refuse_large(files: Iterable[Path]) -> None:
+    """What the server would not pass on is told before anything is sent, as in a trial nothing is."""
+    large = next((path for path in files if path.stat().st_size > _LARGEST_FILE), None)
+    if large is not None:
+        raise BadSource(f"{large} is larger than 200 MB, the most that a file may have.")
 
 
 def _jsonl(path: Path, shared: Shared, urls: Urls) -> Iterator[bytes]:
