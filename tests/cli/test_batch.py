@@ -298,12 +298,15 @@ def test_a_trial_of_right_lines_ends_with_0(batch: Batch, lines: Lines) -> None:
     assert batch(lines("x"), "--dry-run").returncode == 0
 
 
-def test_a_partial_batch_tells_what_it_went_without(batch: Batch, tmp_path: Path) -> None:
+def test_a_partial_batch_tells_what_it_went_without(
+    batch: Batch, server: BatchServer, tmp_path: Path
+) -> None:
     (tmp_path / "b.jsonl").write_text('{"prompt":"x"}\n{"seed":"many"}\n')
 
-    told = batch("b.jsonl", "--mode", "partial")
+    unwaited, told = (batch("b.jsonl", "--mode", "partial", *words) for words in (("--no-wait",), ()))
 
-    assert told.returncode == 1
+    assert (unwaited.returncode, told.returncode) == (1, 1)
+    assert unwaited.stdout.split() == list(server.batches)
     assert "1 line was rejected" in told.stderr
     assert "1 completed; 1 line was rejected" in told.stdout
 

@@ -48,7 +48,7 @@ class Wishes:
 
 
 def make(client: Client, source: Source, wishes: Wishes) -> None:
-    """Exits with 1 where jobs failed, and with 2 for input that the server refuses."""
+    """Exits with 1 where jobs failed or lines were left out, and with 2 for input that the server refuses."""
     batches = Batches(client)
     if source.left_out:
         to_stderr().print(left_out_text(source.left_out), soft_wrap=True)
@@ -65,6 +65,8 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
     if not wishes.is_waited_for:
         to_stdout().print(batch.id)
         order.newest.finish()
+        if batch.rejected_lines:
+            raise typer.Exit(1)
         return
     place = place_of(batch, wishes.out)
     batch = watched(batches, batch, place, server=wishes.server)
