@@ -100,7 +100,12 @@ def jobs_table(jobs: Sequence[Job], now: datetime) -> Table:
 
 def giving_way(text: str) -> Text:
     """For a column that is not `no_wrap`: Rich narrows those first, and all alike where there is none."""
-    return Text(text, no_wrap=True, overflow="ellipsis")
+    return Text(on_one_line(text), no_wrap=True, overflow="ellipsis")
+
+
+def on_one_line(text: str) -> str:
+    """For a column that is `no_wrap`: a line break in it would look like another row."""
+    return text.replace("\n", "\N{REPLACEMENT CHARACTER}")
 
 
 def short_model(model: str) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from orchestrator.cli.answers import BadLine
 from orchestrator.cli.bulk import watching
 from orchestrator.cli.bulk.answers import Batch, Counts
 from orchestrator.cli.bulk.client import Batches
-from orchestrator.cli.bulk.report import batch_view, batches_table
+from orchestrator.cli.bulk.report import bad_lines_view, batch_view, batches_table
 from orchestrator.cli.bulk.staying import watched
 from orchestrator.cli.bulk.watching import progress_text
 from orchestrator.cli.failures import NoServer
@@ -63,6 +64,16 @@ def test_a_table_of_large_batches_fits_80_columns_and_only_names_give_way() -> N
     assert head.startswith(f"{large.id} a")
     assert head.endswith("…")
     assert (state, done, percent, *rest) == ("cancelling", "100", "%", "100,000", "100,000", "1", "min")
+
+
+def test_a_custom_id_with_a_line_break_stays_in_its_row() -> None:
+    console = Console(file=io.StringIO(), width=80)
+
+    console.print(bad_lines_view([BadLine(7, "is required", custom_id="two\nlines", field="in\nput")]))
+
+    assert isinstance(console.file, io.StringIO)
+    (_, row) = console.file.getvalue().splitlines()
+    assert row.split() == ["7", "two\ufffdlines", "in\ufffdput", "is", "required"]
 
 
 def test_a_server_that_is_gone_is_told_and_how_to_come_back(

@@ -14,7 +14,7 @@ from orchestrator.cli.answers import BadLine
 from orchestrator.cli.bulk.answers import Batch, Counts, DryRun, Failure
 from orchestrator.cli.bulk.names import RESULTS
 from orchestrator.cli.bulk.saving import Saved
-from orchestrator.cli.look import age, giving_way
+from orchestrator.cli.look import age, giving_way, on_one_line
 
 MOST_LINES = 20
 _MOST_MISSING = 5
@@ -114,8 +114,8 @@ def bad_lines_view(bad: Sequence[BadLine]) -> RenderableType:
     table.add_column("Field", no_wrap=True, style="cyan")
     table.add_column("What is wrong", overflow="fold")
     for line in bad[:MOST_LINES]:
-        own = [Text(line.custom_id or "")] if len(table.columns) == 4 else []
-        table.add_row(str(line.line), *own, Text(line.field or ""), Text(line.message))
+        own = [Text(on_one_line(line.custom_id or ""))] if len(table.columns) == 4 else []
+        table.add_row(str(line.line), *own, Text(on_one_line(line.field or "")), Text(line.message))
     rest = len(bad) - MOST_LINES
     return Group(table, Text(f"… and {rest:,} more.", style="dim")) if rest > 0 else table
 
