@@ -12,9 +12,9 @@ from rich.console import Console
 
 from orchestrator.cli.answers import BadLine
 from orchestrator.cli.bulk import watching
-from orchestrator.cli.bulk.answers import Batch, Counts
+from orchestrator.cli.bulk.answers import Batch, Counts, DryRun
 from orchestrator.cli.bulk.client import Batches
-from orchestrator.cli.bulk.report import bad_lines_view, batch_view, batches_table
+from orchestrator.cli.bulk.report import bad_lines_view, batch_view, batches_table, right_lines
 from orchestrator.cli.bulk.staying import watched
 from orchestrator.cli.bulk.watching import progress_text
 from orchestrator.cli.failures import NoServer
@@ -74,6 +74,19 @@ def test_a_custom_id_with_a_line_break_stays_in_its_row() -> None:
     assert isinstance(console.file, io.StringIO)
     (_, row) = console.file.getvalue().splitlines()
     assert row.split() == ["7", "two\ufffdlines", "in\ufffdput", "is", "required"]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "total", "words"),
+    [
+        (0, 1, "0 of 1 line is right"),
+        (1, 1, "1 of 1 line is right"),
+        (1, 2, "1 of 2 lines is right"),
+        (0, 2, "0 of 2 lines are right"),
+    ],
+)
+def test_right_lines_are_counted_in_english(accepted: int, total: int, words: str) -> None:
+    assert right_lines(DryRun(total, accepted, [])) == words
 
 
 def test_a_server_that_is_gone_is_told_and_how_to_come_back(

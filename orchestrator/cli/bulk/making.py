@@ -15,7 +15,13 @@ from orchestrator.cli.bulk.answers import Batch
 from orchestrator.cli.bulk.client import Batches
 from orchestrator.cli.bulk.lines import Urls
 from orchestrator.cli.bulk.names import place_of
-from orchestrator.cli.bulk.report import bad_lines_view, dry_run_view, left_out_text, rejected_view
+from orchestrator.cli.bulk.report import (
+    bad_lines_view,
+    dry_run_view,
+    left_out_text,
+    rejected_view,
+    right_lines,
+)
 from orchestrator.cli.bulk.sending import Order, prepare, send
 from orchestrator.cli.bulk.sources import Source
 from orchestrator.cli.bulk.staying import saved, sum_up, watched
@@ -104,7 +110,7 @@ def _uploaded(client: Client, batches: Batches, order: Order) -> Urls:
     report = batches.try_out(order.source.lines(order.stand_ins), order.params)
     if report.rejected and (order.params.get("mode") != "partial" or not report.accepted):
         raise Declined(
-            f"{report.accepted:,} of {report.total:,} lines are right; nothing was uploaded.",
+            f"{right_lines(report)}; nothing was uploaded.",
             status=400,
             errors=report.rejected,
         )

@@ -128,9 +128,15 @@ def left_out_text(names: Sequence[str]) -> Text:
 
 
 def dry_run_view(report: DryRun) -> RenderableType:
-    verb, noun = "is" if report.accepted == 1 else "are", "line" if report.total == 1 else "lines"
-    right = Text(f"{report.accepted:,} of {report.total:,} {noun} {verb} right; nothing was stored.")
+    right = Text(f"{right_lines(report)}; nothing was stored.")
     return Group(right, Text(), bad_lines_view(report.rejected)) if report.rejected else right
+
+
+def right_lines(report: DryRun) -> str:
+    """`3 of 5 lines are right`."""
+    verb = "is" if 1 in (report.accepted, report.total) else "are"
+    noun = "line" if report.total == 1 else "lines"
+    return f"{report.accepted:,} of {report.total:,} {noun} {verb} right"
 
 
 def summary_view(batch: Batch, saved: Saved | None) -> RenderableType:
