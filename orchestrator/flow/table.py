@@ -53,6 +53,12 @@ def table_lines(file: TextIO, *, model: str) -> Iterator[dict[str, Any] | None]:
                 yield _line(header, row, model=model)
 
 
+def is_any_known(header: Sequence[str], *, model: str) -> bool:
+    """Whether a column is a line's own, or an input of the model: of any, where that has no page."""
+    inputs = {name for of, name in _KINDS if of == model} or {name for _, name in _KINDS}
+    return not inputs.union(OWN_COLUMNS).isdisjoint(header)
+
+
 def is_surplus(field: str) -> bool:
     """Whether a line was refused at a cell that no column is for."""
     return _SURPLUS.fullmatch(field) is not None

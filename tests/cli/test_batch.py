@@ -294,6 +294,16 @@ def test_a_trial_tells_at_most_20_wrong_lines_and_counts_the_rest(
     assert server.batches == {}
 
 
+def test_a_table_without_a_header_is_told_what_its_first_line_is_taken_for(
+    batch: Batch, tmp_path: Path
+) -> None:
+    (tmp_path / "b.csv").write_text("lighthouse\nboat\ncat\n")
+
+    told = batch("b.csv", "--dry-run")
+
+    assert "names of the columns, and none is known: lighthouse." in told.stderr
+
+
 def test_a_trial_of_right_lines_ends_with_0(batch: Batch, lines: Lines) -> None:
     assert batch(lines("x"), "--dry-run").returncode == 0
 

@@ -212,6 +212,26 @@ def test_a_csv_that_cannot_be_meant_is_refused_with_its_line(
         sent(written(tmp_path / "b.csv", content))
 
 
+@pytest.mark.parametrize(
+    ("header", "model", "strange"),
+    [
+        ("lighthouse", FLUX, ("lighthouse",)),
+        ("lighthouse,boat", "acme/some-model", ("lighthouse", "boat")),
+        ("Prompt", FLUX, ("Prompt",)),
+        ("voice", FLUX, ("voice",)),
+        ("prompt,mood", FLUX, ()),
+        ("prompt,mood", "acme/some-model", ()),
+        ("custom_id,mood", FLUX, ()),
+    ],
+)
+def test_columns_none_of_which_is_known_are_told(
+    tmp_path: Path, header: str, model: str, strange: tuple[str, ...]
+) -> None:
+    path = written(tmp_path / "b.csv", f"{header}\nboat\n")
+
+    assert open_source(path, Shared(model=model)).strange == strange
+
+
 def test_a_folders_images_are_lines_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b.PNG", "a.jpg", "notes.txt", "._a.jpg"):
         (tmp_path / name).touch()

@@ -21,6 +21,7 @@ from orchestrator.cli.bulk.report import (
     left_out_text,
     rejected_view,
     right_lines,
+    strange_text,
 )
 from orchestrator.cli.bulk.sending import Order, prepare, send
 from orchestrator.cli.bulk.sources import Source
@@ -58,6 +59,8 @@ def make(client: Client, source: Source, wishes: Wishes) -> None:
     batches = Batches(client)
     if source.left_out:
         to_stderr().print(left_out_text(source.left_out), soft_wrap=True)
+    if source.strange:
+        to_stderr().print(strange_text(source.strange), soft_wrap=True)
     with _refusals_told(wishes.params):
         order = prepare(source, wishes.params, is_new=wishes.is_new, folder=_memories(), server=client.server)
         if wishes.is_trial:

@@ -122,9 +122,19 @@ def bad_lines_view(bad: Sequence[BadLine]) -> RenderableType:
 
 def left_out_text(names: Sequence[str]) -> Text:
     """What of a folder was not sent, so that nobody misses it later."""
+    return Text(f"No images, and left out: {_some_of(names)}.")
+
+
+def strange_text(names: Sequence[str]) -> Text:
+    """For a table whose first line may be a job: as names of columns it would be lost without a word."""
+    return Text(
+        f"The first line is taken for the names of the columns, and none is known: {_some_of(names)}."
+    )
+
+
+def _some_of(names: Sequence[str]) -> str:
     rest = len(names) - _MOST_MISSING
-    more = f" and {rest:,} more" if rest > 0 else ""
-    return Text(f"No images, and left out: {', '.join(names[:_MOST_MISSING])}{more}.")
+    return ", ".join(names[:_MOST_MISSING]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def dry_run_view(report: DryRun) -> RenderableType:

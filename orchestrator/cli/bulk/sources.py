@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from orchestrator.cli.bulk.folder import find_images, folder_lines, left_out
 from orchestrator.cli.bulk.lines import Shared, Urls, with_urls
-from orchestrator.cli.bulk.table import check_header, csv_lines
+from orchestrator.cli.bulk.table import csv_lines, strange_columns
 from orchestrator.cli.failures import BadSource
 from orchestrator.cli.values import LocalFile
 from orchestrator.errors import InvalidInput
@@ -28,13 +28,14 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 @dataclass(frozen=True)
 class Source:
     """Lines without their newlines, given where the files are that go along; `left_out` names what a folder
-    holds besides.
+    holds besides, and `strange` the columns of a table that has no known one.
     """
 
     path: Path
     files: tuple[Path, ...]
     lines: Callable[[Urls], Iterator[bytes]]
     left_out: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -52,10 +53,10 @@ def open_source(path: Path, shared: Shared) -> Source:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise BadSource(f"{path}: a batch is a .jsonl, .ndjson, .json or .csv file, or a folder of images.")
-    if path.suffix.lower() == ".csv":
-        check_header(path)
+    is_table = path.suffix.lower() == ".csv"
+    strange = strange_columns(path, model=shared.model) if is_table else ()
     _refuse_large(common)
-    return Source(path, tuple(common), partial(reader, path, shared))
+    return Source(path, tuple(common), partial(reader, path, shared), strange=strange)
 
 
 def _refuse_large(files: Iterable[Path]) -> None:

@@ -14,10 +14,14 @@ from orchestrator.flow import table
 from orchestrator.flow.bare_lines import encode_line
 
 
-def check_header(path: Path) -> None:
-    """Raises BadSource where the first line names no columns."""
+def strange_columns(path: Path, *, model: str) -> tuple[str, ...]:
+    """What the first line names, where none of it is known: it may be a job of a table without a header.
+
+    Raises BadSource where it names no columns.
+    """
     with _opened(path) as file:
-        table.read_header(file)
+        header = table.read_header(file)
+    return () if table.is_any_known(header, model=model) else tuple(header)
 
 
 def csv_lines(path: Path, *, model: str, defaults: Inputs) -> Iterator[bytes]:
