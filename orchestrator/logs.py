@@ -9,7 +9,9 @@ import time
 import structlog
 
 _AGAIN_AFTER_S = 10.0
-_REPEATED = frozenset({"tick.waits", "drain.waits", "work.waits", "request.put_off"})
+_REPEATED = frozenset(
+    {"tick.waits", "drain.waits", "work.waits", "batch_step.waits", "action_step.waits", "request.put_off"}
+)
 
 
 class OnceInAWhile:

@@ -24,6 +24,7 @@ from orchestrator.store.action_steps import StepTaken
 from orchestrator.store.actions import MOST_IDS, VERBS, Action, Matched
 from orchestrator.store.audit import Act
 from orchestrator.store.idempotency import Once, do_once
+from orchestrator.store.trouble import TookTooLong
 
 FASTEST = 100_000
 _ACTIONS_AT_A_TIME = 20
@@ -104,6 +105,9 @@ async def take_steps(runtime: Runtime) -> bool:
                 action_steps.take, action=action, decide=decide_for(action, now), is_done=is_done, now=now
             )
         except StepTaken:
+            continue
+        except TookTooLong as trouble:  # such as a row that somebody keeps locked: the others need not wait
+            runtime.log.warning("action_step.waits", action=action.id, because=trouble.in_full)
             continue
         except Busy:
             raise

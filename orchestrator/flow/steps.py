@@ -16,6 +16,7 @@ from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.runtime import Runtime
 from orchestrator.store import batch_steps
 from orchestrator.store.batch_steps import Step, StepTaken
+from orchestrator.store.trouble import TookTooLong
 
 _BATCHES_AT_A_TIME = 50
 _PAUSED = frozenset({Phase.READY, Phase.WAITING})
@@ -30,6 +31,9 @@ async def take_steps(runtime: Runtime) -> bool:
         try:
             applied = await runtime.store.write(batch_steps.take, step=step, decide_for=decide_for, now=now)
         except StepTaken:
+            continue
+        except TookTooLong as trouble:  # such as a row that somebody keeps locked: the others need not wait
+            runtime.log.warning("batch_step.waits", batch=step.batch_id, because=trouble.in_full)
             continue
         except Busy:
             raise

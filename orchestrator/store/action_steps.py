@@ -35,6 +35,7 @@ def take(
     """Do the next step; raises StepTaken, and nothing was done then. What `is_done` denies was refused."""
     if not dialect.try_lock(connection, f"step of {action.id}"):
         raise StepTaken
+    dialect.wait_at_most(connection, dialect.BRIEFLY_MS)
     step = _next(connection, action, most=AT_A_TIME)
     if action.verb == "delete":
         step = _fitting(connection, action, step)

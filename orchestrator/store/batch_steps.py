@@ -58,6 +58,7 @@ def take(
     """Do one step; raises StepTaken, and nothing was done then."""
     if not dialect.try_lock(connection, f"step of {step.batch_id}"):
         raise StepTaken
+    dialect.wait_at_most(connection, dialect.BRIEFLY_MS)
     if step.kind == "discard":
         _discard(connection, step.batch_id)
         return []

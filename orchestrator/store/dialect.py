@@ -24,6 +24,9 @@ _LAST_ENDED_XID = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS
 NEWEST_XID = f"greatest({THIS_XID}, (SELECT {_LAST_ENDED_XID}))"
 """The same, or that of a younger transaction that has ended already."""
 
+BRIEFLY_MS = 1_000
+"""How long what others wait behind waits for a lock itself."""
+
 
 @lru_cache(maxsize=500)
 def sql(statement: str) -> TextClause:
@@ -74,6 +77,12 @@ def try_lock(connection: Connection, name: str) -> bool:
         return True
     taken = fetch(connection, "SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})
     return bool(taken[0][0])
+
+
+def wait_at_most(connection: Connection, wait_ms: int) -> None:
+    """No statement of this transaction waits longer for a lock; on SQLite none waits for any."""
+    if connection.dialect.name == "postgresql":
+        run(connection, f"SET LOCAL lock_timeout = {wait_ms}", {})
 
 
 def fetch(connection: Connection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
