@@ -19,7 +19,7 @@ from orchestrator.store import dialect, group, many_rows
 from orchestrator.store.database import Database, open_database
 from orchestrator.store.group import Grouper
 from orchestrator.store.store import Store
-from orchestrator.store.trouble import DatabaseTrouble, RowRefused
+from orchestrator.store.trouble import CommitLost, DatabaseTrouble, RowRefused, TookTooLong
 from tests.factories import SetClock, make_creation, stored_job
 from tests.store import decisions
 from tests.store.faulty import FaultyDatabase
@@ -56,6 +56,77 @@ async def test_a_bad_item_is_found_by_halving_and_fails_alone(database: Database
         -6,
     ]
     assert [result for result in results if isinstance(result, int)] == [10, 20, 40, 50, 70]
+
+
+class _Locks(_Writes):
+    """One for which somebody keeps the item 3 locked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_locked = True
+        self.began = asyncio.Event()
+        self.retries: list[bool] = []
+
+    def __call__(self, connection: Connection, /, *, items: Sequence[int], is_retry: bool) -> list[int]:
+        self.began.set()
+        self.retries.append(is_retry)
+        results = super().__call__(connection, items=items, is_retry=is_retry)
+        if self.is_locked and 3 in items:
+            raise TookTooLong(cause="somebody has it locked")
+        return results
+
+
+async def test_what_waits_for_a_lock_is_tried_until_it_gets_it_and_keeps_no_other(database: Database) -> None:
+    writes = _Locks()
+    grouper = Grouper(database, writes)
+    first = [asyncio.create_task(grouper.put(n)) for n in (1, 2, 3, -4, 5)]
+    await writes.began.wait()
+    later = asyncio.create_task(grouper.put(6))
+    stuck = first.pop(2)
+    results = await asyncio.gather(*first, later, return_exceptions=True)
+    assert isinstance(results.pop(2), ValueError)
+    assert results == [10, 20, 50, 60]
+    assert not stuck.done()
+    writes.is_locked = False
+    assert await stuck == 30
+    once = ([1, 2, 3, -4, 5], [6])
+    assert writes.retries == [items not in once for items in writes.groups]
+
+
+async def test_what_waits_too_long_for_a_lock_tells_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "ASIDE_S", 0.0)
+    with pytest.raises(TookTooLong):
+        await Grouper(database, _Locks()).put(3)
+
+
+async def test_closing_writes_what_was_put_aside(database: Database) -> None:
+    writes = _Locks()
+    grouper = Grouper(database, writes)
+    stuck, other = (asyncio.create_task(grouper.put(n)) for n in (3, 4))
+    assert await other == 40
+    closing = asyncio.create_task(grouper.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    writes.is_locked = False
+    await closing
+    assert await stuck == 30
+
+
+async def test_a_lost_commit_is_told_though_the_next_tries_wait_too_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "PAUSES_S", (0.0, 0.001))
+
+    def write_or_wait(_connection: Connection, /, *, items: Sequence[int], is_retry: bool) -> Sequence[int]:
+        if is_retry:
+            raise TookTooLong(cause="somebody has one of them locked")
+        return items
+
+    grouper = Grouper(FaultyDatabase(database, lost_after=1), write_or_wait)
+    results = await asyncio.gather(*(grouper.put(n) for n in (1, 2)), return_exceptions=True)
+    assert [type(result) for result in results] == [CommitLost] * 2
 
 
 async def test_a_cancelled_caller_does_not_cancel_the_group(store: Store) -> None:

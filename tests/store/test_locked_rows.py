@@ -4,16 +4,23 @@ what needs it.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from sqlalchemy import Connection, text
+from sqlalchemy.util import await_only
 
 from orchestrator.flow import actions as flow_actions
 from orchestrator.flow import steps
-from orchestrator.job import Phase
-from orchestrator.store import action_steps, actions, batch_steps
+from orchestrator.job import Job, Phase
+from orchestrator.store import action_steps, actions, batch_steps, rows
 from orchestrator.store.actions import Action, Matched
 from orchestrator.store.store import Store
-from tests.factories import T0, TENANT, make_id, stored_job
+from tests.factories import T0, TENANT, make_creation, make_id, stored_job
+from tests.store import decisions
 from tests.store.bulk import next_step, opened
+from tests.store.rows import job_of
 
 
 async def test_a_step_of_a_batch_waits_only_briefly_for_a_lock(postgres_store: Store) -> None:
@@ -52,6 +59,41 @@ async def test_a_step_of_an_action_waits_only_briefly_for_a_lock(postgres_store:
 
     assert await store.write(take) == "1s"
     assert await store.read(lock_timeout) == "5s"
+
+
+async def test_a_locked_job_holds_up_its_own_change_and_nothing_beside_it(postgres_store: Store) -> None:
+    store = postgres_store
+    job, other = [await stored_job(store, Phase.ACCEPTED) for _ in range(2)]
+    async with locked(store, job):
+        # For the connection that lies in the pool, and is the next to be used.
+        await store.write(lambda connection: connection.execute(text("SET lock_timeout = '50ms'")))
+        stuck = asyncio.create_task(store.change(job.id, decisions.mark, source="client"))
+        beside = store.change(other.id, decisions.mark, source="client")
+        _, created = await asyncio.gather(beside, store.create(make_creation()))
+        assert (await job_of(store, created.job.id)).phase == Phase.READY
+        assert (await job_of(store, other.id)).cancel_requested_at is not None
+        assert not stuck.done()
+    assert await stuck is not None
+    assert (await job_of(store, job.id)).cancel_requested_at is not None
+
+
+@asynccontextmanager
+async def locked(store: Store, job: Job) -> AsyncIterator[None]:
+    """Another transaction has the job's row, and ends with the block."""
+    has_it, release = asyncio.Event(), asyncio.Event()
+
+    def hold(connection: Connection) -> None:
+        rows.lock_jobs(connection, [job.id])
+        has_it.set()
+        await_only(release.wait())
+
+    holding = asyncio.create_task(store.write(hold))
+    await has_it.wait()
+    try:
+        yield
+    finally:
+        release.set()
+        await holding
 
 
 def lock_timeout(connection: Connection) -> str:
