@@ -1,4 +1,4 @@
-"""What the tick looks after: timers of jobs, accounts in trouble, and rows that have had their time."""
+"""What every worker looks after: timers of jobs, accounts in trouble, and rows that have had their time."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from orchestrator.store import (
     turns,
     views,
 )
+from orchestrator.store.trouble import TookTooLong
 
 _AT_A_TIME = 200
 _DELETED_AT_A_TIME = 100
@@ -52,6 +53,8 @@ async def sweep_jobs(runtime: Runtime) -> None:
                 [job_id for _, job_id in due],
                 lambda job, attempt: decide(job, attempt, Rules(runtime.clock.now())),
             )
+        except TookTooLong as trouble:  # such as a row that somebody keeps locked
+            failure = failure or trouble
         except Busy:
             raise
         except Exception as error:

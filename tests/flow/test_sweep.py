@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from orchestrator import policy
 from orchestrator.bell import Kind
-from orchestrator.decision import Decision
+from orchestrator.decision import Decide, Decision
 from orchestrator.errors import Busy
 from orchestrator.flow import sweep
 from orchestrator.flow.attempts import Rules
@@ -15,6 +15,7 @@ from orchestrator.flow.sweep import change_all, decide
 from orchestrator.job import Attempt, HeldFor, Job, Phase, Reason
 from orchestrator.runtime import Runtime
 from orchestrator.store import retention
+from orchestrator.store.trouble import TookTooLong
 from tests.factories import T0, make_attempt, make_job, stored_job
 from tests.jobs import assert_possible, assert_possible_attempt
 from tests.store.rows import count, execute, job_of
@@ -156,6 +157,24 @@ async def test_jobs_that_cannot_be_moved_keep_none_behind_them_from_their_time(
     monkeypatch.setattr(sweep, "decide", decide_or_raise)
     monkeypatch.setattr(sweep, "_AT_A_TIME", 2)
     with pytest.raises(ValueError, match="a defect"):
+        await sweep.sweep_jobs(runtime)
+    assert (await job_of(runtime.store, good.id)).phase == Phase.READY
+
+
+async def test_a_row_that_stays_locked_keeps_no_job_behind_it_from_its_time(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = [await stored_job(runtime.store, Phase.WAITING, due_at=T0) for _ in range(2)]
+    good = await stored_job(runtime.store, Phase.WAITING, due_at=T0 + 1)
+
+    async def change_or_wait(runtime: Runtime, ids: list[str], decided: Decide) -> None:
+        if locked[0].id in ids:
+            raise TookTooLong(cause="it is locked")
+        await change_all(runtime, ids, decided)
+
+    monkeypatch.setattr(sweep, "change_all", change_or_wait)
+    monkeypatch.setattr(sweep, "_AT_A_TIME", 2)
+    with pytest.raises(TookTooLong):
         await sweep.sweep_jobs(runtime)
     assert (await job_of(runtime.store, good.id)).phase == Phase.READY
 
