@@ -65,8 +65,12 @@ class Worker:
             Kind.DELIVER: Drain("deliver", self._deliver_some, runtime.log),
             Kind.BATCH: Drain("batch", self._step_batches, runtime.log),
         }
-        self._keeper = Drain("upkeep", self._upkeep, runtime.log)
-        self._counter = Drain("figures", self._count_events, runtime.log)
+        # Nobody rings these: the tick starts them, and waits for none, however much has come due at once.
+        self._unrung = (
+            Drain("sweep", self._sweep, runtime.log),
+            Drain("upkeep", self._upkeep, runtime.log),
+            Drain("figures", self._count_events, runtime.log),
+        )
         self._polls = Slots(policy.POLLS_PER_WORKER, runtime.log)
         self._deliveries = Slots(policy.MOST_DELIVERIES, runtime.log)
         self._receivers = Receivers()
@@ -84,7 +88,7 @@ class Worker:
     def drained(self) -> dict[str, int]:
         """When each drain last came to the end of its work, in ms."""
         offset = self._runtime.clock.now() - 1_000 * time.monotonic()
-        drains = (*self.drains.values(), self._keeper, self._counter)
+        drains = (*self.drains.values(), *self._unrung)
         return {one.name: round(offset + 1_000 * one.rested_at) for one in drains if one.rested_at}
 
     async def stop(self) -> None:
@@ -94,7 +98,7 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        drains = (*self.drains.values(), self._keeper, self._counter)
+        drains = (*self.drains.values(), *self._unrung)
         await asyncio.gather(*(drain.stop(grace_s=2.0) for drain in drains))
         await asyncio.gather(
             self._polls.stop(grace_s=1.0), self._deliveries.stop(grace_s=3.0), self._finish_posts()
@@ -209,8 +213,11 @@ class Worker:
     async def _count_events(self) -> bool:
         return await reckon.count_events(self._runtime)
 
+    async def _sweep(self) -> bool:
+        await sweep.sweep_jobs(self._runtime)
+        return False
+
     async def _upkeep(self) -> bool:
-        """What may take long: it runs beside the tick, not in it."""
         await sweep.sweep_accounts(self._runtime)
         now = self._runtime.clock.now()
         if now - self._swept_at > _OLD_EVERY_MS:
@@ -221,13 +228,13 @@ class Worker:
     # The tick
 
     async def _tick(self) -> None:
-        """Each second: follow the database's clock, sweep, and start every drain, rung or not."""
+        """Each second: follow the database's clock, and start every drain, rung or not."""
         looks = (self._runtime.store.follow_clock, self._runtime.look_at_lanes)
         while True:
             started = time.monotonic()
-            for upkeep in (*looks, self._put_lanes_right, self._sweep):
+            for upkeep in (*looks, self._put_lanes_right):
                 await self._guarded(upkeep)
-            for drain in (*self.drains.values(), self._keeper, self._counter):
+            for drain in (*self.drains.values(), *self._unrung):
                 drain.start()
             if self._on_tick is not None:
                 try:
@@ -240,9 +247,6 @@ class Worker:
         store = self._runtime.store
         if ahead := await store.read(lane_clocks.are_ahead):
             await store.write(lane_clocks.put_right, lanes=ahead)
-
-    async def _sweep(self) -> None:
-        await sweep.sweep_jobs(self._runtime)
 
     async def _guarded(self, upkeep: Callable[[], Awaitable[None]]) -> None:
         try:
