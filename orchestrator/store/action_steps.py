@@ -14,7 +14,7 @@ from orchestrator.clock import MINUTE, SECOND
 from orchestrator.decision import Applied, Decide
 from orchestrator.ids import new_ids
 from orchestrator.job import Job
-from orchestrator.store import dialect, job_search, many_rows, retention, rows
+from orchestrator.store import dialect, job_search, many_rows, retention, rows, tallies
 from orchestrator.store.actions import Action
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.job_filter import JobFilter
@@ -94,14 +94,15 @@ def _delete(connection: Connection, action: Action, ids: Sequence[str], now: int
         for job in rows.lock_jobs(connection, ids).values()
         if action.owner_id in (None, job.tenant_id) and filtered.is_still_true(job)
     ]
-    deleted = 0
+    deleted: list[Job] = []
     for tenant_id in sorted({job.tenant_id for job in jobs}):
         of_tenant = [job.id for job in jobs if job.tenant_id == tenant_id]
-        gone = retention.delete_jobs(
+        deleted += retention.delete_uncounted(
             connection, tenant_id=tenant_id, ids=of_tenant, actor=action.actor, now=now
         )
-        deleted += len(gone)
-    return deleted
+    # Rows of batches are locked when all has been deleted, in the order of their ids: as changes do.
+    tallies.count(connection, [(job, None) for job in deleted], now=now)
+    return len(deleted)
 
 
 def _record(connection: Connection, action: Action, jobs: Sequence[Job], now: int) -> None:

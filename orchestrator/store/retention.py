@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from orchestrator.ids import first_id_at, new_id
+from orchestrator.job import Job
 from orchestrator.store import dialect, figures, many_rows, rows, tallies
 
 DELETED_TASK = "delete task"
@@ -60,20 +61,31 @@ def delete_jobs(
     connection: Connection, *, tenant_id: str, ids: Sequence[str], actor: str, now: int
 ) -> list[str]:
     """Delete those of the tenant's jobs that have ended; answers which."""
+    deleted = delete_uncounted(connection, tenant_id=tenant_id, ids=ids, actor=actor, now=now)
+    tallies.count(connection, [(job, None) for job in deleted], now=now)
+    return [job.id for job in deleted]
+
+
+def delete_uncounted(
+    connection: Connection, *, tenant_id: str, ids: Sequence[str], actor: str, now: int
+) -> list[Job]:
+    """The same but for the counters of batches, for a caller that has more to count before it ends."""
     wanted = dialect.one_of(connection.dialect.name, "id")
     found = connection.execute(
         dialect.sql(
-            f"SELECT id FROM jobs WHERE {wanted} AND tenant_id = :tenant AND finished_at IS NOT NULL"
+            f"SELECT {rows.JOB_COLUMNS} FROM jobs"
+            f" WHERE {wanted} AND tenant_id = :tenant AND finished_at IS NOT NULL"
             # A task that may still run at the provider keeps its slot, and its id stays known.
             " AND NOT EXISTS (SELECT 1 FROM attempts WHERE job_id = jobs.id AND ended_at IS NULL)"
             f" ORDER BY id{dialect.lock(connection.dialect.name)}"
         ),
         {"ids": dialect.to_json(list(ids)), "tenant": tenant_id},
     )
-    deleted = [row[0] for row in found]
-    tasks = _tasks_of(connection, deleted)
+    deleted = [rows.to_job(row) for row in found]
+    deleted_ids = [job.id for job in deleted]
+    tasks = _tasks_of(connection, deleted_ids)
     _record(connection, DELETED_TASK, tasks, tenant_id=tenant_id, actor=actor, now=now)
-    _delete_counted(connection, deleted, now)
+    _delete(connection, deleted_ids)
     return deleted
 
 
@@ -147,7 +159,7 @@ def delete_old_keys(connection: Connection, *, before: int, most: int) -> int:
 
 
 def _delete_counted(connection: Connection, ids: Sequence[str], now: int) -> int:
-    """The same, for jobs that the counters of their batches still count."""
+    """Delete jobs that the counters of their batches still count."""
     jobs = rows.read_jobs(connection, ids) if ids else {}
     deleted = _delete(connection, ids)
     tallies.count(connection, [(job, None) for job in jobs.values()], now=now)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
@@ -17,15 +17,27 @@ from sqlalchemy.util import await_only
 from orchestrator import lifecycle
 from orchestrator.decision import Decide, Decision, LaneSignal, Signal
 from orchestrator.evidence import Source
+from orchestrator.flow import actions as flow_actions
 from orchestrator.job import Attempt, Job, Phase
-from orchestrator.store import checks, deliveries, delivery_queue
+from orchestrator.store import action_steps, actions, checks, deliveries, delivery_queue
+from orchestrator.store.actions import Action, Matched
 from orchestrator.store.changes import Change, apply_changes
 from orchestrator.store.creation import Creation
 from orchestrator.store.database import Database
 from orchestrator.store.store import Store
-from tests.factories import ACCOUNT, T0, TENANT, SetClock, make_creation, make_id, make_job, stored_job
+from tests.factories import (
+    ACCOUNT,
+    T0,
+    TENANT,
+    SetClock,
+    add_tenant,
+    make_creation,
+    make_id,
+    make_job,
+    stored_job,
+)
 from tests.store import decisions
-from tests.store.bulk import assert_counted, jobs_of, running
+from tests.store.bulk import assert_counted, finish_steps, jobs_of, opened, running
 from tests.store.claiming import add_ready, claim
 from tests.store.locks import done_or_blocked, until_blocked
 from tests.store.rows import count, job_of, select
@@ -98,14 +110,12 @@ async def test_a_change_and_a_claim_do_not_wait_in_a_circle(postgres_store: Stor
 
 
 @asynccontextmanager
-async def held_key(store: Store, key: str) -> AsyncIterator[None]:
-    """Another process is taking this Idempotency-Key: who wants it too waits until the block ends."""
+async def held(store: Store, statement: str) -> AsyncIterator[None]:
+    """Another transaction has what this statement takes: who wants it too waits until the block ends."""
     locked, release = asyncio.Event(), asyncio.Event()
 
     def hold(connection: Connection) -> None:
-        taken = "INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, created_at)"
-        values = {"tenant": TENANT, "key": key}
-        connection.execute(text(f"{taken} VALUES (:tenant, :key, 'x', 'y', 1)"), values)
+        connection.execute(text(statement))
         locked.set()
         await_only(release.wait())
 
@@ -114,6 +124,12 @@ async def held_key(store: Store, key: str) -> AsyncIterator[None]:
     yield
     release.set()
     await holding
+
+
+def held_key(store: Store, key: str) -> AbstractAsyncContextManager[None]:
+    """Another process is taking this Idempotency-Key."""
+    taken = "INSERT INTO idempotency_keys (tenant_id, key, request_hash, job_id, created_at)"
+    return held(store, f"{taken} VALUES ('{TENANT}', '{key}', 'x', 'y', 1)")
 
 
 async def test_a_late_creation_beside_a_batchs_end_and_a_claim_do_not_wait_in_a_circle(
@@ -153,6 +169,46 @@ async def test_a_joined_job_and_two_groups_of_a_batch_do_not_wait_in_a_circle(po
         await done_or_blocked(one, other, beside=1)
     await asyncio.gather(group, other)
     await assert_counted(one, batch)
+
+
+async def test_a_deletion_of_two_tenants_jobs_and_a_group_do_not_wait_in_a_circle(
+    postgres_store: Store,
+) -> None:
+    """The deletion is stopped at the second tenant's job, whose batch is the older one."""
+    store = postgres_store
+    tenants = sorted((TENANT, await store.write(add_tenant)))
+    older, younger = sorted((make_id(), make_id()))
+    theirs = await opened(store, 2, id=older, tenant_id=tenants[1], job={"tenant_id": tenants[1]})
+    ours = await opened(store, 2, id=younger, tenant_id=tenants[0], job={"tenant_id": tenants[0]})
+    await finish_steps(store)
+    ended, open_jobs = zip(*[await lines(store, batch.id) for batch in (ours, theirs)], strict=True)
+    await apply_once(store, *(change(job, decisions.fail) for job in ended))
+    action = Action(
+        id=make_id(),
+        tenant_id=TENANT,
+        owner_id=None,
+        actor="k",
+        verb="delete",
+        matched=Matched(ids=tuple(job.id for job in ended)),
+        up_to=make_id(),
+        created_at=T0,
+        due_at=T0,
+    )
+    await store.write(actions.insert, action=action)
+    given = {"action": action, "decide": flow_actions.decide_for(action, T0), "is_done": flow_actions.is_done}
+    async with held(store, f"SELECT 1 FROM documents WHERE job_id = '{ended[1].id}' FOR UPDATE"):
+        deleting = asyncio.create_task(store.write(action_steps.take, **given, now=T0))
+        await until_blocked(store, 1)
+        group = asyncio.create_task(apply_once(store, *(change(job, decisions.fail) for job in open_jobs)))
+        await done_or_blocked(store, group, beside=1)
+    await asyncio.gather(deleting, group)
+    assert await count(store, "jobs") == 2
+
+
+async def lines(store: Store, batch_id: str) -> tuple[Job, Job]:
+    found = await select(store, "SELECT id FROM jobs WHERE batch_id = :id ORDER BY line", id=batch_id)
+    first, second = [await job_of(store, row[0]) for row in found]
+    return first, second
 
 
 def change(job: Job, decide: Decide) -> Change:
