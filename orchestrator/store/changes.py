@@ -102,9 +102,17 @@ def apply_changes(
 
 
 def apply_uncounted(
-    connection: Connection, changes: Sequence[Change], *, now: int, is_retry: bool
+    connection: Connection,
+    changes: Sequence[Change],
+    *,
+    now: int,
+    is_retry: bool,
+    late: Sequence[Job] = (),
 ) -> Uncounted:
-    """The same but for the counters of batches, for a caller that has more to count before it ends."""
+    """The same but for the counters of batches, for a caller that has more to count before it ends.
+
+    It will make the `late` jobs: their shares are locked and opened again together with those of the moves.
+    """
     jobs = rows.lock_jobs(connection, (change.job_id for change in changes))
     done = _applied_before(connection, changes) if is_retry else frozenset()
     keys = [
@@ -119,7 +127,7 @@ def apply_uncounted(
         else group.decide(change, now)
         for change in changes
     ]
-    pairs = _write(connection, group, now)
+    pairs = _write(connection, group, now, late)
     fresh = [change for change in changes if change.job_id in jobs and change.event_id not in done]
     _record_callbacks(connection, fresh, now)
     return Uncounted(results, pairs, group.endings)
@@ -137,7 +145,7 @@ def _applied_before(connection: Connection, changes: Sequence[Change]) -> frozen
     return frozenset(row[0] for row in found)
 
 
-def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
+def _write(connection: Connection, group: _Group, now: int, late: Sequence[Job]) -> list[Pair]:
     changed: list[tuple[Job, Job]] = [
         (before, group.jobs[job_id])
         for job_id, before in group.before.items()
@@ -159,7 +167,8 @@ def _write(connection: Connection, group: _Group, now: int) -> list[Pair]:
     outbox.tell_jobs(connection, group.endings, now=now)
     # Lanes before shares, as a claim locks them; and batches after both, when they are counted.
     lane_signals.apply_signals(connection, group.signals, now)
-    lanes.reopen(connection, [after for _, after in changed if after.phase == Phase.READY])
+    ready = [after for _, after in changed if after.phase == Phase.READY]
+    lanes.reopen(connection, [*ready, *late])
     return list(changed)
 
 

@@ -134,8 +134,12 @@ class Store:
         now = self.clock.now()
         creations = [item for item in items if isinstance(item, Creation)]
         changes = [item for item in items if isinstance(item, Change)]
+        # Cursors pass ids that are older than a commit usually takes.
+        late = [one.job for one in creations if id_time(one.job.id) < now - _PROMPT_MS]
         # Changes first: one of them may say that a client is gone, and a creation be that client again.
-        done = apply_uncounted(connection, changes, now=now, is_retry=is_retry) if changes else None
+        done = (
+            apply_uncounted(connection, changes, now=now, is_retry=is_retry, late=late) if changes else None
+        )
         changed = iter(() if done is None else done.results)
         created = iter(
             apply_creations(
@@ -148,8 +152,7 @@ class Store:
         recorded = iter(endpoint_health.record_attempts(connection, attempts))
         following = {Creation: created, Change: changed, Attempted: recorded}
         results = [next(following[type(item)]) for item in items]
-        # Cursors pass ids that are older than a commit usually takes.
-        lanes.reopen(connection, [c.job for c in creations if id_time(c.job.id) < now - _PROMPT_MS])
+        lanes.reopen(connection, late)  # again, for shares that are new
         if done is not None:  # batches are locked last of all, behind jobs and shares: as claims do
             tallies.count(connection, done.pairs, endings=done.endings, now=now)
         return results

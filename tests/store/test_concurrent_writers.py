@@ -151,6 +151,24 @@ async def test_a_late_creation_beside_a_batchs_end_and_a_claim_do_not_wait_in_a_
     await assert_counted(store, batch)
 
 
+async def test_a_late_creation_beside_two_groups_that_make_jobs_ready_does_not_wait_in_a_circle(
+    postgres_store: Store,
+) -> None:
+    """One group is stopped at the creation's key, when it has opened a share that comes behind that one's."""
+    store = postgres_store
+    first = [await stored_job(store, Phase.HELD, priority=priority) for priority in (1, 2)]
+    last = await stored_job(store, Phase.HELD, priority=2)
+    store.clock = SetClock(T0 + 100_000)
+    late = make_creation(make_job(created_at=T0 + 1, priority=1), key="k1")
+    async with held_key(store, "k1"):
+        group = asyncio.create_task(apply_once(store, change(last, decisions.release), late))
+        await until_blocked(store, 1)
+        other = asyncio.create_task(apply_once(store, *(change(job, decisions.release) for job in first)))
+        await done_or_blocked(store, other, beside=1)
+    await asyncio.gather(group, other)
+    assert [tuple(row) for row in await select(store, "SELECT DISTINCT phase FROM jobs")] == [("ready",)]
+
+
 async def test_a_joined_job_and_two_groups_of_a_batch_do_not_wait_in_a_circle(postgres: Database) -> None:
     """One group is stopped at a key, before it joins a job that the other has locked."""
     one, two = Store(postgres, SetClock()), Store(postgres, SetClock())
