@@ -88,10 +88,9 @@ async def progress(runtime: Runtime, batch: Batch) -> Progress:
     """From the counters: it costs the same for ten jobs and for a hundred thousand."""
     now = runtime.clock.now()
     outlook = await runtime.store.read(batch_progress.read, batch=batch, now=now)
-    speed = per_second(batch, now)
     return Progress(
-        per_second=speed,
-        eta_s=_eta_s(runtime, batch, outlook, speed, now),
+        per_second=per_second(batch, now),
+        eta_s=_eta_s(runtime, batch, outlook, now),
         waiting_for=" ".join(outlook.reasons),
         failures=outlook.failures,
         is_least=any(ahead >= batch_progress.AHEAD_UP_TO for ahead in outlook.ahead.values()),
@@ -141,9 +140,9 @@ def shown_progress(progress: Progress) -> dict[str, Any]:
     }
 
 
-def _eta_s(runtime: Runtime, batch: Batch, outlook: Outlook, per_second: float, now: int) -> float | None:
-    """The longest of what the lanes' limits allow, after those that go before, what was seen so far, and the
-    time until the last job may start.
+def _eta_s(runtime: Runtime, batch: Batch, outlook: Outlook, now: int) -> float | None:
+    """The longest of what the lanes' limits allow, after those that go before, what was seen while it worked,
+    and the time until the last job may start.
     """
     if batch.has_ended:
         return 0.0
@@ -156,6 +155,7 @@ def _eta_s(runtime: Runtime, batch: Batch, outlook: Outlook, per_second: float, 
         if lane is not None:
             rate = policy.rate_per_s(lane.per_minute) * policy.climbed(lane.bucket, now)
             by_lane.append((batch.created * count / sample.total() + outlook.ahead[lane_id]) / rate)
-    by_experience = (batch.created + batch.processing) / per_second if per_second else 0.0
+    ended, to_go = batch.completed + batch.failed, batch.created + batch.processing
+    by_experience = to_go * outlook.worked_ms / 1_000 / ended if ended else 0.0
     by_schedule = (outlook.last_start - now) / 1_000
     return max(*by_lane, by_experience, by_schedule)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from orchestrator.store.lanes import HIDDEN_TROUBLE
 
 _MOST_FAILURES = 100
 _SAMPLE = 200
+# So many times the usual silence is one in which the batch was paused, or had ended before it was retried.
+_LONG_SILENCE = 4
 AHEAD_UP_TO = 5_000
 """Jobs that are before a batch's are counted so far."""
 
@@ -24,8 +27,8 @@ AHEAD_UP_TO = 5_000
 class Outlook(msgspec.Struct, frozen=True):
     """`failures` by kind, most frequent first; `by_lane` is how a sample of the jobs divides among the lanes;
     `ahead` how many others of its tenant go before them, at most AHEAD_UP_TO of each lane; `reasons` say why
-    its jobs wait, and `last_start` until when the last of them is told to. All but the first are empty unless
-    the batch is running.
+    its jobs wait, `last_start` until when the last of them is told to, and `worked_ms` how long what
+    has ended took. All but the first are empty unless the batch is running.
     """
 
     failures: list[dict[str, Any]]
@@ -33,6 +36,7 @@ class Outlook(msgspec.Struct, frozen=True):
     ahead: Counter[str]
     reasons: list[str]
     last_start: int = 0
+    worked_ms: int = 0
 
 
 class _OfLane(msgspec.Struct, frozen=True):
@@ -54,7 +58,8 @@ def read(connection: Connection, *, batch: Batch, now: int) -> Outlook:
     failures = tallies.failure_groups(connection, batch.id, most=_MOST_FAILURES) if batch.failed else []
     if batch.public_state != "running":
         return Outlook(failures, Counter(), Counter(), [])
-    sample = _sample(connection, batch)
+    lines = _sampled_lines(connection, batch)
+    sample = _sample(connection, batch, lines)
     by_lane = Counter({one.lane: one.count for one in sample})
     waiting = {one.lane: one.waiting for one in sample}
     ahead = Counter({one.lane: _ahead(connection, batch, one) for one in sample})
@@ -68,10 +73,11 @@ def read(connection: Connection, *, batch: Batch, now: int) -> Outlook:
     if first_start > now:
         reasons.add(f"None may start before {to_rfc3339(first_start)}.")
     last_start = max((one.last_start or 0 for one in sample), default=0)
-    return Outlook(failures, by_lane, ahead, sorted(reasons), last_start)
+    worked_ms = _worked_ms(connection, batch, lines, now)
+    return Outlook(failures, by_lane, ahead, sorted(reasons), last_start, worked_ms)
 
 
-def _sample(connection: Connection, batch: Batch) -> list[_OfLane]:
+def _sampled_lines(connection: Connection, batch: Batch) -> list[int]:
     """A line from each part of the file, now one and now another of it: where a job takes two lines of a CSV,
     every second one holds none.
     """
@@ -80,7 +86,10 @@ def _sample(connection: Connection, batch: Batch) -> list[_OfLane]:
     )
     last = found[0][0] or 0
     step = -(-last // _SAMPLE) or 1
-    lines = [start + part % step for part, start in enumerate(range(1, last + 1, step))]
+    return [start + part % step for part, start in enumerate(range(1, last + 1, step))]
+
+
+def _sample(connection: Connection, batch: Batch, lines: Sequence[int]) -> list[_OfLane]:
     found = dialect.fetch(
         connection,
         "SELECT lane_id, count(*), sum(CASE WHEN phase IN ('ready', 'waiting') THEN 1 ELSE 0 END),"
@@ -92,6 +101,35 @@ def _sample(connection: Connection, batch: Batch) -> list[_OfLane]:
         {"batch": batch.id, "ids": dialect.to_json(lines)},
     )
     return [_OfLane(*row) for row in found]
+
+
+def _worked_ms(connection: Connection, batch: Batch, lines: Sequence[int], now: int) -> int:
+    """From when the first of these lines was accepted until now, without the long silences between them.
+    Where few lines stand for many jobs silence is usual, and counts.
+    """
+    spans = dialect.fetch(
+        connection,
+        "SELECT coalesce(accepted_at, finished_at), finished_at FROM jobs"
+        " WHERE batch_id = :batch AND (finished_at IS NOT NULL OR phase = 'accepted')"
+        " AND coalesce(accepted_at, finished_at) IS NOT NULL"
+        f" AND {dialect.one_of(connection.dialect.name, 'line', kind='int')} ORDER BY 1",
+        {"batch": batch.id, "ids": dialect.to_json(lines)},
+    )
+    return _without_long_silences([(row[0], row[1] or now) for row in spans], now)
+
+
+def _without_long_silences(spans: Sequence[tuple[int, int]], now: int) -> int:
+    """From the first of these to now, in ms; they come in the order in which they begin."""
+    if not spans:
+        return 0
+    worked, reached = 0, spans[0][0]
+    silences = []
+    for begin, end in [*spans, (now, now)]:
+        silences.append(max(0, begin - reached))
+        worked += max(0, end - max(begin, reached))
+        reached = max(reached, end)
+    longest = _LONG_SILENCE * statistics.median_low(silences[1:])
+    return worked + sum(min(silence, longest) for silence in silences)
 
 
 def _ahead(connection: Connection, batch: Batch, sample: _OfLane) -> int:

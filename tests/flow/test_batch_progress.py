@@ -16,10 +16,10 @@ from tests.factories import T0, make_batch
 from tests.web.test_troubles import OPEN
 
 
-async def progress(ahead: int, last_start: int = 0) -> Progress:
-    """Of a batch of 60 jobs that have not been sent, on a lane with 60 a minute."""
-    batch = make_batch(opened_at=T0, created=60)
-    outlook = Outlook([], Counter({OPEN.id: 60}), Counter({OPEN.id: ahead}), [], last_start)
+async def progress(ahead: int = 0, *, completed: int = 0, **given: Any) -> Progress:
+    """Of a batch opened a day ago, with 60 jobs that have not been sent, on a lane with 60 a minute."""
+    batch = make_batch(opened_at=T0 - DAY, created=60, completed=completed)
+    outlook = Outlook([], Counter({OPEN.id: 60}), Counter({OPEN.id: ahead}), [], **given)
 
     async def read(*_: Any, **__: Any) -> Outlook:
         return outlook
@@ -34,7 +34,7 @@ async def progress(ahead: int, last_start: int = 0) -> Progress:
 async def test_a_batch_takes_as_long_as_what_goes_before_it_and_then_as_long_as_itself(
     ahead: int, is_least: bool
 ) -> None:
-    alone = (await progress(0)).eta_s
+    alone = (await progress()).eta_s
     found = await progress(ahead)
     assert alone is not None
     assert found.eta_s == pytest.approx(alone * (60 + ahead) / 60)
@@ -42,4 +42,8 @@ async def test_a_batch_takes_as_long_as_what_goes_before_it_and_then_as_long_as_
 
 
 async def test_a_batch_takes_until_its_last_job_may_start() -> None:
-    assert (await progress(0, last_start=T0 + DAY)).eta_s == DAY / 1_000
+    assert (await progress(last_start=T0 + DAY)).eta_s == DAY / 1_000
+
+
+async def test_a_batch_goes_on_as_it_went_while_it_worked() -> None:
+    assert (await progress(completed=30, worked_ms=300_000)).eta_s == 600

@@ -83,6 +83,40 @@ async def test_while_none_may_start_that_is_the_reason_and_the_last_start_is_kno
     assert (found.reasons, found.last_start) == ([], T0 + 3)
 
 
+DONE = "UPDATE jobs SET phase = 'completed', accepted_at = :begin, finished_at = :end WHERE line = :line"
+MINUTE = 60_000
+
+
+@pytest.mark.parametrize(
+    ("spans", "worked_ms"),
+    [
+        pytest.param([], 0, id="nothing was sent"),
+        pytest.param([(-9, -5), (-9, -4), (-7, 0)], 9, id="some at a time, from the first on"),
+        pytest.param([(-9, -8), (-6, -5), (-3, -2)], 9, id="now and then"),
+        pytest.param([(-MINUTE - 9, -MINUTE - 3), (-MINUTE - 7, -MINUTE - 2), (-5, 0)], 12, id="paused"),
+        pytest.param(
+            [(-9 * MINUTE - 2, -9 * MINUTE), (-9 * MINUTE - 1, -5 * MINUTE), (-3, -1), (-2, 0)],
+            4 * MINUTE + 5,
+            id="retried",
+        ),
+    ],
+)
+async def test_a_batch_has_worked_but_for_silences_that_are_far_longer_than_is_usual(
+    store: Store, spans: list[tuple[int, int]], worked_ms: int
+) -> None:
+    batch = await bulk.running(store, 10)
+    for line, (begin, end) in enumerate(spans, start=1):
+        await execute(store, DONE, line=line, begin=T0 + begin, end=T0 + end)
+    assert (await outlook(store, batch)).worked_ms == worked_ms
+
+
+async def test_a_batch_works_while_a_job_of_it_is_at_the_provider(store: Store) -> None:
+    batch = await bulk.running(store, 10)
+    accepted = "UPDATE jobs SET phase = 'accepted', accepted_at = :begin WHERE line = 3"
+    await execute(store, accepted, begin=T0 - MINUTE)
+    assert (await outlook(store, batch)).worked_ms == MINUTE
+
+
 @pytest.mark.parametrize("phase", ["ready", "waiting", "accepted"])
 async def test_one_that_waits_in_a_large_batch_is_heard_of_wherever_it_stands(
     store: Store, phase: str
