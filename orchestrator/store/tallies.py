@@ -82,6 +82,17 @@ def failure_groups(connection: Connection, batch: str, *, most: int) -> list[dic
     return [dict(row._mapping) for row in found]
 
 
+def to_retry(connection: Connection, *, batch: str, fingerprint: str | None) -> int:
+    """How many of its jobs a retry takes: of one kind, or all that nobody has cancelled."""
+    wanted = "reason <> 'cancelled'" if fingerprint is None else "fingerprint = :fingerprint"
+    found = dialect.fetch(
+        connection,
+        f"SELECT coalesce(sum(count), 0) FROM batch_failures WHERE batch_id = :batch AND {wanted}",
+        {"batch": batch} | ({} if fingerprint is None else {"fingerprint": fingerprint}),
+    )
+    return int(found[0][0])
+
+
 def cancelled(connection: Connection, batches: Collection[str]) -> Counter[str]:
     """How many of each batch's failed jobs somebody has cancelled."""
     found = dialect.fetch(

@@ -15,7 +15,7 @@ from orchestrator.flow.create import check_webhook, read_scheme
 from orchestrator.flow.lines import NewBatch
 from orchestrator.flow.receive import Source, check, receive
 from orchestrator.flow.schedule import BULK, Schedule, read_schedule
-from orchestrator.store import batch_lines, batches
+from orchestrator.store import batch_lines, batches, tallies
 from orchestrator.store.batch_lines import Rejected, Wanted
 from orchestrator.store.batches import Batch
 from orchestrator.store.idempotency import Once
@@ -167,8 +167,8 @@ async def retry_failed(request: Request) -> Response:
 
     async def first(once: Once | None) -> Response:
         before = await flow.find(here.runtime, key.tenant_id, batch_id)
-        known = (await flow.progress(here.runtime, before)).failures
-        if fingerprint and fingerprint not in {one["fingerprint"] for one in known}:
+        retrying = await here.runtime.store.read(tallies.to_retry, batch=before.id, fingerprint=fingerprint)
+        if fingerprint and not retrying:
             raise InvalidInput("fingerprint", "names no failures of this batch")
         batch = await flow.order(
             here.runtime,
@@ -179,19 +179,13 @@ async def retry_failed(request: Request) -> Response:
             fingerprint=fingerprint,
             once=once,
         )
-        return answer(await _with_progress(here, batch) | {"retrying": _count(known, fingerprint)})
+        return answer(await _with_progress(here, batch) | {"retrying": retrying})
 
     async def again(_first_id: str) -> Response:
         batch = await flow.find(here.runtime, key.tenant_id, batch_id)
         return answer(await _with_progress(here, batch) | {"retrying": 0})
 
     return await answer_once(request, key.tenant_id, b"", first=first, again=again)
-
-
-def _count(failures: list[dict[str, Any]], fingerprint: str | None) -> int:
-    if fingerprint is not None:
-        return sum(one["count"] for one in failures if one["fingerprint"] == fingerprint)
-    return sum(one["count"] for one in failures if one["reason"] != "cancelled")
 
 
 def _new_batch(here: Context, given: dict[str, Any], *, tenant_id: str, is_bare: bool) -> NewBatch:

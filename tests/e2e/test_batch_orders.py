@@ -153,6 +153,29 @@ async def test_one_kind_of_failure_is_retried_and_no_other(stack: Stack) -> None
     assert [one["fingerprint"] for one in ended["failures"]] == [rows[1]["fingerprint"]]
 
 
+async def test_failures_of_a_kind_that_is_too_rare_to_be_listed_are_retried_and_counted(stack: Stack) -> None:
+    batch = await sent(stack, [line(marked("fail=1403", "times=1"))])
+    await finished(stack, batch["id"])
+    await stack.ledger.change(
+        "INSERT INTO batch_failures (batch_id, fingerprint, reason, message, count)"
+        " WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100)"
+        " SELECT :id, CAST(n AS TEXT), 'rejected', '', 2 FROM numbers",
+        id=batch["id"],
+    )
+    (row,) = await bulk.rows_of(stack, batch["id"])
+    listed = {one["fingerprint"] for one in (await batch_of(stack, batch["id"]))["failures"]}
+    assert len(listed) == 100
+    assert row["fingerprint"] not in listed
+    again = await order(stack, batch["id"], "retry-failed", fingerprint=row["fingerprint"])
+    assert again["retrying"] == 1
+    await finished(stack, batch["id"])
+    assert (await order(stack, batch["id"], "retry-failed"))["retrying"] == 200
+    await stack.ledger.change(
+        "DELETE FROM batch_failures WHERE batch_id = :id AND reason = 'rejected'", id=batch["id"]
+    )
+    await finished(stack, batch["id"])
+
+
 async def test_a_batch_that_ended_while_it_was_paused_can_be_retried(stack: Stack) -> None:
     batch = await sent(stack, [line(marked("refuse=400", "slow=1"))])
     (job,) = await bulk.rows_of(stack, batch["id"])

@@ -56,6 +56,27 @@ async def test_a_batch_shows_the_words_of_its_own_failures_though_others_failed_
     assert len(kinds) == 1
 
 
+async def test_a_retry_takes_failures_of_however_many_kinds_and_cancelled_ones_by_name_alone(
+    store: Store,
+) -> None:
+    batch = await running(store, 113)
+    cancelled, *failed = await jobs_of(store, batch)
+    # Words alone make a kind, as digits do not.
+    kinds = ["".join(chr(97 + int(digit)) for digit in str(number)) for number in range(112)]
+    changes = [change(job, failing(f"no {words}")) for job, words in zip(failed, kinds, strict=True)]
+    await store.write(apply_changes, changes=changes, now=T0, is_retry=False)
+    await store.write(apply_changes, changes=[change(cancelled, cancelling)], now=T0, is_retry=False)
+    found = await store.read(tallies.failure_groups, batch=batch.id, most=1_000)
+    assert len(found) == 113
+
+    async def to_retry(fingerprint: str | None) -> int:
+        return await store.read(tallies.to_retry, batch=batch.id, fingerprint=fingerprint)
+
+    assert await to_retry(None) == 112
+    assert {await to_retry(one["fingerprint"]) for one in found} == {1}
+    assert await to_retry("0" * 16) == 0
+
+
 async def test_a_claim_locks_no_batch_while_it_waits_for_a_share_that_another_writer_has(
     postgres_store: Store,
 ) -> None:

@@ -83,8 +83,8 @@ async def order(look: Look, form: FormData, *, verb: str) -> Done:
     batch = await flow.find(look.runtime, look.viewer.sees, look.request.path_params["id"])
     fingerprint = str(form.get("fingerprint", "")) or None
     if verb == "retry" and fingerprint is not None:
-        known = (await flow.progress(look.runtime, batch)).failures
-        if fingerprint not in {one["fingerprint"] for one in known}:
+        read = look.runtime.store.read
+        if not await read(tallies.to_retry, batch=batch.id, fingerprint=fingerprint):
             raise InvalidInput("", "These jobs are not failed any more.")
     await flow.order(
         look.runtime, verb, batch.tenant_id, batch.id, actor=look.viewer.actor, fingerprint=fingerprint

@@ -55,7 +55,7 @@ class Batch(BatchSummary, kw_only=True):
     waiting_for: Annotated[
         str, Meta(description="Why jobs that could be sent are kept back, or that none may start yet.")
     ]
-    failures: list[Failure]
+    failures: Annotated[list[Failure], Meta(description="By kind, the 100 most frequent.")]
 
 
 class NewBatch(Batch, kw_only=True):
