@@ -70,7 +70,9 @@ def _job(runtime: Runtime, new: NewBatch, given: dict[str, Any], place: Place) -
         stranger = next(key for key in given if key not in KEYS)
         hint = "" if "input" in given else "; inputs of the model go under `input`"
         raise InvalidInput(stranger[:80], f"is unknown; a line has {', '.join(sorted(KEYS))}{hint}")
-    model = given.get("model") or new.model
+    model = given.get("model")
+    if model is None or model == "":
+        model = new.model
     if not isinstance(model, str) or not model:
         raise InvalidInput("model", "is required, in the line or for the whole batch")
     runtime.catalogue.check_name(model, new.api_version, is_strict=new.is_strict)

@@ -24,6 +24,10 @@ BAD_LINES: dict[str, tuple[Any, str, str]] = {
     "a number as custom_id": (line(custom_id=5), "custom_id", "must be a text"),
     "a long custom_id": (line(custom_id="x" * 256), "custom_id", "255"),
     "a number as model": (line(model=5), "model", "is required"),
+    **{
+        f"{model} as model": (f'{{"model": {model}, "input": {{}}}}', "model", "is required")
+        for model in ("0", "false", "[]", "{}")
+    },
     "a bad webhook": (line(webhook="ftp://example.com"), "webhook", "https://"),
     "a bad priority": (line(priority=10), "priority", "0 (first) to 9 (last)"),
     "a bad time": (line(not_before="soon"), "not_before", "must be a time"),
