@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -90,6 +90,7 @@ async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
         document = msgspec.json.decode(text, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
         if isinstance(document, list):
             return ListedLines(body, [bytes(item) for item in document]), {}
+        _refuse_twice(text, document)
         inputs = msgspec.json.decode(document.pop("inputs", msgspec.Raw(b"null")), type=list[msgspec.Raw])
     except msgspec.ValidationError:
         raise InvalidInput("inputs", "must be an array of inputs") from None
@@ -99,6 +100,13 @@ async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
         raise InvalidInput("", f"the body is not valid JSON: {problem}") from None
     rest = {name: strict_json.decode(bytes(raw), what=name) for name, raw in document.items()}
     return ListedLines(body, [bytes(item) for item in inputs]), rest
+
+
+def _refuse_twice(text: bytes, document: Mapping[str, msgspec.Raw]) -> None:
+    """A key that was given twice shows as quotes that neither the keys nor the values account for."""
+    quotes = 2 * len(document) + sum(bytes(raw).count(b'"') for raw in document.values())
+    if quotes != text.count(b'"'):
+        strict_json.decode(text)
 
 
 def _numbered(lines: Sequence[bytes], before: int) -> Piece:

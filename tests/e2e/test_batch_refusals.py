@@ -129,6 +129,16 @@ async def test_a_document_that_says_what_the_query_says_is_refused(stack: Stack)
     assert (answer.status_code, answer.json()["field"]) == (400, "dry_run"), answer.text
 
 
+@pytest.mark.parametrize("name", ["inputs", "in\\u0070uts", "model"])
+async def test_a_document_that_says_something_twice_is_refused(stack: Stack, name: str) -> None:
+    document = '{"inputs": [{"prompt": "\\"a\\" boat"}], "model": "%s", "%s": [{"prompt": "a ship"}]}'
+    answer = await stack.http.post(
+        BATCHES, content=document % (FLUX, name), headers={"content-type": "application/json"}
+    )
+    said = "inputs" if name != "model" else name
+    assert (answer.status_code, answer.json()["message"]) == (400, f"{said}: must be given only once")
+
+
 async def test_more_lines_than_a_batch_may_have_are_refused(stack: Stack) -> None:
     answer = await send(stack, b"{}\n" * 100_001)
     assert answer.status_code == 400
