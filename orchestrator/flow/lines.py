@@ -19,6 +19,7 @@ LONGEST_INPUT = 1024 * 1024
 LONGEST_WITH_MEDIA = 10 * 1024 * 1024
 LONGEST_LINE = 10 * 1024 * 1024
 LONGEST_CUSTOM_ID = 255
+LONGEST_NAME = 200
 
 
 class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,12 @@ class NewBatch(msgspec.Struct, frozen=True, kw_only=True):
     request_hash: str = ""
     is_bare: bool = False
     """Whether a line may be an input and nothing else."""
+
+
+def check_name(name: str) -> None:
+    """Of a batch. Raises InvalidInput."""
+    if len(name) > LONGEST_NAME:
+        raise InvalidInput("name", f"must have at most {LONGEST_NAME} characters")
 
 
 def read_line(

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from orchestrator.errors import InvalidInput
 from orchestrator.flow import batch as flow
 from orchestrator.flow.create import check_webhook, read_scheme
-from orchestrator.flow.lines import NewBatch
+from orchestrator.flow.lines import LONGEST_NAME, NewBatch, check_name
 from orchestrator.flow.receive import Source, check, receive
 from orchestrator.flow.schedule import BULK, Schedule, read_schedule
 from orchestrator.store import batch_lines, batches, tallies
@@ -38,9 +38,8 @@ from orchestrator.web.query import (
 )
 from orchestrator.web.wire import answer
 
-_LONGEST_NAME = 200
 PARAMETERS: tuple[Parameter, ...] = (
-    Text("name", "Your name for the batch."),
+    Text("name", f"Your name for the batch, of at most {LONGEST_NAME} characters."),
     Text("model", "For lines that name none."),
     Choice(
         "mode",
@@ -199,12 +198,13 @@ def _new_batch(here: Context, given: dict[str, Any], *, tenant_id: str, is_bare:
         raise InvalidInput("defaults", "must be an object, in a JSON document")
     if texts["mode"] not in ("", "atomic", "partial"):
         raise InvalidInput("mode", "must be atomic or partial")
+    check_name(texts["name"])
     for name in ("webhook", "job_webhook"):
         check_webhook(here.runtime, texts[name], field=name)
     return NewBatch(
         tenant_id=tenant_id,
         api_version="v3",
-        name=texts["name"][:_LONGEST_NAME],
+        name=texts["name"],
         is_atomic=texts["mode"] != "partial",
         is_strict=_switch(given, "strict"),
         model=texts["model"],

@@ -87,6 +87,14 @@ def test_options_travel_under_the_servers_names(batch: Batch, lines: Lines, serv
     }
 
 
+def test_of_a_long_file_name_so_much_is_the_batchs_name_as_one_may_have(
+    batch: Batch, lines: Lines, server: BatchServer, tmp_path: Path
+) -> None:
+    (tmp_path / lines("x")).rename(tmp_path / f"{'x' * 240}.jsonl")
+    batch(f"{'x' * 240}.jsonl", "--no-wait")
+    assert server.params["name"] == "x" * 200
+
+
 @pytest.mark.parametrize(
     "words", [("b\udcff.jsonl",), ("b.jsonl", "--name", "\udcff"), ("b.jsonl", "-p", "x=\udcff")]
 )

@@ -84,6 +84,7 @@ async def test_an_unknown_model_is_refused_when_strict_is_asked_for(stack: Stack
     ("query", "field"),
     [
         ({"mode": "best-effort"}, "mode"),
+        ({"name": "x" * 201}, "name"),
         ({"webhook": "ftp://example.com"}, "webhook"),
         ({"job_webhook": "http://"}, "job_webhook"),
         ({"priority": "10"}, "priority"),

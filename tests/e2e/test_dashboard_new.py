@@ -91,6 +91,12 @@ async def test_a_file_is_checked_and_its_good_lines_are_started(own_stack: Stack
         await choose(page, given("nothing.csv", "a lighthouse,4\n"))
         await expect(page.locator(".is-wrong")).to_contain_text("the first line must name the columns")
 
+        await page.eval_on_selector("#f-name", "it => it.removeAttribute('maxlength')")
+        await page.fill("#f-name", "x" * 201)
+        await choose(page, given("prompts.csv", table))
+        await expect(page.locator(".is-wrong")).to_contain_text("must have at most 200 characters")
+
+        await page.fill("#f-name", "")
         await choose(page, given("prompts.csv", table))
 
         found = page.get_by_label("Table of wrong lines").locator("tbody tr")

@@ -18,6 +18,9 @@ from orchestrator.cli.use import Key, Limit, Url, as_typed, connected
 from orchestrator.cli.values import parse_inputs, to_path
 from orchestrator.ids import is_id
 
+# The server takes no longer one; that of a file is nobody's wish.
+_LONGEST_NAME = 200
+
 
 def batch(
     ctx: typer.Context,
@@ -70,7 +73,7 @@ def batch(
         raise typer.BadParameter("nothing is saved with --no-wait", param_hint="--out")
     source = open_source(path, Shared(model, parse_inputs(param, model=model or ""), image_field))
     given = {
-        "name": name or source.name,
+        "name": name or source.name[:_LONGEST_NAME],
         "model": model,
         "mode": mode.value,
         "strict": "true" if strict else "",

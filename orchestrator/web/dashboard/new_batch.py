@@ -14,7 +14,7 @@ from starlette.datastructures import FormData
 
 from orchestrator.errors import BadLines, BeingSent, InvalidInput, OrchestratorError
 from orchestrator.flow.create import check_webhook
-from orchestrator.flow.lines import NewBatch
+from orchestrator.flow.lines import LONGEST_NAME, NewBatch, check_name
 from orchestrator.flow.receive import Checked, check, receive
 from orchestrator.flow.schedule import BULK, Schedule, read_schedule
 from orchestrator.ids import new_id
@@ -29,7 +29,6 @@ from orchestrator.web.lines import TextLines
 LONGEST_FILE = 10 * 1024 * 1024
 FORM_LIMIT = 2 * LONGEST_FILE
 """A file, and the lines that were made of it: a table's lines are longer than the table."""
-_LONGEST_NAME = 200
 _BAD_LINES_SHOWN = 100
 _FIELDS = ("name", "model", "mode", "priority", "webhook", "file_name", "once", "again")
 _DIGITS = 32
@@ -79,13 +78,15 @@ async def _with_file(typed: Typed, form: FormData) -> Typed:
         raise InvalidInput("file", "is larger than 10 MB; the API and the command line take 200 MB")
     name = file.filename or ""
     lines = lines_of(await file.read(), name=name, model=typed.fields["model"])
-    fields = typed.fields | {"file_name": name, "name": typed.fields["name"] or name.rpartition(".")[0]}
+    named = typed.fields["name"] or name.rpartition(".")[0][:LONGEST_NAME]
+    fields = typed.fields | {"file_name": name, "name": named}
     return Typed(fields, lines)
 
 
 def _new_batch(look: Look, typed: Typed, *, is_atomic: bool) -> NewBatch:
     """Raises InvalidInput."""
     fields = typed.fields
+    check_name(fields["name"])
     check_webhook(look.runtime, fields["webhook"], field="webhook")
     if fields["model"]:
         look.runtime.catalogue.check_name(fields["model"], "v3", is_strict=False)
@@ -94,7 +95,7 @@ def _new_batch(look: Look, typed: Typed, *, is_atomic: bool) -> NewBatch:
     return NewBatch(
         tenant_id=look.viewer.tenant_id,
         api_version="v3",
-        name=fields["name"][:_LONGEST_NAME],
+        name=fields["name"],
         is_atomic=is_atomic,
         model=fields["model"],
         schedule=read_schedule({"priority": fields["priority"] or None}, Schedule(priority=BULK)),
