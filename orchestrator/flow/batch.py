@@ -88,12 +88,14 @@ async def progress(runtime: Runtime, batch: Batch) -> Progress:
     """From the counters: it costs the same for ten jobs and for a hundred thousand."""
     now = runtime.clock.now()
     outlook = await runtime.store.read(batch_progress.read, batch=batch, now=now)
+    eta_s = _eta_s(runtime, batch, outlook, now)
     return Progress(
         per_second=per_second(batch, now),
-        eta_s=_eta_s(runtime, batch, outlook, now),
+        eta_s=eta_s,
         waiting_for=" ".join(outlook.reasons),
         failures=outlook.failures,
-        is_least=any(ahead >= batch_progress.AHEAD_UP_TO for ahead in outlook.ahead.values()),
+        is_least=eta_s is not None
+        and any(ahead >= batch_progress.AHEAD_UP_TO for ahead in outlook.ahead.values()),
     )
 
 
@@ -146,7 +148,7 @@ def _eta_s(runtime: Runtime, batch: Batch, outlook: Outlook, now: int) -> float 
     """
     if batch.has_ended:
         return 0.0
-    if batch.state != "open":
+    if batch.state != "open" or outlook.is_stopped:
         return None
     by_lane = [0.0]
     sample = outlook.by_lane

@@ -28,7 +28,8 @@ class Outlook(msgspec.Struct, frozen=True):
     """`failures` by kind, most frequent first; `by_lane` is how a sample of the jobs divides among the lanes;
     `ahead` how many others of its tenant go before them, at most AHEAD_UP_TO of each lane; `reasons` say why
     its jobs wait, `last_start` until when the last of them is told to, and `worked_ms` how long what
-    has ended took. All but the first are empty unless the batch is running.
+    has ended took; with `is_stopped` nothing more is sent until somebody changes the tenant's limit. All but
+    the first are empty unless the batch is running.
     """
 
     failures: list[dict[str, Any]]
@@ -37,6 +38,7 @@ class Outlook(msgspec.Struct, frozen=True):
     reasons: list[str]
     last_start: int = 0
     worked_ms: int = 0
+    is_stopped: bool = False
 
 
 class _OfLane(msgspec.Struct, frozen=True):
@@ -72,9 +74,12 @@ def read(connection: Connection, *, batch: Batch, now: int) -> Outlook:
     first_start = min((one.first_start for one in sample if one.first_start is not None), default=0)
     if first_start > now:
         reasons.add(f"None may start before {to_rfc3339(first_start)}.")
+    is_stopped = bool(batch.created or any(waiting.values())) and _may_send_none(connection, batch.tenant_id)
+    if is_stopped:
+        reasons.add("Its tenant may have no job at the provider (max_in_flight is 0).")
     last_start = max((one.last_start or 0 for one in sample), default=0)
     worked_ms = _worked_ms(connection, batch, lines, now)
-    return Outlook(failures, by_lane, ahead, sorted(reasons), last_start, worked_ms)
+    return Outlook(failures, by_lane, ahead, sorted(reasons), last_start, worked_ms, is_stopped)
 
 
 def _sampled_lines(connection: Connection, batch: Batch) -> list[int]:
@@ -175,6 +180,13 @@ def _closed(
         },
     )
     return [(row[0], row[1]) for row in found]
+
+
+def _may_send_none(connection: Connection, tenant_id: str) -> bool:
+    found = dialect.fetch(
+        connection, "SELECT 1 FROM tenants WHERE id = :tenant AND max_in_flight = 0", {"tenant": tenant_id}
+    )
+    return bool(found)
 
 
 def _has_waiting(connection: Connection, batch_id: str, lane: str) -> bool:

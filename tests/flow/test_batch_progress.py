@@ -41,6 +41,11 @@ async def test_a_batch_takes_as_long_as_what_goes_before_it_and_then_as_long_as_
     assert found.is_least is is_least
 
 
+async def test_nobody_can_say_how_long_a_batch_takes_whose_tenant_may_send_nothing() -> None:
+    found = await progress(AHEAD_UP_TO, is_stopped=True)
+    assert (found.eta_s, found.is_least) == (None, False)
+
+
 async def test_a_batch_takes_until_its_last_job_may_start() -> None:
     assert (await progress(last_start=T0 + DAY)).eta_s == DAY / 1_000
 

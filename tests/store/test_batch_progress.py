@@ -11,7 +11,7 @@ from orchestrator.store import batch_progress, batches
 from orchestrator.store.batch_progress import Outlook
 from orchestrator.store.batches import Batch
 from orchestrator.store.store import Store
-from tests.factories import IMAGE_LANE, T0, VIDEO_LANE, add_tenant, make_id
+from tests.factories import IMAGE_LANE, T0, TENANT, VIDEO_LANE, add_tenant, make_id
 from tests.store import bulk
 from tests.store.claiming import add_ready, claim
 from tests.store.rows import execute
@@ -115,6 +115,21 @@ async def test_a_batch_works_while_a_job_of_it_is_at_the_provider(store: Store) 
     accepted = "UPDATE jobs SET phase = 'accepted', accepted_at = :begin WHERE line = 3"
     await execute(store, accepted, begin=T0 - MINUTE)
     assert (await outlook(store, batch)).worked_ms == MINUTE
+
+
+@pytest.mark.parametrize("limit", [0, 1, None])
+async def test_a_tenant_that_may_have_no_job_at_the_provider_is_the_reason_while_any_waits(
+    store: Store, limit: int | None
+) -> None:
+    batch = await bulk.running(store, 2)
+    await execute(store, "UPDATE tenants SET max_in_flight = :limit WHERE id = :id", limit=limit, id=TENANT)
+    expected = ["Its tenant may have no job at the provider (max_in_flight is 0)."] if limit == 0 else []
+    found = await outlook(store, batch)
+    assert (found.reasons, found.is_stopped) == (expected, limit == 0)
+    await execute(store, "UPDATE jobs SET phase = 'accepted', attempt = 1")
+    await execute(store, "UPDATE batches SET created = 0, processing = 2")
+    found = await outlook(store, batch)
+    assert (found.reasons, found.is_stopped) == ([], False)
 
 
 @pytest.mark.parametrize("phase", ["ready", "waiting", "accepted"])
