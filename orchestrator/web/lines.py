@@ -17,6 +17,7 @@ from orchestrator.web.wire import read_body, refuse_encoded
 
 BODY_LIMIT = 200 * 1024 * 1024
 _AT_A_TIME = 1_000
+_AS_JSONL = "JSONL goes under another Content-Type, such as application/x-ndjson"
 Piece = Sequence[tuple[int, bytes]]
 
 
@@ -84,7 +85,10 @@ class TextLines:
 
 async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
     """The inputs of a JSON document, and what else it says: `{…, "inputs": […]}`, or the array alone."""
-    body = await read_body(request)
+    try:
+        body = await read_body(request)
+    except TooLarge as too_large:
+        raise TooLarge(f"{too_large} {_AS_JSONL}, and may have 200 MB.") from None
     try:
         text = body.removeprefix(codecs.BOM_UTF8)
         document = msgspec.json.decode(text, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
@@ -97,7 +101,7 @@ async def read_document(request: Request) -> tuple[ListedLines, dict[str, Any]]:
     except RecursionError:
         raise InvalidInput("", f"the body is nested more than {strict_json.MAX_DEPTH} levels deep") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise InvalidInput("", f"the body is not valid JSON: {problem}") from None
+        raise InvalidInput("", f"the body is not valid JSON: {problem}; {_AS_JSONL}") from None
     rest = {name: strict_json.decode(bytes(raw), what=name) for name, raw in document.items()}
     return ListedLines(body, [bytes(item) for item in inputs]), rest
 

@@ -162,6 +162,13 @@ async def test_a_line_over_10_mb_is_a_wrong_line_like_others(stack: Stack, lengt
 async def test_a_document_over_10_mb_is_too_large(stack: Stack) -> None:
     answer = await stack.http.post(BATCHES, json=[{"prompt": "x" * 10 * MB}], params={"model": FLUX})
     assert answer.status_code == 413
+    assert "JSONL" in answer.json()["message"]
+
+
+async def test_jsonl_that_is_sent_as_a_document_is_told_what_it_needs(stack: Stack) -> None:
+    answer = await send(stack, [line(), line()], headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert "JSONL goes under another Content-Type" in answer.json()["message"]
 
 
 async def test_a_compressed_body_is_refused(stack: Stack) -> None:
