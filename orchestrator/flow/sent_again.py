@@ -18,6 +18,7 @@ from orchestrator.store.batch_lines import Stored
 
 # One read, and about a millisecond of work.
 _AT_A_TIME = 25
+Meaning = tuple[Any, ...]
 
 
 async def check_same(
@@ -29,10 +30,15 @@ async def check_same(
     known = {line: _meaning(job) for line, job in jobs.items()} | dict.fromkeys(stored.rejected)
     if again != known:
         line = min(line for line, _ in again.items() ^ known.items())
-        raise Conflict(
-            f"Idempotency-Key: line {line} is not the one that was sent with this key before, for batch"
-            f" {batch_id}."
-        )
+        raise Conflict(f"Idempotency-Key: line {line} {_other(line, again, known)}, for batch {batch_id}.")
+
+
+def _other(line: int, again: Mapping[int, Meaning | None], known: Mapping[int, Meaning | None]) -> str:
+    """Of a line that was refused no more than that is known, and what is known of models changes."""
+    if line in again and line in known and None in (again[line], known[line]):
+        now, before = ("refused", "taken") if again[line] is None else ("taken", "refused")
+        return f"is {now}, and was {before} when it was sent with this key before"
+    return "is not the one that was sent with this key before"
 
 
 async def _hashed_alike(
@@ -57,7 +63,7 @@ async def _hashed_alike(
     return jobs
 
 
-def _meaning(job: Job | None) -> tuple[Any, ...] | None:
+def _meaning(job: Job | None) -> Meaning | None:
     """What must be the same when a line is sent again."""
     if job is None:
         return None

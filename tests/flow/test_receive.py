@@ -119,6 +119,23 @@ async def test_an_upload_is_gone_on_with_whatever_was_learned_of_its_model_meanw
     assert (batch.state, batch.total) == ("open", 900)
 
 
+@pytest.mark.parametrize("is_learned_first", [True, False])
+async def test_a_line_that_is_judged_otherwise_when_it_comes_again_is_not_said_to_be_another(
+    runtime: Runtime, *, is_learned_first: bool
+) -> None:
+    catalogues = [Catalogue().with_provider_models(MODELS_ANSWER), Catalogue()]
+    before, after = catalogues if is_learned_first else reversed(catalogues)
+    new = new_batch(idempotency_key="k", model=NEW_MODEL, is_atomic=False)
+    lines = [line(prompt="a lake"), b'{"input": {"prompt": 5}}', *[line(prompt="a sea")] * 600]
+    runtime.catalogue = before
+    with pytest.raises(OSError, match="away"):
+        await receive(runtime, new, BrokenOff(lines))
+    runtime.catalogue = after
+    now, then = ("taken", "refused") if is_learned_first else ("refused", "taken")
+    with pytest.raises(Conflict, match=f"line 2 is {now}, and was {then} when"):
+        await receive(runtime, new, Lines(lines))
+
+
 class BrokenOff(Lines):
     """A client that is away after its lines."""
 
