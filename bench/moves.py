@@ -22,11 +22,11 @@ from orchestrator.ids import new_id
 from orchestrator.job import Attempt, Job, Phase, Reason
 from orchestrator.runtime import Runtime, open_runtime
 from orchestrator.settings import load
-from orchestrator.store import keys, schema, views
+from orchestrator.store import history, keys, schema
 from orchestrator.store.creation import Creation
 from orchestrator.store.database import open_database
+from orchestrator.store.history import HistoryFilter
 from orchestrator.store.store import Store
-from orchestrator.store.views import HistoryFilter
 
 MOVES = 1_000
 LINES = 50_000
@@ -97,7 +97,7 @@ async def _export(store: Store) -> None:
     before = None
     while True:
         wanted = HistoryFilter(before_id=before, page_size=200)
-        found = await store.read(views.list_jobs, tenant_id=_TENANT, wanted=wanted)
+        found = await store.search(history.list_jobs, tenant_id=_TENANT, wanted=wanted)
         before = found[-1].job.id if len(found) == 200 else None
         await asyncio.sleep(0)
 

@@ -26,9 +26,11 @@ from orchestrator.store.deliveries import Attempted
 from orchestrator.store.group import Grouper
 from orchestrator.store.idempotency import Once
 from orchestrator.store.lanes import Share, share_of
+from orchestrator.store.looks import Look
 from orchestrator.store.trouble import CommitLost, DatabaseTrouble
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 _PROMPT_MS = 5_000
 # Clients wait ten seconds at least, and so does whoever stops a server.
@@ -117,6 +119,16 @@ class Store:
 
     async def read(self, work: Callable[..., T], **arguments: Any) -> T:
         return await self.database.read(lambda connection: work(connection, **arguments))
+
+    async def search(self, look: Callable[..., Look[T, W]], *, wanted: W, **arguments: Any) -> list[T]:
+        """All of a page, in as many looks as that takes, each a question of its own."""
+        seen = await self.read(look, wanted=wanted, **arguments)
+        items = seen.items
+        while seen.rest is not None:
+            await asyncio.sleep(0)  # on SQLite nothing here waits: let the others have their turn
+            seen = await self.read(look, wanted=seen.rest, **arguments)
+            items += seen.items
+        return items
 
     async def follow_clock(self) -> None:
         """Take the database's time as the truth; each process does so every second."""

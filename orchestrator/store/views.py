@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from orchestrator.ids import first_id_at
 from orchestrator.job import Attempt, Ending, Job, Phase
 from orchestrator.lifecycle import Verb
 from orchestrator.store import dialect, rows
@@ -67,25 +66,12 @@ class Timeline(msgspec.Struct, frozen=True):
     deliveries: list[Delivery]
 
 
-class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """`state` is public; times in ms; `before_id` continues a listing, or `page`, which counts from 1."""
-
-    page: int = 1
-    before_id: str | None = None
-    page_size: int = 20
-    model: str | None = None
-    state: str | None = None
-    created_after: int | None = None
-    created_before: int | None = None
-    with_input: bool = False
-
-
-def documented(*, with_input: bool) -> str:
-    """An input may have 10 MB: it is read only for those who show it."""
+def documented(*, with_input: bool, source: str = "jobs") -> str:
+    """An input may have 10 MB: it is read only for those who show it. `source` gives some of the jobs."""
     wanted = "d.input" if with_input else "''"
     return (
         f"SELECT {rows.JOB_COLUMNS}, {wanted} AS input, d.ending"
-        " FROM jobs JOIN documents d ON d.job_id = jobs.id"
+        f" FROM {source} JOIN documents d ON d.job_id = jobs.id"
     )
 
 
@@ -107,35 +93,6 @@ def find_job(
         {"id": job_id} | ({} if tenant_id is None else {"tenant": tenant_id}),
     ).first()
     return to_found(found) if found else None
-
-
-def list_jobs(connection: Connection, *, tenant_id: str, wanted: HistoryFilter) -> list[Found]:
-    """Newest first."""
-    conditions = ["jobs.tenant_id = :tenant"]
-    values: dict[str, Any] = {"tenant": tenant_id}
-    if wanted.model is not None:
-        conditions.append("jobs.model = :model")
-        values["model"] = wanted.model
-    if wanted.state is not None:
-        conditions.append(STATES.get(wanted.state, "1 = 0"))
-    if wanted.created_after is not None:
-        conditions.append("jobs.id >= :after")
-        values["after"] = first_id_at(wanted.created_after)
-    if wanted.created_before is not None:
-        conditions.append("jobs.id < :before")
-        values["before"] = first_id_at(wanted.created_before)
-    if wanted.before_id is not None:
-        conditions.append("jobs.id < :before_id")
-        values["before_id"] = wanted.before_id
-    values |= {"most": wanted.page_size, "skip": (wanted.page - 1) * wanted.page_size}
-    found = connection.execute(
-        dialect.sql(
-            f"{documented(with_input=wanted.with_input)} WHERE {' AND '.join(conditions)}"
-            " ORDER BY jobs.id DESC LIMIT :most OFFSET :skip"
-        ),
-        values,
-    )
-    return [to_found(row) for row in found]
 
 
 def list_dead(connection: Connection, *, tenant_id: str, before_id: str | None, most: int) -> list[Found]:

@@ -16,9 +16,10 @@ from orchestrator.flow.poll import check_now
 from orchestrator.flow.prediction import prediction
 from orchestrator.flow.redrive import redrive
 from orchestrator.job import Attempt, Job
-from orchestrator.store import views
+from orchestrator.store import history, views
+from orchestrator.store.history import HistoryFilter
 from orchestrator.store.idempotency import Once
-from orchestrator.store.views import Found, HistoryFilter, Timeline
+from orchestrator.store.views import Found, Timeline
 from orchestrator.web.context import Context
 from orchestrator.web.idempotent import answer_once
 from orchestrator.web.query import BEFORE, Choice, Text, limit
@@ -39,7 +40,7 @@ async def list_jobs(request: Request) -> Response:
         model=MODEL.read(request),
         state=STATUS.read(request),
     )
-    found = await here.runtime.store.read(views.list_jobs, tenant_id=key.tenant_id, wanted=wanted)
+    found = await here.runtime.store.search(history.list_jobs, tenant_id=key.tenant_id, wanted=wanted)
     return answer({"items": [shown(here, one) for one in found]})
 
 

@@ -19,9 +19,11 @@ from orchestrator.flow.prediction import prediction
 from orchestrator.flow.schedule import Schedule, read_schedule
 from orchestrator.flow.unanswered import mark_unanswered
 from orchestrator.job import Job
+from orchestrator.store import history as stored
 from orchestrator.store import views
 from orchestrator.store.creation import Created
-from orchestrator.store.views import STATES, Found, HistoryFilter
+from orchestrator.store.history import HistoryFilter
+from orchestrator.store.views import STATES, Found
 from orchestrator.web.allowed import allowed_methods
 from orchestrator.web.context import Context
 from orchestrator.web.idempotent import REPLAYED, hash_request, read_idempotency
@@ -93,10 +95,11 @@ async def history(request: Request) -> Response:
     here = Context.of(request)
     key = await here.authenticate(request, "read")
     asked = strict_json.decode_object(await read_body(request) or b"{}")
-    wanted = _history_filter(asked)
-    found = await here.runtime.store.read(views.list_jobs, tenant_id=key.tenant_id, wanted=wanted)
+    page = _whole(asked, "page", default=1, most=DEEPEST_PAGE)
+    wanted = _history_filter(asked, page)
+    found = await here.runtime.store.search(stored.list_jobs, tenant_id=key.tenant_id, wanted=wanted)
     items = [_shown(here, one, with_inputs=wanted.with_input) for one in found]
-    return answer({"page": wanted.page, "items": items})
+    return answer({"page": page, "items": items})
 
 
 async def delete(request: Request) -> Response:
@@ -166,10 +169,11 @@ def _flag(inputs: dict[str, Any], name: str) -> bool:
     return bool(given)
 
 
-def _history_filter(asked: dict[str, Any]) -> HistoryFilter:
+def _history_filter(asked: dict[str, Any], page: int) -> HistoryFilter:
+    page_size = _whole(asked, "page_size", default=20, most=MOST_PER_PAGE)
     return HistoryFilter(
-        page=_whole(asked, "page", default=1, most=DEEPEST_PAGE),
-        page_size=_whole(asked, "page_size", default=20, most=MOST_PER_PAGE),
+        skip=(page - 1) * page_size,
+        page_size=page_size,
         model=_text(asked, "model"),
         state=_status(asked),
         created_after=_time(asked, "created_after"),

@@ -9,10 +9,10 @@ import pytest
 from orchestrator.decision import Decision
 from orchestrator.evidence import Source
 from orchestrator.job import Attempt, Job, Phase, Reason
-from orchestrator.store import views
+from orchestrator.store import looks, views
 from orchestrator.store.changes import Seen
+from orchestrator.store.history import HistoryFilter, list_jobs
 from orchestrator.store.store import Store
-from orchestrator.store.views import HistoryFilter
 from tests.factories import (
     T0,
     TENANT,
@@ -31,7 +31,7 @@ HOOK = "https://user.example/hook"
 
 
 async def history(store: Store, **wanted: Any) -> list[str]:
-    found = await store.read(views.list_jobs, tenant_id=TENANT, wanted=HistoryFilter(**wanted))
+    found = await store.search(list_jobs, tenant_id=TENANT, wanted=HistoryFilter(**wanted))
     return [one.job.id for one in found]
 
 
@@ -67,8 +67,8 @@ async def test_history_is_newest_first_in_pages(store: Store) -> None:
     jobs = [await stored_job(store) for _ in range(5)]
     newest_first = [job.id for job in reversed(jobs)]
     assert await history(store) == newest_first
-    assert await history(store, page=2, page_size=2) == newest_first[2:4]
-    assert await history(store, page=4, page_size=2) == []
+    assert await history(store, skip=2, page_size=2) == newest_first[2:4]
+    assert await history(store, skip=6, page_size=2) == []
 
 
 async def test_history_is_filtered_by_model(store: Store) -> None:
@@ -92,6 +92,55 @@ async def test_history_is_filtered_by_the_users_state(store: Store, state: str, 
     for phase in (Phase.HELD, Phase.READY, Phase.WAITING, Phase.FAILED):
         ids[(await stored_job(store, phase, attempt=0)).id] = f"{phase}0"
     assert {ids[job_id] for job_id in await history(store, state=state)} == phases
+
+
+@pytest.mark.parametrize("looked_through", [1, 2, 3, 30])
+async def test_a_page_of_history_is_whole_however_little_one_look_sees(
+    store: Store, monkeypatch: pytest.MonkeyPatch, looked_through: int
+) -> None:
+    stranger = await store.write(add_tenant)
+    ids: dict[str, list[str]] = {"completed": [], "failed": [], "ready": []}
+    for number in range(12):
+        phase = Phase.COMPLETED if number % 4 else (Phase.FAILED if number % 8 else Phase.READY)
+        model = "studio/film" if number % 3 else "studio/still"
+        job = await stored_job(store, phase, model=model, created_at=T0 + number)
+        ids[phase].insert(0, job.id)
+        await stored_job(store, Phase.FAILED, tenant_id=stranger, created_at=T0 + number)
+    monkeypatch.setattr(looks, "LOOKED_THROUGH", looked_through)
+    for state, of_state in {"completed": ids["completed"], "failed": ids["failed"]}.items():
+        assert await history(store, state=state) == of_state
+        for size in (1, 2, 4):
+            pages = [
+                await history(store, state=state, skip=skip, page_size=size) for skip in range(0, 12, size)
+            ]
+            assert pages == [of_state[skip : skip + size] for skip in range(0, 12, size)]
+    assert await history(store, state="created") == ids["ready"]
+    assert await history(store, state="created", before_id=ids["ready"][0]) == ids["ready"][1:]
+    film = await history(store, model="studio/film", created_after=T0 + 2, created_before=T0 + 9)
+    assert len(film) == 5
+    assert await history(store, model="studio/film", created_after=T0 + 2, before_id=film[1]) == film[2:]
+
+
+async def test_one_look_into_history_reads_no_more_than_it_may(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        await stored_job(store, Phase.COMPLETED)
+    monkeypatch.setattr(looks, "LOOKED_THROUGH", 2)
+    for wanted in (HistoryFilter(state="failed"), HistoryFilter(model="studio/film")):
+        seen = await store.read(list_jobs, tenant_id=TENANT, wanted=wanted)
+        assert (seen.items, seen.rest is None) == ([], False)
+
+
+async def test_of_few_that_have_not_ended_one_look_sees_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = await stored_job(store, Phase.READY)
+    for _ in range(5):
+        await stored_job(store, Phase.COMPLETED)
+    monkeypatch.setattr(looks, "LOOKED_THROUGH", 2)
+    seen = await store.read(list_jobs, tenant_id=TENANT, wanted=HistoryFilter(state="created"))
+    assert ([one.job.id for one in seen.items], seen.rest) == ([ready.id], None)
 
 
 async def test_history_is_filtered_by_time(store: Store) -> None:
