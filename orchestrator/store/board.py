@@ -67,7 +67,7 @@ def first_page(
     connection: Connection, *, tenant_id: str | None, span: str, since: int, now: int
 ) -> FirstPage:
     """Everything of the first page; its charts begin at `since`."""
-    found_oldest = oldest(connection, tenant_id=tenant_id)
+    found_oldest = oldest(connection, tenant_id=tenant_id, now=now)
     by_lane = series.stages(connection, tenant_id=tenant_id).values()
     day = Wanted(
         span="hour",
@@ -114,15 +114,15 @@ def see(connection: Connection, *, tenant_id: str | None, oldest: dict[str, int]
     )
 
 
-def oldest(connection: Connection, *, tenant_id: str | None) -> dict[str, int]:
-    """Since when the oldest of each phase is there, in ms; a waiting one since it was due, if it is."""
+def oldest(connection: Connection, *, tenant_id: str | None, now: int) -> dict[str, int]:
+    """Since when the oldest of each phase is there, in ms; a waiting one since it was due, or now."""
     found = _oldest_at_provider(connection, tenant_id)
     ready = _oldest_ready(connection, tenant_id)
     if ready is not None:
         found["ready"] = ready
-    due = _first_due(connection, tenant_id)
-    if due is not None:
-        found["waiting"] = due
+    due = _first_due(connection, tenant_id, now)
+    if due is not None or _has_waiting(connection, tenant_id):
+        found["waiting"] = now if due is None else due
     return found
 
 
@@ -196,15 +196,26 @@ def _last_moved(connection: Connection, job_id: str) -> int:
     return since.scalar() or id_time(job_id)
 
 
-def _first_due(connection: Connection, tenant_id: str | None) -> int | None:
-    condition, values = _of(tenant_id, "tenant_id")
+def _first_due(connection: Connection, tenant_id: str | None, now: int) -> int | None:
+    """Of those that are due: a backlog with deadlines has as many times as jobs."""
+    # Given the column itself, SQLite would take the index of all jobs that the tenant ever had.
+    condition, values = _of(tenant_id, "coalesce(tenant_id, '')")
     return connection.execute(
         dialect.sql(
-            "SELECT due_at FROM jobs WHERE due_at IS NOT NULL AND phase = 'waiting'"
-            f"{condition} ORDER BY due_at LIMIT 1"
+            f"SELECT due_at FROM jobs WHERE due_at <= :now AND phase = 'waiting'{condition}"
+            " ORDER BY due_at LIMIT 1"
         ),
-        values,
+        values | {"now": now},
     ).scalar()
+
+
+def _has_waiting(connection: Connection, tenant_id: str | None) -> bool:
+    """As far as the stages have been counted."""
+    condition, values = _of(tenant_id, "tenant_id")
+    found = connection.execute(
+        dialect.sql(f"SELECT 1 FROM stages WHERE phase = 'waiting' AND count > 0{condition} LIMIT 1"), values
+    )
+    return found.first() is not None
 
 
 def _oldest_at_provider(connection: Connection, tenant_id: str | None) -> dict[str, int]:

@@ -44,7 +44,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def look(connection: Connection, *, tenant_id: str | None, now: int) -> Installation:
-    oldest = board.oldest(connection, tenant_id=tenant_id)
+    oldest = board.oldest(connection, tenant_id=tenant_id, now=now)
     ever = Wanted(span=figures.EVER, since=0, names=(), tenant_id=tenant_id)
 
     def named(*names: str) -> Wanted:

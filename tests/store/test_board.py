@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from orchestrator.store import board, figures
 from orchestrator.store.board import FirstPage
 from orchestrator.store.delivery_search import Overdue
 from orchestrator.store.store import Store
-from tests.factories import T0, TENANT, add_tenant, make_creation, make_id, stored_job
+from tests.factories import IMAGE_LANE, T0, TENANT, add_tenant, make_creation, make_id, stored_job
 from tests.store import decisions
 from tests.store.bulk import opened, receiving
 from tests.store.claiming import claim
@@ -44,6 +46,19 @@ async def test_stages_have_their_number_and_their_oldest(store: Store) -> None:
     assert +page.phases == {"ready": 2, "submitting": 1}
     assert page.oldest["submitting"] == claimed.attempt.claimed_at
     assert page.oldest["ready"] == made[1].created_at
+
+
+async def test_what_waits_is_as_old_as_it_is_due(store: Store) -> None:
+    waiting = [await stored_job(store, Phase.WAITING, due_at=T0 + HOUR) for _ in range(2)]
+    await stored_job(store, Phase.READY, due_at=T0 - HOUR)
+    await execute(
+        store, "INSERT INTO stages VALUES (:lane, :tenant, 'waiting', 2)", lane=IMAGE_LANE, tenant=TENANT
+    )
+    assert (await first_page(store)).oldest["waiting"] == T0 + MINUTE
+    await execute(store, "UPDATE jobs SET due_at = :at WHERE id = :id", at=T0 - 7, id=waiting[1].id)
+    for tenant_id in (None, TENANT):
+        assert (await first_page(store, tenant_id=tenant_id)).oldest["waiting"] == T0 - 7
+    assert "waiting" not in (await first_page(store, tenant_id=make_id())).oldest
 
 
 async def test_a_job_that_is_redriven_is_not_as_old_as_it_was_stored(store: Store) -> None:
@@ -123,16 +138,31 @@ async def test_webhooks_that_died_long_ago_are_not_read_for_those_of_a_day(
     if store.database.dialect != "sqlite":
         pytest.skip("PostgreSQL reads a table this small from end to end")
 
-    def plan(connection: Connection) -> str:
-        asked: list[tuple[str, Any]] = []
+    plans = await store.read(_plans, ask=partial(board.dead_deliveries, since=T0, tenant_id=tenant_id))
+    assert "ix_deliveries_died" in plans[0]
 
-        def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
-            asked.append((statement, values))
 
-        event.listen(connection, "before_cursor_execute", note)
-        board.dead_deliveries(connection, since=T0, tenant_id=tenant_id)
-        ((statement, values),) = asked
-        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
-        return " ".join(str(row[-1]) for row in found)
+@pytest.mark.parametrize("tenant_id", [None, TENANT], ids=["of all", "of one"])
+async def test_jobs_whose_deadline_is_still_to_come_are_not_read_for_one_that_is_due(
+    store: Store, tenant_id: str | None
+) -> None:
+    if store.database.dialect != "sqlite":
+        pytest.skip("PostgreSQL reads a table this small from end to end")
+    plans = await store.read(_plans, ask=partial(board.oldest, tenant_id=tenant_id, now=T0))
+    assert any("ix_jobs_due (due_at<?)" in plan for plan in plans)
 
-    assert "ix_deliveries_died" in await store.read(plan)
+
+def _plans(connection: Connection, *, ask: Callable[[Connection], Any]) -> list[str]:
+    """How SQLite answers each question."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+        asked.append((statement, values))
+
+    event.listen(connection, "before_cursor_execute", note)
+    ask(connection)
+    event.remove(connection, "before_cursor_execute", note)
+    explained = [
+        connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values) for statement, values in asked
+    ]
+    return [" ".join(str(row[-1]) for row in rows) for rows in explained]
