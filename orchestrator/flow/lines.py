@@ -11,6 +11,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.flow.bare_lines import KEYS, is_whole
 from orchestrator.flow.create import NewJob, Place, prepare
 from orchestrator.flow.schedule import BULK, Schedule, read_schedule
+from orchestrator.flow.table import is_surplus
 from orchestrator.runtime import Runtime
 from orchestrator.store.batch_lines import Rejected
 from orchestrator.store.creation import Creation
@@ -75,6 +76,8 @@ def read_line(
 def _job(runtime: Runtime, new: NewBatch, given: dict[str, Any], place: Place) -> NewJob:
     if not given.keys() <= KEYS:
         stranger = next(key for key in given if key not in KEYS)
+        if is_surplus(stranger):
+            raise InvalidInput(stranger, 'has no column; a text with a comma goes in quotes: "like, this"')
         hint = "" if "input" in given else "; inputs of the model go under `input`"
         raise InvalidInput(stranger[:80], f"is unknown; a line has {', '.join(sorted(KEYS))}{hint}")
     model = given.get("model")

@@ -60,7 +60,7 @@ def is_any_known(header: Sequence[str], *, model: str) -> bool:
 
 
 def is_surplus(field: str) -> bool:
-    """Whether a line was refused at a cell that no column is for."""
+    """Whether this key of a line stands for a cell that no column is for."""
     return _SURPLUS.fullmatch(field) is not None
 
 

@@ -101,7 +101,7 @@ async def test_every_row_of_a_table_with_more_cells_than_columns_is_a_wrong_line
         ["2", "cell", "3", "of", "2"],
         ["3", "cell", "3", "of", "2"],
     ]
-    assert 'A text with a comma goes in quotes: "like, this"' in told.err
+    assert 'has no column; a text with a comma goes in quotes: "like, this"' in " ".join(told.out.split())
 
 
 async def test_one_wrong_line_keeps_all_out(shell: Shell, name: str) -> None:

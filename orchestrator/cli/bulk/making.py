@@ -33,7 +33,6 @@ from orchestrator.cli.failures import INTERRUPTED, BadSource, CommandFailed, Dec
 from orchestrator.cli.look import to_stderr, to_stdout
 from orchestrator.cli.passing import may_pass
 from orchestrator.cli.save import try_folder
-from orchestrator.flow.table import is_surplus
 from orchestrator.ids import is_id
 
 _BAD_INPUT = 2
@@ -190,5 +189,3 @@ def _hint(bad: Sequence[BadLine], params: Mapping[str, str]) -> None:
     """What everybody forgets once."""
     if "model" not in params and any(line.field == "model" for line in bad):
         to_stderr().print(Text("--model names the model for lines that name none."))
-    if any(is_surplus(line.field or "") for line in bad):
-        to_stderr().print(Text('A text with a comma goes in quotes: "like, this"'))
