@@ -5,11 +5,9 @@ what needs it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy import Connection, text
-from sqlalchemy.util import await_only
 
 from orchestrator.flow import actions as flow_actions
 from orchestrator.flow import steps
@@ -20,6 +18,7 @@ from orchestrator.store.store import Store
 from tests.factories import T0, TENANT, make_creation, make_id, stored_job
 from tests.store import decisions
 from tests.store.bulk import next_step, opened
+from tests.store.locks import held
 from tests.store.rows import job_of
 
 
@@ -77,23 +76,9 @@ async def test_a_locked_job_holds_up_its_own_change_and_nothing_beside_it(postgr
     assert (await job_of(store, job.id)).cancel_requested_at is not None
 
 
-@asynccontextmanager
-async def locked(store: Store, job: Job) -> AsyncIterator[None]:
+def locked(store: Store, job: Job) -> AbstractAsyncContextManager[asyncio.Event]:
     """Another transaction has the job's row, and ends with the block."""
-    has_it, release = asyncio.Event(), asyncio.Event()
-
-    def hold(connection: Connection) -> None:
-        rows.lock_jobs(connection, [job.id])
-        has_it.set()
-        await_only(release.wait())
-
-    holding = asyncio.create_task(store.write(hold))
-    await has_it.wait()
-    try:
-        yield
-    finally:
-        release.set()
-        await holding
+    return held(store.database, lambda connection: rows.lock_jobs(connection, [job.id]))
 
 
 def lock_timeout(connection: Connection) -> str:

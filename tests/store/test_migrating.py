@@ -6,13 +6,12 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 from sqlalchemy import Connection, text
-from sqlalchemy.util import await_only
 
 from orchestrator.errors import Misconfigured
 from orchestrator.store import database, schema
@@ -20,7 +19,7 @@ from orchestrator.store.database import PostgresDatabase, open_database
 from orchestrator.store.store import Store
 from tests.cli.conftest import PROJECT
 from tests.factories import SetClock
-from tests.store.locks import until_blocked
+from tests.store.locks import held, until_blocked
 from tests.store.rows import count, execute, select
 from tests.store.test_migrations import differences
 
@@ -88,48 +87,21 @@ async def test_others_write_while_an_index_is_built(
 ) -> None:
     store = Store(old, SetClock())
     await execute(store, add, id="before")
-    began, may_end = asyncio.Event(), asyncio.Event()
-
-    def write_slowly(connection: Connection) -> None:
-        connection.execute(text(add), {"id": "slow"})
-        began.set()
-        await_only(may_end.wait())
-
-    slow = asyncio.create_task(old.write(write_slowly))
-    await began.wait()
-    migrating = asyncio.create_task(schema.bring_up_to_date(old))
-    async with asyncio.timeout(30):
-        await until_blocked(store, 1)
-        await execute(store, add, id="beside")
-        assert not migrating.done()
-        may_end.set()
-        await asyncio.gather(slow, migrating)
+    async with held(old, lambda connection: connection.execute(text(add), {"id": "slow"})) as may_end:
+        migrating = asyncio.create_task(schema.bring_up_to_date(old))
+        async with asyncio.timeout(30):
+            await until_blocked(store, 1)
+            await execute(store, add, id="beside")
+            assert not migrating.done()
+            may_end.set()
+            await migrating
     assert await count(store, table) == 3
     assert await old.write(differences) == []
 
 
-@asynccontextmanager
-async def reading(database_: PostgresDatabase, table: str) -> AsyncIterator[None]:
-    """Has read from that table, in a transaction that stays open until the block ends."""
-    began, may_end = asyncio.Event(), asyncio.Event()
-
-    def read(connection: Connection) -> None:
-        connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1"))
-        began.set()
-        await_only(may_end.wait())
-
-    task = asyncio.create_task(database_.read(read))
-    await began.wait()
-    try:
-        yield
-    finally:
-        may_end.set()
-        await task
-
-
 async def test_claims_go_on_while_the_figures_are_rebuilt(old: PostgresDatabase) -> None:
     store = Store(old, SetClock())
-    async with reading(old, "figures"):
+    async with held(old, lambda connection: connection.execute(text("SELECT 1 FROM figures LIMIT 1"))):
         migrating = asyncio.create_task(schema.bring_up_to_date(old))
         async with asyncio.timeout(30):
             await until_blocked(store, 1)
@@ -165,24 +137,13 @@ async def test_two_at_once_on_a_new_database_are_one_after_the_other(postgres_ur
     assert first == second == (0, "The database is at the newest version.")
 
 
-@asynccontextmanager
-async def another_at_work(database_: PostgresDatabase) -> AsyncIterator[asyncio.Event]:
+def another_at_work(old: PostgresDatabase) -> AbstractAsyncContextManager[asyncio.Event]:
     """Has its turn to migrate until it may end, and no longer than the block."""
-    taken, may_end = asyncio.Event(), asyncio.Event()
 
-    def hold(connection: Connection) -> None:
+    def take_turn(connection: Connection) -> None:
         assert connection.scalar(database._TAKE_TURN)
-        taken.set()
-        await_only(may_end.wait())
-        connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
-    holding = asyncio.create_task(database_.write(hold))
-    await taken.wait()
-    try:
-        yield may_end
-    finally:
-        may_end.set()
-        await holding
+    return held(old, take_turn, give_back="SELECT pg_advisory_unlock_all()")
 
 
 async def test_one_that_waits_for_another_says_so(old: PostgresDatabase, postgres_url: str) -> None:
@@ -214,19 +175,10 @@ async def test_a_lock_that_is_not_given_back_is_told_as_such(
     old: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(database._MIGRATING, "lock_timeout", "50")
-    began, may_end = asyncio.Event(), asyncio.Event()
-
-    def hold(connection: Connection) -> None:
-        connection.execute(text("LOCK TABLE deliveries IN ROW EXCLUSIVE MODE"))
-        began.set()
-        await_only(may_end.wait())
-
-    holding = asyncio.create_task(old.write(hold))
-    await began.wait()
-    with pytest.raises(Misconfigured, match=r"takes too long, such as another .* \(LockNotAvailable"):
-        await schema.bring_up_to_date(old)
-    may_end.set()
-    await holding
+    lock = text("LOCK TABLE deliveries IN ROW EXCLUSIVE MODE")
+    async with held(old, lambda connection: connection.execute(lock)):
+        with pytest.raises(Misconfigured, match=r"takes too long, such as another .* \(LockNotAvailable"):
+            await schema.bring_up_to_date(old)
     await schema.bring_up_to_date(old)
     assert await old.read(schema.is_current)
 
