@@ -12,6 +12,7 @@ from orchestrator.store import dialect, looks
 from orchestrator.store.looks import Look
 from orchestrator.store.views import STATES, Found, documented, to_found
 
+_LOOKED_THROUGH = 10_000
 _OPEN = "jobs WHERE jobs.tenant_id = :tenant AND jobs.finished_at IS NULL"
 
 
@@ -37,7 +38,9 @@ def list_jobs(connection: Connection, *, tenant_id: str, wanted: HistoryFilter) 
     floor = None
     if wanted.state is not None or wanted.model is not None:
         within, values = _within(tenant_id, wanted)
-        floor = looks.edge(connection, rows=f"jobs WHERE {within}", order="jobs.id", values=values)
+        floor = looks.edge(
+            connection, rows=f"jobs WHERE {within}", order="jobs.id", values=values, most=_LOOKED_THROUGH
+        )
     found = _select(connection, tenant_id, wanted, floor=floor)
     missing = wanted.page_size - len(found)
     if floor is None or not missing:
@@ -45,7 +48,7 @@ def list_jobs(connection: Connection, *, tenant_id: str, wanted: HistoryFilter) 
     skip = 0 if found or not wanted.skip else wanted.skip - _count(connection, tenant_id, wanted, floor)
     rest = msgspec.structs.replace(wanted, before_id=floor, page_size=missing, skip=skip)
     if wanted.state in ("created", "processing") and _has_few_open(connection, tenant_id):
-        few = f"(SELECT * FROM {_OPEN} LIMIT {looks.LOOKED_THROUGH}) AS jobs"
+        few = f"(SELECT * FROM {_OPEN} LIMIT {_LOOKED_THROUGH}) AS jobs"
         return Look(found + _select(connection, tenant_id, rest, source=few))
     return Look(found, rest)
 
@@ -77,10 +80,10 @@ def _count(connection: Connection, tenant_id: str, wanted: HistoryFilter, floor:
 
 def _has_few_open(connection: Connection, tenant_id: str) -> bool:
     found = connection.execute(
-        dialect.sql(f"SELECT count(*) FROM (SELECT 1 FROM {_OPEN} LIMIT {looks.LOOKED_THROUGH + 1}) AS few"),
+        dialect.sql(f"SELECT count(*) FROM (SELECT 1 FROM {_OPEN} LIMIT {_LOOKED_THROUGH + 1}) AS few"),
         {"tenant": tenant_id},
     )
-    return int(found.scalar_one()) <= looks.LOOKED_THROUGH
+    return int(found.scalar_one()) <= _LOOKED_THROUGH
 
 
 def _where(tenant_id: str, wanted: HistoryFilter, floor: str | None) -> tuple[str, dict[str, Any]]:

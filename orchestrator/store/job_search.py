@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from orchestrator.ids import is_id
 from orchestrator.job import Job
-from orchestrator.store import dialect, rows
+from orchestrator.store import dialect, looks, rows
 from orchestrator.store.job_filter import JobFilter, Way, conditions, way_to
 
 LOOKED_THROUGH = 10_000
@@ -168,15 +168,14 @@ def _edge(
     connection: Connection, way: Way, values: dict[str, Any], *, is_newest_first: bool
 ) -> str | int | None:
     """Where this look ends, None where that is the end of all; then it is put into `values`."""
-    direction = "DESC" if is_newest_first else "ASC"
-    bounds = _between(way, values)
-    edge: str | int | None = connection.execute(
-        dialect.sql(
-            f"SELECT {way.order} FROM jobs WHERE {way.condition} AND {bounds}"
-            f" ORDER BY {way.order} {direction} LIMIT 1 OFFSET {LOOKED_THROUGH - 1}"
-        ),
-        values,
-    ).scalar()
+    edge: str | int | None = looks.edge(
+        connection,
+        rows=f"jobs WHERE {way.condition} AND {_between(way, values)}",
+        order=way.order,
+        values=values,
+        most=LOOKED_THROUGH,
+        is_newest_first=is_newest_first,
+    )
     if edge is not None:
         values["floor" if is_newest_first else "ceiling"] = edge
     return edge

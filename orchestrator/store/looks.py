@@ -16,8 +16,6 @@ from orchestrator.store import dialect
 T = TypeVar("T")
 W = TypeVar("W")
 
-LOOKED_THROUGH = 10_000
-
 
 class Look(msgspec.Struct, Generic[T, W], frozen=True):
     """What one look has found; `rest` asks for what is missing of the page, None where nothing is."""
@@ -27,15 +25,19 @@ class Look(msgspec.Struct, Generic[T, W], frozen=True):
 
 
 def edge(
-    connection: Connection, *, rows: str, order: str, values: Mapping[str, Any], is_newest_first: bool = True
+    connection: Connection,
+    *,
+    rows: str,
+    order: str,
+    values: Mapping[str, Any],
+    most: int,
+    is_newest_first: bool = True,
 ) -> Any:
-    """The last place, of `order`, that a look at these rows goes to; None where it sees them all. An index
-    must give them in that order.
+    """The last place, of `order`, that a look at `most` of these rows goes to; None where it sees them all.
+    An index must give them in that order.
     """
     direction = "DESC" if is_newest_first else "ASC"
     return connection.execute(
-        dialect.sql(
-            f"SELECT {order} FROM {rows} ORDER BY {order} {direction} LIMIT 1 OFFSET {LOOKED_THROUGH - 1}"
-        ),
+        dialect.sql(f"SELECT {order} FROM {rows} ORDER BY {order} {direction} LIMIT 1 OFFSET {most - 1}"),
         values,
     ).scalar()

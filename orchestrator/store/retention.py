@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from orchestrator.ids import first_id_at, new_id
 from orchestrator.job import Job
-from orchestrator.store import dialect, figures, many_rows, rows, tallies
+from orchestrator.store import dialect, figures, looks, many_rows, rows, tallies
 
 DELETED_TASK = "delete task"
 """In `audit`: the provider's task of a job that was deleted, so that no job in doubt takes it for its own."""
@@ -124,13 +124,14 @@ def delete_old(connection: Connection, *, ended_from: int, ended_before: int, mo
 
 def _look_until(connection: Connection, ended_from: int, ended_before: int) -> int:
     """When those ended that this look leaves to the next."""
-    edge = connection.execute(
-        dialect.sql(
-            "SELECT finished_at FROM jobs WHERE finished_at >= :since AND finished_at < :before"
-            f" ORDER BY finished_at LIMIT 1 OFFSET {_LOOKED_THROUGH - 1}"
-        ),
-        {"since": ended_from, "before": ended_before},
-    ).scalar()
+    edge = looks.edge(
+        connection,
+        rows="jobs WHERE finished_at >= :since AND finished_at < :before",
+        order="finished_at",
+        values={"since": ended_from, "before": ended_before},
+        most=_LOOKED_THROUGH,
+        is_newest_first=False,
+    )
     return ended_before if edge is None else int(edge) + 1
 
 

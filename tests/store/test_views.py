@@ -9,7 +9,8 @@ import pytest
 from orchestrator.decision import Decision
 from orchestrator.evidence import Source
 from orchestrator.job import Attempt, Job, Phase, Reason
-from orchestrator.store import looks, views
+from orchestrator.store import history as stored_history
+from orchestrator.store import views
 from orchestrator.store.changes import Seen
 from orchestrator.store.history import HistoryFilter, list_jobs
 from orchestrator.store.store import Store
@@ -106,7 +107,7 @@ async def test_a_page_of_history_is_whole_however_little_one_look_sees(
         job = await stored_job(store, phase, model=model, created_at=T0 + number)
         ids[phase].insert(0, job.id)
         await stored_job(store, Phase.FAILED, tenant_id=stranger, created_at=T0 + number)
-    monkeypatch.setattr(looks, "LOOKED_THROUGH", looked_through)
+    monkeypatch.setattr(stored_history, "_LOOKED_THROUGH", looked_through)
     for state, of_state in {"completed": ids["completed"], "failed": ids["failed"]}.items():
         assert await history(store, state=state) == of_state
         for size in (1, 2, 4):
@@ -126,7 +127,7 @@ async def test_one_look_into_history_reads_no_more_than_it_may(
 ) -> None:
     for _ in range(5):
         await stored_job(store, Phase.COMPLETED)
-    monkeypatch.setattr(looks, "LOOKED_THROUGH", 2)
+    monkeypatch.setattr(stored_history, "_LOOKED_THROUGH", 2)
     for wanted in (HistoryFilter(state="failed"), HistoryFilter(model="studio/film")):
         seen = await store.read(list_jobs, tenant_id=TENANT, wanted=wanted)
         assert (seen.items, seen.rest is None) == ([], False)
@@ -138,7 +139,7 @@ async def test_of_few_that_have_not_ended_one_look_sees_all(
     ready = await stored_job(store, Phase.READY)
     for _ in range(5):
         await stored_job(store, Phase.COMPLETED)
-    monkeypatch.setattr(looks, "LOOKED_THROUGH", 2)
+    monkeypatch.setattr(stored_history, "_LOOKED_THROUGH", 2)
     seen = await store.read(list_jobs, tenant_id=TENANT, wanted=HistoryFilter(state="created"))
     assert ([one.job.id for one in seen.items], seen.rest) == ([ready.id], None)
 
